@@ -1,0 +1,137 @@
+"""PatchGAN discriminators and the receptive field of a stack of convolutions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+# receptive field in pixels -> number of stride-2 convolutions (Isola et al. 2017, appendix 6.1.2); 1 is the PixelGAN
+STRIDED_LAYERS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
+
+
+class PatchDiscriminator(nn.Module):
+    """Says of every patch of a picture whether it looks real; with a condition, whether the pair looks real.
+
+    It does not compare the picture with a target: it never sees which picture belongs to the condition other than
+    through the real pairs of its training.
+
+    Args:
+        image_channels: channels of the picture that is judged (2 for ab, 3 for RGB).
+        condition_channels: channels of the condition (1 for L); 0 makes an unconditional discriminator, which
+            ignores the condition that it is called with.
+        receptive_field: side of the patch in pixels: 1 (PixelGAN), 16, 34, 70 (pix2pix's default), 142 or
+            286 (covers a 256 x 256 picture: ImageGAN).
+        base_channels: channels after the first convolution; they double up to 8 times that.
+        norm: normalisation after every convolution but the first and the last.
+
+    Raises:
+        ValueError: a receptive field that no number of layers gives.
+
+    Reference: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
+    """
+
+    def __init__(
+        self,
+        image_channels: int = 2,
+        condition_channels: int = 1,
+        receptive_field: int = 70,
+        base_channels: int = 64,
+        norm: type[nn.Module] = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        if receptive_field not in STRIDED_LAYERS:
+            raise ValueError(f"receptive_field is {receptive_field}; choose one of {sorted(STRIDED_LAYERS)}")
+        self.condition_channels = condition_channels
+        num_strided = STRIDED_LAYERS[receptive_field]
+        kernel = 1 if num_strided == 0 else 4
+        strides = [1] if num_strided == 0 else [2] * num_strided
+        channels = image_channels + condition_channels
+        layers: list[nn.Module] = []
+        for depth, stride in enumerate(strides + [1]):
+            width = base_channels * min(2**depth, 8)
+            # a bias before a normalisation would be subtracted again
+            normed = depth > 0 and norm is not nn.Identity
+            layers.append(nn.Conv2d(channels, width, kernel, stride, padding=kernel // 4, bias=not normed))
+            layers += [norm(width)] if normed else []
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            channels = width
+        layers.append(nn.Conv2d(channels, 1, kernel, padding=kernel // 4))
+        self.layers = nn.Sequential(*layers)
+        self.apply(init_weights)
+
+    def forward(self, condition: Tensor | None, image: Tensor) -> Tensor:
+        """Judge `image` (B, image_channels, H, W) given `condition` (B, condition_channels, H, W).
+
+        Returns:
+            Logits (B, 1, h, w), one per patch; positive means real.
+
+        Raises:
+            ValueError: the condition is missing or does not fit, or the picture is smaller than one output needs.
+        """
+        if self.condition_channels:
+            image = torch.cat([self._checked(condition, image), image], dim=1)  # (B, condition + image, H, W)
+        smallest = min(image.shape[-2:])
+        needed = minimum_size(self)
+        if smallest < needed:
+            raise ValueError(
+                f"the picture is {image.shape[-2]} x {image.shape[-1]}; this discriminator "
+                f"(receptive field {receptive_field(self)}) needs sides of at least {needed}: "
+                "take a smaller receptive_field or larger pictures"
+            )
+        return self.layers(image)
+
+    def _checked(self, condition: Tensor | None, image: Tensor) -> Tensor:
+        expected = (image.shape[0], self.condition_channels, *image.shape[-2:])
+        if condition is None or tuple(condition.shape) != expected:
+            actual = None if condition is None else tuple(condition.shape)
+            raise ValueError(f"the condition has shape {actual}; for this picture it must be {expected}")
+        return condition
+
+
+def receptive_field(module: nn.Module) -> int:
+    """Side in pixels of the input square that one output depends on, computed from the layers.
+
+    Walking from input to output, a convolution with kernel k widens the field by (k - 1) times the product of the
+    strides before it. Holds for a chain of convolutions and pooling layers, not for branches.
+
+    Args:
+        module: a chain; its Conv2d and pooling layers are taken in the order in which they were registered.
+
+    Example:
+        >>> receptive_field(PatchDiscriminator(receptive_field=70))
+        70
+    """
+    field, jump = 1, 1
+    for kernel, stride, dilation, _ in _geometry(module):
+        field += (kernel - 1) * dilation * jump
+        jump *= stride
+    return field
+
+
+def minimum_size(module: nn.Module) -> int:
+    """The smallest side of an input for which the chain has at least one output."""
+    size = 1
+    for kernel, stride, dilation, padding in reversed(_geometry(module)):
+        size = max(1, (size - 1) * stride + (kernel - 1) * dilation + 1 - 2 * padding)
+    return size
+
+
+def _geometry(module: nn.Module) -> list[tuple[int, int, int, int]]:
+    def first(value: int | tuple[int, ...]) -> int:
+        return value if isinstance(value, int) else value[0]
+
+    chain = [m for m in module.modules() if isinstance(m, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d))]
+    return [
+        (first(m.kernel_size), first(m.stride), first(getattr(m, "dilation", 1)), first(m.padding)) for m in chain
+    ]
+
+
+def init_weights(module: nn.Module) -> None:
+    """pix2pix's start: convolutions from N(0, 0.02), norm scales from N(1, 0.02), biases 0 (appendix 6.2)."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
