@@ -1,0 +1,192 @@
+"""The figures of the series. Every function draws one figure and returns it; nothing is shown or saved here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .color import AB_SCALE, L_ab_to_rgb8, lab_to_rgb
+
+# Okabe and Ito's colours: told apart with any colour vision; lines differ in style too, for grey print
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+STYLE = {
+    "figure.dpi": 100, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False,
+}
+
+
+def to_numpy(image: Tensor) -> np.ndarray:
+    """(C, H, W) uint8, or float in [0, 1] or [-1, 1] -> an array that matplotlib draws, (H, W, 3) or (H, W).
+
+    Args:
+        image: one or three channels; a float picture with a negative value is taken as scaled to [-1, 1].
+    """
+    image = image.detach().cpu()
+    if image.dim() == 2:
+        image = image[None]
+    if image.dtype != torch.uint8:
+        image = (image + 1) / 2 if float(image.min()) < 0 else image
+        image = image.clamp(0, 1)
+    array = image.permute(1, 2, 0).numpy()
+    return array[..., 0] if array.shape[-1] == 1 else array
+
+
+def show_images(
+    rows: Sequence[Sequence[Tensor]],
+    *,
+    column_titles: Sequence[str] = (),
+    row_titles: Sequence[str] = (),
+    width: float = 1.6,
+) -> Figure:
+    """A grid of pictures.
+
+    Args:
+        rows: rows of pictures (C, H, W), see `to_numpy`; rows may differ in length.
+        column_titles: above the first row.
+        row_titles: left of each row.
+        width: inches per picture.
+    """
+    columns = max(len(row) for row in rows)
+    ratio = max(image.shape[-2] / image.shape[-1] for row in rows for image in row)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            len(rows), columns, figsize=(width * columns, (width * min(ratio, 2) + 0.15) * len(rows)),
+            squeeze=False, layout="constrained",
+        )
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for r, row in enumerate(rows):
+            for c, image in enumerate(row):
+                axes[r, c].imshow(to_numpy(image), cmap="gray", interpolation="nearest")
+            if r < len(row_titles):
+                axes[r, 0].set_axis_on()
+                axes[r, 0].set(xticks=[], yticks=[])
+                axes[r, 0].grid(False)
+                for side in axes[r, 0].spines.values():
+                    side.set_visible(False)
+                axes[r, 0].set_ylabel(row_titles[r], rotation=0, ha="right", va="center")
+        for c, title in enumerate(column_titles):
+            axes[0, c].set_title(title, fontsize=9)
+    return _done(figure)
+
+
+def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4) -> Figure:
+    """One row per photograph: grey, then each column's ab joined with the same L.
+
+    Args:
+        L: (B, 1, H, W), L / 50 - 1.
+        columns: title -> ab / 110, (B, 2, H, W).
+        num: rows, the first ones of the batch.
+    """
+    L = L[:num].cpu()
+    grey = L_ab_to_rgb8(L, torch.zeros_like(L).expand(-1, 2, -1, -1))
+    coloured = [L_ab_to_rgb8(L, ab[:num].float().cpu()) for ab in columns.values()]
+    rows = [[grey[i], *(column[i] for column in coloured)] for i in range(len(L))]
+    return show_images(rows, column_titles=["given: L", *columns])
+
+
+def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: Mapping[str, str] | None = None) -> Figure:
+    """Loss curves, one small panel each (their scales have nothing in common), raw and as a running mean.
+
+    Args:
+        history: name -> one value per step.
+        smooth: steps in the running mean.
+        titles: name -> the panel's title; the name itself where there is none.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(history), figsize=(3.4 * len(history), 2.4), squeeze=False, layout="constrained")
+        for axis, (name, values), colour in zip(axes.flat, history.items(), COLOURS):
+            axis.plot(values, color=colour, alpha=0.25, linewidth=0.8)
+            if len(values) > 2 * smooth:
+                axis.plot(range(smooth - 1, len(values)), np.convolve(values, np.ones(smooth) / smooth, "valid"), color=colour)
+            axis.set(title=(titles or {}).get(name, name), xlabel="step")
+    return _done(figure)
+
+
+def compare(
+    values: Mapping[str, Sequence[float]], *, ylabel: str, reference: Mapping[str, float] | None = None, title: str = ""
+) -> Figure:
+    """Every seed a dot, every mean a bar of its own colour; horizontal lines for what is known exactly.
+
+    Args:
+        values: name -> one value per seed.
+        ylabel: what the number is, with its unit.
+        reference: name -> a value drawn as a line across.
+    """
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(max(3.5, 1.25 * len(values) + 1), 2.9), layout="constrained")
+        for x, (name, numbers) in enumerate(values.items()):
+            colour = COLOURS[x % len(COLOURS)]
+            axis.bar(x, np.mean(numbers), width=0.6, color=colour, alpha=0.35)
+            axis.plot(np.full(len(numbers), x), numbers, "o", color=colour, markersize=4)
+        for line, (name, value) in zip(LINES[1:], (reference or {}).items()):
+            axis.axhline(value, color="black", linewidth=1, linestyle=line, label=name)
+        axis.set_xticks(range(len(values)), list(values))
+        axis.grid(axis="x", visible=False)
+        axis.set(ylabel=ylabel, title=title)
+        if reference:
+            axis.legend(fontsize=8)
+    return _done(figure)
+
+
+def curves(
+    series: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log_x: bool = False,
+    title: str = "",
+) -> Figure:
+    """Lines with a band from the least to the greatest seed.
+
+    Args:
+        series: name -> (x values, for every x one value per seed).
+    """
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(5.2, 3.0), layout="constrained")
+        for (name, (xs, ys)), colour, line in zip(series.items(), COLOURS, LINES):
+            axis.plot(xs, [np.mean(y) for y in ys], color=colour, linestyle=line, marker="o", markersize=3, label=name)
+            axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.15, linewidth=0)
+        if log_x:
+            axis.set_xscale("log", base=2)
+        axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        if len(series) > 1:
+            axis.legend(fontsize=8)
+    return _done(figure)
+
+
+def ab_plane(points: Mapping[str, Tensor], *, lightness: float = 65.0, limit: float = 100.0) -> Figure:
+    """Colours as points of the ab plane over the real colours of that plane at one lightness.
+
+    Args:
+        points: panel title -> ab / 110 of any pixels, (N, 2).
+        lightness: L in 0..100 at which the plane is drawn; what sRGB cannot show there stays white.
+        limit: half the side of the plane, CIE units.
+    """
+    axis_values = torch.linspace(-limit, limit, 121)
+    b, a = torch.meshgrid(axis_values, axis_values, indexing="ij")
+    rgb = lab_to_rgb(torch.stack([torch.full_like(a, lightness), a, b])[None])[0]
+    inside = ((rgb >= 0) & (rgb <= 1)).all(0)
+    plane = torch.where(inside, rgb.clamp(0, 1) * 0.35 + 0.65, torch.ones(()))
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(points), figsize=(2.9 * len(points), 2.9), squeeze=False,
+                                    layout="constrained", sharey=True)
+        for axis, (title, ab) in zip(axes.flat, points.items()):
+            axis.imshow(plane.permute(1, 2, 0).numpy(), origin="lower", extent=(-limit, limit, -limit, limit))
+            axis.scatter(*(ab.detach().cpu().float() * AB_SCALE).T.numpy(), s=3, color="black", alpha=0.35, linewidths=0)
+            axis.set(title=title, xlabel="a: green to red", xlim=(-limit, limit), ylim=(-limit, limit))
+            axis.grid(False)
+        axes[0, 0].set_ylabel("b: blue to yellow")
+    return _done(figure)
+
+
+def _done(figure: Figure) -> Figure:
+    """Close the figure for pyplot: a notebook shows what a cell returns, and would show an open figure twice."""
+    plt.close(figure)
+    return figure

@@ -1,0 +1,344 @@
+"""The training step of pix2pix, and `fit`, which repeats it.
+
+    condition, target = next(batches)
+    fake = generator(condition).ab
+    update_discriminator(discriminator, optimizer_d, adversarial, condition, target, fake)
+    update_generator(discriminator, optimizer_g, adversarial, condition, target, fake, lambda_l1=100)
+
+Devices, precision and processes are Hugging Face Accelerate's business.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .generators import Generator, predict
+from .losses import AdversarialLoss, Vanilla, l1
+from .verdicts import write_json
+from .weights import load_state, read_tensors, save_weights, write_tensors
+
+Backward = Callable[[Tensor], None]
+Schedule = Callable[[float], float]
+
+
+def update_discriminator(
+    discriminator: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    adversarial: AdversarialLoss,
+    condition: Tensor,
+    target: Tensor,
+    fake: Tensor,
+    backward: Backward = Tensor.backward,
+) -> dict[str, Tensor]:
+    """One step of the discriminator: call the real pair real and the generated pair generated.
+
+    Args:
+        condition: (B, C, H, W), what the generator was given.
+        target: (B, K, H, W), the real picture that belongs to it.
+        fake: (B, K, H, W), the generated one; detached here, so that no gradient reaches the generator.
+        backward: how to run the backward pass; Accelerate's in `fit`, where it scales float16.
+
+    Returns:
+        {"discriminator": loss}, a scalar tensor on the device.
+
+    Reference: Goodfellow et al. 2014, algorithm 1; Isola et al. 2017, equation 1.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss = adversarial.discriminator(discriminator(condition, target), discriminator(condition, fake.detach()))
+    backward(loss)
+    optimizer.step()
+    return {"discriminator": loss.detach()}
+
+
+def update_generator(
+    discriminator: nn.Module | None,
+    optimizer: torch.optim.Optimizer,
+    adversarial: AdversarialLoss,
+    condition: Tensor,
+    target: Tensor,
+    fake: Tensor,
+    lambda_l1: float,
+    backward: Backward = Tensor.backward,
+) -> dict[str, Tensor]:
+    """One step of the generator: look real to the discriminator and stay near the target.
+
+    Args:
+        discriminator: None trains with L1 alone (then its weight does not matter and is 1).
+        fake: (B, K, H, W), generated with gradients.
+        lambda_l1: weight of L1 beside the adversarial loss; 0 leaves L1 out.
+
+    Returns:
+        {"l1": ..., "generator": ...}: L1 always (measured even where it is not trained on), the adversarial
+        loss where there is a discriminator.
+
+    Reference: Isola et al. 2017, equation 4.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    distance = l1(fake, target)
+    losses = {"l1": distance.detach()}
+    if discriminator is None:
+        backward(distance)
+    else:
+        with frozen(discriminator):  # its weights need no gradient here: a third of its cost
+            adversarial_loss = adversarial.generator(discriminator(condition, fake))
+            total = adversarial_loss + lambda_l1 * distance if lambda_l1 else adversarial_loss
+            backward(total)
+        losses["generator"] = adversarial_loss.detach()
+    optimizer.step()
+    return losses
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Gradients pass through the module to its input, but its own weights get none."""
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+
+
+def constant(progress: float) -> float:
+    """Learning-rate schedule: the same all the time."""
+    return 1.0
+
+
+def linear_decay(progress: float) -> float:
+    """pix2pix's schedule: constant for the first half, then in a straight line to 0 (appendix 6.2)."""
+    return min(1.0, 2.0 * (1.0 - progress))
+
+
+@dataclass
+class History:
+    """What a training run printed, as numbers.
+
+    losses: name -> one value per step ("l1"; with a discriminator also "generator" and "discriminator").
+    seconds: time spent in training, over all resumed pieces.
+    previews: (step, predicted channels (B, K, H, W) on the CPU) of the batch given as `preview`.
+    interrupted: True when Ctrl-C ended the run; a checkpoint was written if `out` was given.
+    """
+
+    losses: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    previews: list[tuple[int, Tensor]] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.losses.get("l1", ()))
+
+    def mean(self, name: str, last: int = 50) -> float:
+        """Mean of the last values of a loss."""
+        values = self.losses[name][-last:]
+        return sum(values) / len(values)
+
+
+def fit(
+    generator: Generator,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    *,
+    num_steps: int,
+    discriminator: nn.Module | None = None,
+    adversarial: AdversarialLoss = Vanilla(),
+    lambda_l1: float = 100.0,
+    lr: float = 2e-4,
+    betas: tuple[float, float] = (0.5, 0.999),
+    schedule: Schedule = constant,
+    precision: str = "no",
+    out: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_every: int = 1000,
+    metadata: dict[str, str] | None = None,
+    preview: Tensor | None = None,
+    preview_every: int = 0,
+    progress: bool = True,
+) -> History:
+    """Train a generator, with or without a discriminator.
+
+    Args:
+        generator: trained in place.
+        batches: endless pairs (condition, target), such as (L, ab); if it has `state_dict` and `load_state_dict`,
+            a resumed run sees the batches that the interrupted one would have seen.
+        num_steps: updates of each network in all, including those before a resume.
+        discriminator: called as discriminator(condition, image) -> logits; None trains with L1 alone.
+        adversarial: the loss of the game.
+        lambda_l1: weight of L1 beside it; 0 is the adversarial loss alone.
+        lr, betas: Adam's, for both networks.
+        schedule: progress in [0, 1] -> factor of lr.
+        precision: "no" (float32), "bf16" or "fp16".
+        out: a folder for `checkpoint.safetensors`, `weights.safetensors` and `history.json`; None keeps nothing.
+        resume: go on from the checkpoint in `out`.
+        metadata: goes into the weights file (recipe, size ...).
+        preview, preview_every: a batch of conditions that is predicted every so many steps, for looking at.
+        progress: show a progress bar with the losses on standard error.
+
+    Returns:
+        The History. Ctrl-C finishes the step under way, writes the checkpoint and returns with
+        `interrupted=True`; a second Ctrl-C stops at once.
+
+    Raises:
+        ValueError: bad arguments; resume without a checkpoint; a checkpoint of another network.
+        FloatingPointError: a loss is no longer finite; the checkpoint from before is kept.
+    """
+    from accelerate import Accelerator
+    from tqdm.auto import tqdm
+
+    if num_steps < 1:
+        raise ValueError(f"num_steps is {num_steps}; it must be at least 1")
+    if resume and out is None:
+        raise ValueError("resume=True needs out, the folder that holds checkpoint.safetensors")
+    accelerator = Accelerator(mixed_precision=precision)
+    run = _Run(generator, discriminator, lr, betas, batches, Path(out) if out is not None else None, metadata or {})
+    if resume:
+        run.load()
+    trained, optimizer_g = accelerator.prepare(generator, run.optimizer_g)
+    judge, optimizer_d = accelerator.prepare(discriminator, run.optimizer_d) if discriminator else (None, None)
+    run.optimizers_to(accelerator.device)
+    preview = None if preview is None else preview.to(accelerator.device)
+    history, recorded = run.history, {}
+    trained.train()
+    started, before = time.perf_counter(), history.seconds
+    bar = tqdm(total=num_steps, initial=run.step, disable=not progress or not accelerator.is_main_process)
+    with bar, _deferred_interrupt() as interrupt:
+        while run.step < num_steps and not interrupt.is_set():
+            for group in [*run.optimizer_g.param_groups, *(run.optimizer_d.param_groups if judge else [])]:
+                group["lr"] = lr * schedule(run.step / num_steps)
+            condition, target = (part.to(accelerator.device, non_blocking=True) for part in next(batches))
+            fake = trained(condition).ab
+            losses = {}
+            if judge is not None:
+                losses |= update_discriminator(
+                    judge, optimizer_d, adversarial, condition, target, fake, accelerator.backward)
+            losses |= update_generator(
+                judge, optimizer_g, adversarial, condition, target, fake, lambda_l1, accelerator.backward)
+            run.step += 1
+            for name, loss in losses.items():
+                recorded.setdefault(name, []).append(loss)  # stays on the device: reading it would wait for the GPU
+            last = run.step == num_steps or interrupt.is_set()
+            if run.step % 25 == 0 or last or (run.out and run.step % checkpoint_every == 0):
+                bar.set_postfix(_drain(recorded, history, run.step), refresh=False)
+                bar.update(run.step - bar.n)
+            history.seconds = before + time.perf_counter() - started
+            if preview is not None and preview_every and (run.step % preview_every == 0 or run.step == 1):
+                history.previews.append((run.step, predict(generator, preview).ab.float().cpu()))
+            if run.out and (run.step % checkpoint_every == 0 or last) and accelerator.is_main_process:
+                run.save()
+        history.interrupted = run.step < num_steps
+    accelerator.wait_for_everyone()
+    return history
+
+
+def _drain(recorded: dict[str, list[Tensor]], history: History, step: int) -> dict[str, str]:
+    """Move the losses from the device into the history; refuse to go on when one is not finite."""
+    shown = {}
+    for name, losses in recorded.items():
+        values = torch.stack(losses).tolist()
+        if not all(map(torch.isfinite, torch.tensor(values))):
+            raise FloatingPointError(
+                f"the loss {name!r} is {values[-1]} at step {step}: training diverged; take a smaller lr "
+                "or precision='no'"
+            )
+        history.losses.setdefault(name, []).extend(values)
+        shown[name] = f"{sum(values) / len(values):.3f}"
+        losses.clear()
+    return shown
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event instead of tearing a step apart; the second one raises as usual."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed  # only the main thread may set signal handlers, and only it receives Ctrl-C
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def first(signum, frame):
+        signal.signal(signal.SIGINT, usual)
+        pressed.set()
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+class _Run:
+    """The state of a training run: what a checkpoint holds."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: nn.Module | None,
+        lr: float,
+        betas: tuple[float, float],
+        batches: Iterator[tuple[Tensor, Tensor]],
+        out: Path | None,
+        metadata: dict[str, str],
+    ) -> None:
+        self.generator, self.discriminator = generator, discriminator
+        self.optimizer_g = torch.optim.Adam(generator.parameters(), lr, betas)
+        self.optimizer_d = torch.optim.Adam(discriminator.parameters(), lr, betas) if discriminator else None
+        self.batches, self.out, self.metadata = batches, out, metadata
+        self.history, self.step = History(), 0
+
+    def _parts(self) -> Iterator[tuple[str, nn.Module, torch.optim.Optimizer]]:
+        yield "generator", self.generator, self.optimizer_g
+        if self.discriminator is not None:
+            yield "discriminator", self.discriminator, self.optimizer_d
+
+    def optimizers_to(self, device: torch.device) -> None:
+        for _, _, optimizer in self._parts():
+            for state in optimizer.state.values():
+                # Adam keeps its step count on the CPU on purpose
+                state.update({k: v.to(device) for k, v in state.items() if k != "step"})
+
+    def save(self) -> None:
+        """Write weights, history and checkpoint, each whole or not at all; the checkpoint last."""
+        tensors = {"random/cpu": torch.get_rng_state()}
+        for name, module, optimizer in self._parts():
+            tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{name}_adam/{index}/{key}": value for key, value in state.items()}
+        history = {"losses": self.history.losses, "seconds": self.history.seconds, "steps": self.step}
+        batches = self.batches.state_dict() if hasattr(self.batches, "state_dict") else None
+        save_weights(self.out / "weights.safetensors", self.generator, {**self.metadata, "steps": str(self.step)})
+        write_json(self.out / "history.json", history)
+        write_tensors(self.out / "checkpoint.safetensors", tensors,
+                      {"history": json.dumps(history), "batches": json.dumps(batches)})
+
+    def load(self) -> None:
+        path = self.out / "checkpoint.safetensors"
+        tensors, metadata = read_tensors(path)
+        for name, module, optimizer in self._parts():
+            load_state(module, _below(tensors, f"{name}/"), str(path))
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(tensors, f"{name}_adam/").items():
+                index, _, entry = key.partition("/")
+                state.setdefault(int(index), {})[entry] = value
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        history = json.loads(metadata["history"])
+        self.history = History(losses=history["losses"], seconds=history["seconds"])
+        self.step = history["steps"]
+        batches = json.loads(metadata["batches"])
+        if batches is not None and hasattr(self.batches, "load_state_dict"):
+            self.batches.load_state_dict(batches)
+        torch.set_rng_state(tensors["random/cpu"])
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

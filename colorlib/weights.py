@@ -1,0 +1,96 @@
+"""Weights and checkpoints as safetensors: written whole or not at all, read without running any code."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .generators import NORMS, Generator, UNet
+
+# the networks that a weights file may name; nothing else is ever built from a file
+NETWORKS = {network.__name__: network for network in (UNet,)}
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file through a temporary file beside it, so that an interrupted write leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
+    os.replace(part, path)
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors (on the CPU) and the metadata of a safetensors file.
+
+    Raises:
+        ValueError: there is no such file, or it is not a whole safetensors file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such weights file; give the path of a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error}); make it again or copy it whole") from error
+
+
+def save_weights(path: str | Path, generator: Generator, metadata: dict[str, str] | None = None) -> None:
+    """Write a generator with all that is needed to build it again.
+
+    Args:
+        path: the file to write, ".safetensors".
+        generator: its class name and `config` go into the file beside the weights.
+        metadata: more entries, text to text, such as recipe and render_size.
+    """
+    entries = {"network": type(generator).__name__, "config": json.dumps(generator.config)}
+    write_tensors(Path(path), generator.state_dict(), {**(metadata or {}), **entries})
+
+
+def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
+    """Build the generator that a weights file describes, in evaluation mode on the CPU.
+
+    Returns:
+        The generator and the file's metadata.
+
+    Raises:
+        ValueError: not a weights file of this library, or its tensors do not fit the network that it names.
+    """
+    tensors, metadata = read_tensors(path)
+    name = metadata.get("network")
+    if name not in NETWORKS:
+        raise ValueError(f"{path}: names the network {name!r}; this version of colorlib knows {sorted(NETWORKS)}")
+    try:
+        config = json.loads(metadata["config"])
+        config["norm"] = NORMS[config["norm"]]
+        generator = NETWORKS[name](**config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: the network's arguments in the file are not usable ({error!r})") from error
+    load_state(generator, tensors, str(path))
+    return generator.eval(), metadata
+
+
+def load_state(module: torch.nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Copy tensors into a module; names and shapes must be exactly its own.
+
+    Raises:
+        ValueError: names the first tensors that are missing, unknown or of another shape.
+    """
+    wanted = module.state_dict()
+    problems = [f"{name} is missing" for name in wanted if name not in tensors]
+    problems += [f"{name} is unknown" for name in tensors if name not in wanted]
+    problems += [
+        f"{name} has shape {tuple(tensors[name].shape)}, needed is {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in tensors and tensors[name].shape != wanted[name].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ValueError(f"{origin}: does not fit this {type(module).__name__}: {'; '.join(problems[:3])}{more}")
+    module.load_state_dict(tensors)
