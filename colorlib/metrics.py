@@ -1,0 +1,177 @@
+"""How far a colour photograph is from the real one, and how colourful it is.
+
+PSNR and SSIM are torchmetrics', CIEDE2000 is scikit-image's; only what they lack is ours. All of them work through a
+photograph in strips of rows where they can, so that 12 megapixels do not need gigabytes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from colorlib import color
+
+AUC_LARGEST = 150  # CIE units; no two colours of sRGB are further apart in ab than about 200
+_STRIP = 256  # rows at a time
+_WINDOW = 11  # SSIM's Gaussian window, sigma 1.5 (Wang et al. 2004)
+
+
+def _check_pair(first: Tensor, second: Tensor) -> None:
+    for rgb in (first, second):
+        _check_photo(rgb)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"the photographs have shapes {tuple(first.shape)} and {tuple(second.shape)}; "
+            "they must be the same: resize neither, compare at the full size of the photograph"
+        )
+
+
+def _check_photo(rgb: Tensor) -> None:
+    if rgb.dtype != torch.uint8 or rgb.ndim != 3 or rgb.shape[0] != 3 or rgb.numel() == 0:
+        raise ValueError(
+            f"a photograph of dtype {rgb.dtype} and shape {tuple(rgb.shape)}; "
+            "required is uint8 (3, H, W): convert floats by (rgb * 255).round().to(torch.uint8)"
+        )
+
+
+def psnr(rgb_a: Tensor, rgb_b: Tensor) -> float:
+    """Peak signal-to-noise ratio over all pixels and channels, through torchmetrics.
+
+    Args:
+        rgb_a: photograph, uint8 (3, H, W).
+        rgb_b: the other one, same shape. The order does not matter.
+
+    Returns:
+        Decibels, 0 to infinity (equal photographs); more is better.
+
+    Raises:
+        ValueError: not uint8 (3, H, W), or different shapes.
+    """
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    _check_pair(rgb_a, rgb_b)
+    return peak_signal_noise_ratio(rgb_a.float(), rgb_b.float(), data_range=255.0).item()
+
+
+def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
+    """Structural similarity, mean over the three channels and all windows inside the photograph, through torchmetrics.
+
+    Args:
+        rgb_a: photograph, uint8 (3, H, W), H and W at least 11 (the window).
+        rgb_b: the other one, same shape. The order does not matter.
+
+    Returns:
+        -1 to 1 (equal photographs); more is better. SSIM hardly sees colour: the grey photograph scores high.
+
+    Raises:
+        ValueError: not uint8 (3, H, W), different shapes, or smaller than the window.
+
+    Reference:
+        Wang et al. 2004, Image quality assessment: from error visibility to structural similarity, eq. 13
+        (Gaussian window 11 x 11 of sigma 1.5, K1 = 0.01, K2 = 0.03).
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    _check_pair(rgb_a, rgb_b)
+    height, width = rgb_a.shape[-2:]
+    if min(height, width) < _WINDOW:
+        raise ValueError(f"a photograph of {width} x {height} pixels; SSIM needs {_WINDOW} x {_WINDOW} at least: leave it out")
+    windows = height - _WINDOW + 1
+    total, margin = 0.0, _WINDOW // 2
+    for top in range(0, windows, _STRIP):
+        bottom = min(top + _STRIP, windows)
+        strips = [rgb[None, :, top : bottom + _WINDOW - 1].float() for rgb in (rgb_a, rgb_b)]
+        _, every = structural_similarity_index_measure(*strips, data_range=255.0, return_full_image=True)
+        # only whole windows: some versions of torchmetrics average those with a mirrored border in, some do not
+        total += every[..., margin:-margin, margin:-margin].double().mean().item() * (bottom - top)
+    return total / windows
+
+
+def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
+    """Area under the curve of the share of pixels whose ab error is at most t, for t from 0 to 150.
+
+    The error of a pixel is the Euclidean distance of the two (a, b). The share of pixels with error <= t is taken at
+    t = 0, 1, ..., 150, integrated by the trapezoidal rule and divided by 150.
+
+    Args:
+        ab_pred: (..., 2, H, W), CIE units (about -128 to 127; not scaled to [-1, 1]).
+        ab_real: same shape and units.
+
+    Returns:
+        Percent, 0 (every error above 150) to 100 (equal).
+
+    Raises:
+        ValueError: different shapes, no channel of two, or values that are not finite.
+
+    Reference:
+        Zhang, Isola, Efros 2016, Colorful image colorization, section 3.1 (raw accuracy).
+    """
+    if ab_pred.shape != ab_real.shape or ab_pred.ndim < 3 or ab_pred.shape[-3] != 2 or ab_pred.numel() == 0:
+        raise ValueError(
+            f"ab of shapes {tuple(ab_pred.shape)} and {tuple(ab_real.shape)}; both must be the same (..., 2, H, W)"
+        )
+    error = (ab_pred - ab_real).square().sum(-3).sqrt()
+    if not torch.isfinite(error).all():
+        raise ValueError("ab contains values that are not finite; look for the NaN before measuring it")
+    # an error of 2.3 is inside every t >= 3: its bin is the ceiling
+    first_inside = error.ceil().clamp(max=AUC_LARGEST + 1).long().flatten()
+    share = torch.bincount(first_inside, minlength=AUC_LARGEST + 2)[: AUC_LARGEST + 1].cumsum(0).double() / error.numel()
+    return 100 * torch.trapezoid(share).item() / AUC_LARGEST
+
+
+def delta_e(rgb_a: Tensor, rgb_b: Tensor) -> float:
+    """Mean CIEDE2000 colour difference, through scikit-image.
+
+    Args:
+        rgb_a: the real photograph, uint8 (3, H, W).
+        rgb_b: the other one, same shape.
+
+    Returns:
+        0 (equal) to about 100; 1 is a just noticeable difference, less is better.
+
+    Raises:
+        ValueError: not uint8 (3, H, W), or different shapes.
+
+    Reference:
+        Sharma, Wu, Dalal 2005, The CIEDE2000 color-difference formula.
+    """
+    from skimage.color import deltaE_ciede2000
+
+    _check_pair(rgb_a, rgb_b)
+    height, width = rgb_a.shape[-2:]
+    total = 0.0
+    for top in range(0, height, _STRIP):
+        lab_a, lab_b = (
+            color.rgb_to_lab(rgb[:, top : top + _STRIP]).double().cpu().numpy() for rgb in (rgb_a, rgb_b)
+        )
+        total += float(deltaE_ciede2000(lab_a, lab_b, channel_axis=0).sum())
+    return total / (height * width)
+
+
+def colourfulness(rgb: Tensor) -> float:
+    """How colourful a photograph looks; says nothing about whether its colours are right.
+
+    With rg = R - G and yb = (R + G) / 2 - B over all pixels: the length of their two standard deviations plus 0.3
+    times the length of their two means.
+
+    Args:
+        rgb: photograph, uint8 (3, H, W).
+
+    Returns:
+        0 (grey) to about 200. Hasler and Suesstrunk call 15 slightly, 33 moderately, 59 quite, 82 highly colourful.
+
+    Raises:
+        ValueError: not uint8 (3, H, W).
+
+    Reference:
+        Hasler, Suesstrunk 2003, Measuring colourfulness in natural images, section 7 (the metric M3).
+    """
+    _check_photo(rgb)
+    red, green, blue = rgb.to(torch.int32)
+    # whole numbers (2 yb instead of yb), so that the sums are exact; float32 sums of 12 million squares are not
+    rg, yb2 = red - green, red + green - 2 * blue
+    count = rg.numel()
+    means = [rg.sum().item() / count, yb2.sum().item() / count / 2]
+    squares = [(rg * rg).sum().item() / count, (yb2 * yb2).sum().item() / count / 4]
+    variance = sum(square - mean * mean for square, mean in zip(squares, means))
+    return max(variance, 0.0) ** 0.5 + 0.3 * (means[0] ** 2 + means[1] ** 2) ** 0.5
