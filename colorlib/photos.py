@@ -1,0 +1,194 @@
+"""Photographs as the rest of colorlib sees them: folders, splits, sample photographs, and the one place that chooses.
+
+    photo file -> photofile.read_photo -> uint8 (3, H, W) -> batches.PhotoBatches -> (L, ab)
+
+Everything public of `photofile` and `batches` can be imported from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from colorlib.batches import (GREY_BELOW, PhotoBatches, StreamedBatches, available_memory, estimated_bytes,
+                              is_grey)
+from colorlib.color import rgb_to_grey
+from colorlib.photofile import (MAX_PIXELS, SUFFIXES, Photo, PhotoError, read_photo, read_small, resize_short,
+                                suffix_for, write_photo)
+
+__all__ = ["GREY_BELOW", "MAX_PIXELS", "Photo", "PhotoBatches", "PhotoError", "SPLITS", "Source", "StreamedBatches",
+           "is_grey", "load_photos", "old_photographs", "photo_batches", "read_photo", "read_small", "resize_short",
+           "sample_photographs", "scan", "source", "split_of", "suffix_for", "write_photo"]
+
+SPLITS = ("train", "validation", "test")
+
+
+def scan(folder: str | os.PathLike) -> list[Path]:
+    """The photograph files in a folder and all folders below it, sorted; hidden ones are left out.
+
+    Args:
+        folder: any tree of files.
+
+    Returns:
+        Files whose suffix is one that we read (.jpg, .png, .webp, .tif, .bmp, .gif, .heic ...), unopened:
+        `load_photos` finds out which are good.
+
+    Raises:
+        PhotoError: if the folder is missing, no folder, unreadable, or holds no such file.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.exists():
+        raise PhotoError(folder, "does not exist", "check the spelling of the folder")
+    if not folder.is_dir():
+        raise PhotoError(folder, "is not a folder", "name the folder that holds the photographs")
+
+    def refuse(error: OSError) -> None:
+        raise PhotoError(error.filename, f"cannot be listed ({error.strerror})", "change its permissions") from None
+
+    found = []
+    for place, below, names in os.walk(folder, onerror=refuse):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        found += [Path(place, name) for name in names
+                  if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+    if not found:
+        raise PhotoError(folder, "holds no photographs", f"put files of these kinds there: {' '.join(SUFFIXES)}")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def load_photos(paths: Sequence[str | os.PathLike], short_side: int | None = None, progress: bool = False
+                ) -> tuple[list[Tensor], list[PhotoError]]:
+    """Decode photographs once, in threads (the decoders release Python's lock), and go on past the bad ones.
+
+    Args:
+        paths: files, for example from `scan`.
+        short_side: resize each so that its short side has so many pixels; None keeps the sizes.
+        progress: show a progress bar.
+
+    Returns:
+        The good photographs, uint8 (3, H, W), in the order of `paths`, and one error for each bad file.
+    """
+    def load(path: str | os.PathLike) -> Tensor | PhotoError:
+        try:
+            return read_photo(path).rgb if short_side is None else read_small(path, short_side)
+        except PhotoError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        bar = tqdm(pool.map(load, paths), total=len(paths), desc="photographs", unit="", disable=not progress)
+        loaded = list(bar)
+    return ([photo for photo in loaded if isinstance(photo, Tensor)],
+            [error for error in loaded if isinstance(error, PhotoError)])
+
+
+def split_of(name: str | os.PathLike) -> str:
+    """The split of a photograph: 80 % train, 10 % validation, 10 % test, by the SHA-256 of its file name.
+
+    It depends on the file name alone: no photograph moves when others come or go, or when the folder moves.
+
+    Args:
+        name: a file name; of a path only the last part counts.
+
+    Returns:
+        "train", "validation" or "test".
+
+    Example:
+        >>> split_of("holiday.jpg") == split_of("/elsewhere/holiday.jpg")
+        True
+    """
+    part = int.from_bytes(hashlib.sha256(Path(name).name.encode("utf-8", "surrogateescape")).digest()[:8], "big") % 10
+    return "validation" if part == 8 else "test" if part == 9 else "train"
+
+
+def photo_batches(paths: Sequence[Path], size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu",
+                  flip: bool = True, crop: bool = True, memory: int | None = None, progress: bool = False
+                  ) -> PhotoBatches | StreamedBatches:
+    """Batches from files: from memory where the decoded photographs fit, else streamed through workers.
+
+    Args:
+        paths: photograph files; bad and grey ones are left out.
+        size, batch_size, seed, device, flip, crop: as in `PhotoBatches`.
+        memory: bytes that the photographs may take; None is half of what is available.
+        progress: show a progress bar while decoding.
+
+    Returns:
+        An infinite iterator of (L, ab).
+
+    Raises:
+        PhotoError: if no file can be used.
+    """
+    memory = available_memory() // 2 if memory is None else memory
+    short_side = size * 5 // 4 + 1
+    if estimated_bytes(len(paths), short_side) > memory:
+        return StreamedBatches(paths, size, batch_size, seed, device, flip, crop)
+    photos, errors = load_photos(paths, short_side, progress)
+    photos = [photo for photo in photos if not is_grey(photo)]
+    if not photos:
+        raise errors[0] if errors else PhotoError(None, f"none of {len(paths)} photographs has colour",
+                                                  "choose another folder")
+    return PhotoBatches(photos, size, batch_size, seed, device, flip, crop)
+
+
+# --------------------------------------------------------------------------------------- sample photographs
+
+# Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left out of
+# the colour photographs: hubble_deep_field (colours assigned to filters), retina and ihc (medical), color (a drawing).
+SAMPLES = {
+    "astronaut": ("skimage", "data/astronaut.png", "train"),
+    "china": ("sklearn", "datasets/images/china.jpg", "train"),
+    "coffee": ("skimage", "data/coffee.png", "train"),
+    "flower": ("sklearn", "datasets/images/flower.jpg", "train"),
+    "motorcycle_left": ("skimage", "data/motorcycle_left.png", "train"),
+    "motorcycle_right": ("skimage", "data/motorcycle_right.png", "train"),
+    "rocket": ("skimage", "data/rocket.jpg", "validation"),
+    "chelsea": ("skimage", "data/chelsea.png", "test"),
+    "grace_hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "test"),
+}
+# Left out of the grey ones: page and text (writing: no colour to find), clock_motion (a blur), drawings, microscopy.
+OLD = {name: ("skimage", f"data/{name}.png") for name in ("brick", "camera", "coins", "grass", "gravel", "moon")}
+PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
+
+
+def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
+    """The colour photographs that scikit-image, scikit-learn and matplotlib install: nothing is downloaded.
+
+    Pictures to look at: nine photographs of eight scenes carry no verdict.
+
+    Args:
+        split: "train", "validation", "test", or None for all.
+
+    Returns:
+        (name, uint8 (3, H, W)) pairs, in a fixed order.
+
+    Raises:
+        ValueError: if there is no such split.
+        PhotoError: if a file is not where its package installs it.
+    """
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split is {split!r}, must be one of {SPLITS} or None: choose one")
+    return [(name, read_photo(_installed(package, file)).rgb) for name, (package, file, part) in SAMPLES.items()
+            if split in (None, part)]
+
+
+def old_photographs() -> list[tuple[str, Tensor]]:
+    """The grey photographs that scikit-image installs, as old photographs to colour: uint8 (3, H, W), three equal
+    channels. Arguments and errors as in `sample_photographs`."""
+    return [(name, rgb_to_grey(read_photo(_installed(package, file)).rgb)) for name, (package, file) in OLD.items()]
+
+
+def _installed(package: str, file: str) -> Path:
+    found = importlib.util.find_spec(package)   # finds the folder without importing (and waiting for) the package
+    folder = Path(found.origin).parent if found is not None and found.origin else Path(package)
+    path = folder / file
+    if not path.is_file():
+        raise PhotoError(path, f"the sample photograph is not installed with {PACKAGES[package]}",
+                         f"install the package again (pip install --force-reinstall {PACKAGES[package]})")
+    return path
