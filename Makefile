@@ -1,0 +1,57 @@
+# The series in one command each. PYTHON=python3.12 picks the interpreter, PRESET=smoke|laptop|gpu the size of the runs,
+# TORCH=cpu PyTorch's small CPU build. Without make: the same as plain commands is in the README.
+
+PYTHON ?=
+PRESET ?=
+TORCH ?=
+ONLY ?=
+
+export PYTHON TORCH
+
+# what starts scripts/setup_env.py, which looks further where this one is too old or too new
+START := $(shell for p in "$(PYTHON)" python3 python; do "$$p" -c "" >/dev/null 2>&1 && echo "$$p" && break; done)
+SETUP := $(if $(START),"$(START)",@echo "No Python was found: install Python 3.10 to 3.13 and call again." >&2; exit 1;) \
+	scripts/setup_env.py
+VENV := .venv/bin
+JUPYTER_PREFER_ENV_PATH := 1
+export JUPYTER_PREFER_ENV_PATH
+
+.PHONY: help lab run test notebooks bench wheelhouse clean
+
+help:
+	@echo "make lab         set up, then open JupyterLab on the series"
+	@echo "make run         set up, execute every notebook, write build/site/index.html"
+	@echo "make test        set up, run the tests and every notebook at preset smoke"
+	@echo "make notebooks   re-execute the series at preset laptop: committed outputs and data/results (ONLY=04: one)"
+	@echo "make bench       set up, run the benchmarks side by side"
+	@echo "make wheelhouse  download all packages into wheelhouse/, for a class without network"
+	@echo "make clean       remove .venv, build/ and the caches; keeps downloads of data and wheelhouse/"
+	@echo
+	@echo "PYTHON=python3.12 picks the interpreter, PRESET=smoke|laptop|gpu the size, TORCH=cpu the small PyTorch."
+
+lab:
+	@$(SETUP)
+	@$(if $(PRESET),COLORLIB_PRESET=$(PRESET)) $(VENV)/jupyter lab notebooks
+
+run:
+	@$(SETUP)
+	@$(VENV)/python scripts/build_site.py $(if $(PRESET),--preset $(PRESET))
+
+test:
+	@$(SETUP) --extras notebooks,tests
+	@$(VENV)/python scripts/run_tests.py
+
+notebooks:
+	@$(SETUP)
+	@$(VENV)/python scripts/refresh_notebooks.py $(ONLY)
+
+bench:
+	@$(SETUP) --extras notebooks,bench
+	@$(VENV)/python tests/benchmarks
+
+wheelhouse:
+	@$(SETUP) --extras notebooks,tests --wheelhouse
+
+clean:
+	rm -rf .venv build .pytest_cache .hypothesis
+	find colorlib scripts tests -name __pycache__ -prune -exec rm -rf {} +
