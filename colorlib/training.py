@@ -194,12 +194,14 @@ def fit(
         FloatingPointError: a loss is no longer finite; the checkpoint from before is kept.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from tqdm.auto import tqdm
 
     if num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}; it must be at least 1")
     if resume and out is None:
         raise ValueError("resume=True needs out, the folder that holds checkpoint.safetensors")
+    AcceleratorState._reset_state()  # a process may train twice with two precisions, which Accelerate forbids by default
     accelerator = Accelerator(mixed_precision=precision)
     run = _Run(generator, discriminator, lr, betas, batches, Path(out) if out is not None else None, metadata or {})
     if resume:
@@ -238,6 +240,9 @@ def fit(
                 run.save()
         history.interrupted = run.step < num_steps
     accelerator.wait_for_everyone()
+    for network in (trained, judge):
+        if network is not None:  # give back plain networks: Accelerate has wrapped their forward for the precision
+            accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     return history
 
 

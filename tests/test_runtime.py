@@ -1,0 +1,53 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from colorlib import runtime
+
+
+def test_pick_follows_the_preset(monkeypatch):
+    for index, preset in enumerate(runtime.PRESETS):
+        monkeypatch.setenv("COLORLIB_PRESET", preset)
+        assert runtime.pick(smoke=0, laptop=1, gpu=2) == index
+    monkeypatch.delenv("COLORLIB_PRESET")
+    assert runtime.preset() == ("laptop" if runtime.device().type == "cpu" else "gpu")
+
+
+def test_an_unknown_preset_is_refused(monkeypatch):
+    monkeypatch.setenv("COLORLIB_PRESET", "huge")
+    with pytest.raises(ValueError, match="'huge'"):
+        runtime.preset()
+
+
+def test_seeding_repeats():
+    runtime.seed_everything(3)
+    first = torch.rand(3)
+    runtime.seed_everything(3)
+    assert torch.equal(first, torch.rand(3))
+
+
+def test_machine_is_one_line_without_a_host_name(monkeypatch):
+    import platform
+
+    line = runtime.machine()
+    assert "\n" not in line and "torch" in line
+    assert platform.node() == "" or platform.node() not in line
+
+
+def test_results_go_where_they_are_sent(monkeypatch, tmp_path):
+    monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path / "there"))
+    assert runtime.results_dir() == tmp_path / "there" and runtime.results_dir().is_dir()
+
+
+def test_import_is_cheap():
+    """What only some need is imported where it is used."""
+    code = (
+        "import sys, colorlib; print(sorted({'torch', 'matplotlib'} & set(sys.modules)));"
+        "import colorlib.color, colorlib.generators, colorlib.training, colorlib.photos, colorlib.colorizer, colorlib.cli;"
+        "heavy = {'fastai', 'torchmetrics', 'ipywidgets', 'accelerate', 'sklearn', 'kornia'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.split("\n")[:2] == ["[]", "[]"]

@@ -1,0 +1,214 @@
+import os
+import signal
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from colorlib.discriminators import PatchDiscriminator
+from colorlib.generators import UNet, predict
+from colorlib.losses import Hinge, LeastSquares, Vanilla
+from colorlib.training import constant, fit, frozen, linear_decay, update_discriminator, update_generator
+from colorlib.weights import load_generator
+
+
+class Pairs:
+    """ab is a fixed function of L, so that a working network can learn it; seeded, and resumable."""
+
+    def __init__(self, size=16, batch_size=4):
+        self.size, self.batch_size, self.drawn = size, batch_size, 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        generator = torch.Generator().manual_seed(self.drawn)
+        self.drawn += 1
+        L = torch.rand(self.batch_size, 1, self.size, self.size, generator=generator) * 2 - 1
+        return L, torch.cat([L, -L], dim=1) * 0.5
+
+    def state_dict(self):
+        return {"drawn": self.drawn}
+
+    def load_state_dict(self, state):
+        self.drawn = state["drawn"]
+
+
+def networks(dropout=0.0):
+    torch.manual_seed(1)
+    generator = UNet(base_channels=4, levels=3, dropout=dropout)
+    return generator, PatchDiscriminator(2, 1, receptive_field=16, base_channels=4)
+
+
+def test_l1_training_learns():
+    generator, _ = networks()
+    history = fit(generator, Pairs(), num_steps=120, lr=1e-2, progress=False)
+    assert history.num_steps == 120
+    assert history.mean("l1", last=10) < 0.5 * history.losses["l1"][0]
+    assert history.seconds > 0 and not history.interrupted
+
+
+@pytest.mark.parametrize("adversarial", [Vanilla(), LeastSquares(), Hinge()], ids=repr)
+def test_the_discriminators_gradient_changes_the_generator(adversarial):
+    """With lambda_l1 = 0 only the discriminator can move the generator; it must, and must not be moved itself."""
+    generator, discriminator = networks()
+    condition, target = next(Pairs())
+    before = [p.clone() for p in discriminator.parameters()]
+    optimizer = torch.optim.SGD(generator.parameters(), lr=0.1)
+    first = generator.downs[0].conv.weight.clone()
+    update_generator(discriminator, optimizer, adversarial, condition, target, generator(condition).ab, lambda_l1=0)
+    assert not torch.equal(first, generator.downs[0].conv.weight)
+    assert all(torch.equal(a, b) for a, b in zip(before, discriminator.parameters()))
+    assert all(p.requires_grad for p in discriminator.parameters())
+
+
+def test_the_discriminators_step_leaves_the_generator_alone():
+    generator, discriminator = networks()
+    condition, target = next(Pairs())
+    fake = generator(condition).ab
+    optimizer = torch.optim.SGD(discriminator.parameters(), lr=0.5)
+    losses = [
+        update_discriminator(discriminator, optimizer, Vanilla(), condition, target, fake)["discriminator"].item()
+        for _ in range(20)
+    ]
+    assert all(p.grad is None for p in generator.parameters())
+    assert losses[-1] < losses[0]
+
+
+def test_the_generator_is_pulled_towards_fooling_the_discriminator():
+    generator, discriminator = networks()
+    condition, target = next(Pairs())
+    for _ in range(10):
+        with frozen(discriminator):
+            before = discriminator(condition, generator(condition).ab).mean().item()
+        update_generator(discriminator, torch.optim.SGD(generator.parameters(), lr=0.01), Vanilla(), condition,
+                         target, generator(condition).ab, lambda_l1=0)
+    with frozen(discriminator):
+        assert discriminator(condition, generator(condition).ab).mean().item() > before
+
+
+def test_lambda_l1_weighs_l1():
+    generator, discriminator = networks()
+    condition, target = next(Pairs())
+    gradients = {}
+    for weight in (0.0, 1.0, 100.0):
+        generator.zero_grad()
+        optimizer = torch.optim.SGD(generator.parameters(), lr=0.0)
+        update_generator(discriminator, optimizer, Vanilla(), condition, target, generator(condition).ab, weight)
+        gradients[weight] = generator.ups[-1].conv.weight.grad.clone()
+    l1_alone = gradients[1.0] - gradients[0.0]
+    assert torch.allclose(gradients[100.0], gradients[0.0] + 100 * l1_alone, rtol=1e-3, atol=1e-5)
+
+
+def test_resume_continues_as_if_never_interrupted(tmp_path):
+    whole, whole_d = networks(dropout=0.5)
+    fit(whole, Pairs(), num_steps=12, discriminator=whole_d, progress=False)
+    pieces, pieces_d = networks(dropout=0.5)
+    fit(pieces, Pairs(), num_steps=5, discriminator=pieces_d, out=tmp_path, progress=False)
+    torch.manual_seed(99)
+    again, again_d = UNet(base_channels=4, levels=3), PatchDiscriminator(2, 1, receptive_field=16, base_channels=4)
+    history = fit(again, Pairs(), num_steps=12, discriminator=again_d, out=tmp_path, resume=True, progress=False)
+    assert history.num_steps == 12
+    for key, value in whole.state_dict().items():
+        assert torch.allclose(value, again.state_dict()[key], atol=1e-6), key
+    for key, value in whole_d.state_dict().items():
+        assert torch.allclose(value, again_d.state_dict()[key], atol=1e-6), key
+
+
+def test_weights_file_gives_the_trained_generator(tmp_path):
+    generator, _ = networks()
+    fit(generator, Pairs(), num_steps=3, out=tmp_path, metadata={"recipe": "test"}, progress=False)
+    loaded, metadata = load_generator(tmp_path / "weights.safetensors")
+    L = next(Pairs())[0]
+    assert torch.equal(predict(loaded, L).ab, predict(generator, L).ab)
+    assert metadata["recipe"] == "test" and metadata["steps"] == "3"
+
+
+def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path):
+    generator, _ = networks()
+
+    class Interrupting(Pairs):
+        def __next__(self):
+            if self.drawn == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().__next__()
+
+    history = fit(generator, Interrupting(), num_steps=100, out=tmp_path, progress=False)
+    assert history.interrupted and history.num_steps == 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    more = fit(generator, Pairs(), num_steps=7, out=tmp_path, resume=True, progress=False)
+    assert more.num_steps == 7 and not more.interrupted
+
+
+def test_fit_works_outside_the_main_thread():
+    generator, _ = networks()
+    result = []
+    thread = threading.Thread(target=lambda: result.append(fit(generator, Pairs(), num_steps=2, progress=False)))
+    thread.start()
+    thread.join()
+    assert result[0].num_steps == 2
+
+
+def test_divergence_stops_the_run_and_keeps_the_old_checkpoint(tmp_path):
+    generator, _ = networks()
+    fit(generator, Pairs(), num_steps=2, out=tmp_path, progress=False)
+    kept = (tmp_path / "weights.safetensors").read_bytes()
+
+    class Broken(Pairs):
+        def __next__(self):
+            L, ab = super().__next__()
+            return L, ab * float("nan")
+
+    with pytest.raises(FloatingPointError, match="'l1' is nan at step 4"):
+        fit(generator, Broken(), num_steps=4, out=tmp_path, resume=True, progress=False)
+    assert (tmp_path / "weights.safetensors").read_bytes() == kept
+
+
+def test_previews_are_evaluation_predictions():
+    generator, _ = networks(dropout=0.5)
+    L = next(Pairs())[0]
+    history = fit(generator, Pairs(), num_steps=4, preview=L, preview_every=2, progress=False)
+    assert [step for step, _ in history.previews] == [1, 2, 4]
+    assert torch.equal(history.previews[-1][1], predict(generator, L).ab)
+    assert generator.training
+
+
+def test_bfloat16_runs_the_same_road():
+    generator, discriminator = networks()
+    history = fit(generator, Pairs(), num_steps=10, discriminator=discriminator, precision="bf16", progress=False)
+    assert history.num_steps == 10 and generator.downs[0].conv.weight.dtype == torch.float32
+    # Accelerate wraps forward; the network that comes back must be a plain float32 one again
+    assert predict(generator, next(Pairs())[0]).ab.dtype == torch.float32
+
+
+def test_schedules():
+    assert [constant(p) for p in (0.0, 0.5, 1.0)] == [1, 1, 1]
+    assert [linear_decay(p) for p in (0.0, 0.5, 0.75, 1.0)] == [1, 1, 0.5, 0]
+
+
+@pytest.mark.parametrize(
+    "arguments, words", [({"num_steps": 0}, "num_steps is 0"), ({"num_steps": 1, "resume": True}, "needs out")]
+)
+def test_bad_arguments(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        fit(networks()[0], Pairs(), progress=False, **arguments)
+
+
+def test_resume_without_a_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match="checkpoint.safetensors"):
+        fit(networks()[0], Pairs(), num_steps=1, out=tmp_path, resume=True, progress=False)
+
+
+def test_resume_with_another_network(tmp_path):
+    fit(networks()[0], Pairs(), num_steps=1, out=tmp_path, progress=False)
+    with pytest.raises(ValueError, match="does not fit this UNet"):
+        fit(UNet(base_channels=2, levels=3), Pairs(), num_steps=2, out=tmp_path, resume=True, progress=False)
+
+
+def test_frozen_gives_back_what_it_found():
+    module = nn.Linear(2, 2)
+    module.bias.requires_grad_(False)
+    with frozen(module):
+        assert not any(p.requires_grad for p in module.parameters())
+    assert module.weight.requires_grad and not module.bias.requires_grad

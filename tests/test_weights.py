@@ -1,0 +1,84 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from colorlib.generators import UNet, predict
+from colorlib.weights import load_generator, read_tensors, save_weights, write_tensors
+
+
+def small(**arguments):
+    return UNet(**({"base_channels": 2, "levels": 3, "norm": nn.InstanceNorm2d} | arguments))
+
+
+def test_a_file_is_enough_to_rebuild_the_network(tmp_path):
+    generator = small(hint_channels=3, skips=False)
+    save_weights(tmp_path / "w.safetensors", generator, {"render_size": "96"})
+    loaded, metadata = load_generator(tmp_path / "w.safetensors")
+    assert loaded.config == generator.config and not loaded.training and metadata["render_size"] == "96"
+    L = torch.randn(1, 1, 32, 32)
+    assert torch.equal(predict(generator, L).ab, predict(loaded, L).ab)
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "w.safetensors"
+    write_tensors(path, {"x": torch.zeros(2)}, {})
+    monkeypatch.setattr("colorlib.weights.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        write_tensors(path, {"x": torch.ones(2)}, {})
+    assert read_tensors(path)[0]["x"].sum() == 0
+
+
+def saved(path, tensors, **metadata):
+    save_file(tensors, path, metadata)
+    return path
+
+
+def test_files_that_are_refused(tmp_path):
+    path, generator = tmp_path / "w.safetensors", small()
+    state, config = generator.state_dict(), json.dumps(generator.config)
+    with pytest.raises(ValueError, match="no such weights file"):
+        load_generator(tmp_path / "none.safetensors")
+    with pytest.raises(ValueError, match="no such weights file"):
+        load_generator(tmp_path)
+    with pytest.raises(ValueError, match="names the network None"):
+        load_generator(saved(path, state))
+    with pytest.raises(ValueError, match="names the network 'Dropout'"):
+        load_generator(saved(path, state, network="Dropout", config="{}"))
+    with pytest.raises(ValueError, match="not usable"):
+        load_generator(saved(path, state, network="UNet", config='{"norm": "BatchNorm2d", "layers": 3}'))
+    with pytest.raises(ValueError, match="not usable"):
+        load_generator(saved(path, state, network="UNet", config="{"))
+    wider = small(base_channels=4).state_dict()
+    with pytest.raises(ValueError, match=r"downs.0.conv.weight has shape \(4, 1, 4, 4\), needed is \(2, 1, 4, 4\)"):
+        load_generator(saved(path, wider, network="UNet", config=config))
+    fewer = {name: tensor for name, tensor in state.items() if "downs.0" not in name}
+    with pytest.raises(ValueError, match="downs.0.conv.weight is missing"):
+        load_generator(saved(path, fewer, network="UNet", config=config))
+    with pytest.raises(ValueError, match="extra is unknown"):
+        load_generator(saved(path, state | {"extra": torch.zeros(1)}, network="UNet", config=config))
+
+
+def test_a_pickle_is_refused_without_being_run(tmp_path):
+    path = tmp_path / "w.safetensors"
+    torch.save({"x": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="not a readable safetensors file"):
+        load_generator(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 3000), flip=st.integers(0, 10_000), value=st.integers(1, 255))
+def test_a_damaged_file_is_read_or_refused(tmp_path_factory, cut, flip, value):
+    path = tmp_path_factory.mktemp("damaged") / "w.safetensors"
+    save_weights(path, small())
+    data = bytearray(path.read_bytes())
+    data[flip % len(data)] ^= value
+    path.write_bytes(data[: len(data) - cut] if cut < len(data) else b"")
+    try:
+        load_generator(path)
+    except ValueError:
+        pass
