@@ -1,0 +1,167 @@
+"""Noise, and the canvas that a batch of scenes is drawn on. `colorlib.scenes` is the public side.
+
+A whole batch is drawn at once, layer by layer from back to front. A pixel is not a colour while it is drawn but a
+code, `slot * 256 + tone`: which thing it shows (sky, the roof of house 2, flower 17 ...) and how light it is there.
+At the end a table of ramps turns codes into colours, one table for the day and one for the night, so that the night
+picture costs one look-up more. Edges keep two codes and a weight, and are mixed in Lab: the lightness of a mixed
+pixel then says nothing about the colour of a thing whose colour is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+NUM_DRAWS = 512   # uniform numbers that one picture is made from
+
+
+class Draws:
+    """Hands out the columns of a (num, NUM_DRAWS) table of uniform numbers in [0, 1), in a fixed order."""
+
+    def __init__(self, table: Tensor):
+        self.table, self.used = table, 0
+
+    def take(self, count: int) -> Tensor:
+        self.used += count
+        return self.table[:, self.used - count:self.used]
+
+    def one(self, low=0.0, high=1.0) -> Tensor:
+        return low + (high - low) * self.take(1)[:, 0]
+
+
+def _lattice(count_y: int, count_x: int, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+    """Periodic value noise in [0, 1): random values on a lattice, joined smoothly."""
+    values = torch.rand(count_y, count_x, generator=generator)
+
+    def steps(size: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        position = (torch.arange(size) + 0.5) / size * count
+        low = position.floor()
+        t = position - low
+        return low.long() % count, (low.long() + 1) % count, t * t * (3 - 2 * t)
+
+    y0, y1, ty = steps(rows, count_y)
+    x0, x1, tx = steps(columns, count_x)
+    rows_mixed = torch.lerp(values[y0], values[y1], ty[:, None])
+    return torch.lerp(rows_mixed[:, x0], rows_mixed[:, x1], tx[None])
+
+
+def _fractal(size: int, first_y: int, first_x: int, generator: torch.Generator, ridged=False, gain=0.5) -> Tensor:
+    """Several octaves of value noise over a period of two pictures, scaled to mean 0.5 and deviation about 0.18."""
+    total, weight = torch.zeros(2 * size, 2 * size), 1.0
+    for octave in range(7):
+        layer = _lattice(first_y << octave, first_x << octave, 2 * size, 2 * size, generator)
+        if max(first_y, first_x) << octave <= size:    # the same draws at every size: scenes look alike at all sizes
+            total += weight * ((1 - (2 * layer - 1).abs()) if ridged else layer)
+        weight *= gain
+    return 0.5 + (total - total.mean()) / total.std() * 0.18
+
+
+@dataclass
+class Bank:
+    """Noise pictures that every scene takes its windows from. Made once per size."""
+    fine: Tensor       # all-round noise: leaves, walls, meadow
+    cloud: Tensor      # stretched sideways
+    wave: Tensor       # stretched sideways a lot: sea, far grass
+    relief: Tensor     # in [-1, 1], the slope of ridged noise: mountains lit from the left
+    star: Tensor       # in [0, 1], mostly 0
+    ridge: Tensor      # one-dimensional, sharp: mountain tops
+    soft: Tensor       # one-dimensional, smooth: hills, shores
+
+
+@lru_cache(maxsize=8)
+def noise_bank(size: int, device: torch.device) -> Bank:
+    generator = torch.Generator().manual_seed(2)
+    fine = _fractal(size, 8, 8, generator, gain=0.65)
+    cloud = _fractal(size, 8, 4, generator, gain=0.55)
+    wave = _fractal(size, 48, 6, generator, gain=0.6)
+    ridged = _fractal(size, 5, 7, generator, ridged=True, gain=0.52)
+    relief = ((ridged.roll(-1, 1) - ridged.roll(1, 1)) * size * 0.13).clamp(-1, 1)
+    ridge = _fractal(size, 1, 5, generator, ridged=True, gain=0.5)[0]
+    soft = _fractal(size, 1, 3, generator, gain=0.35)[0]
+    cells = torch.rand(96, 96, generator=generator)    # a star is one pixel, and as frequent at every size
+    star = torch.zeros(2 * size, 2 * size)
+    where = (cells > 0.93).nonzero()
+    jitter = torch.rand(len(where), 2, generator=generator)
+    at = ((where + jitter) / 96 * 2 * size).long()
+    star[at[:, 0], at[:, 1]] = 0.3 + 0.7 * torch.rand(len(where), generator=generator)
+
+    def wrapped(picture: Tensor) -> Tensor:    # room for a window at any offset
+        for axis in range(picture.dim()):
+            picture = torch.cat([picture, picture.narrow(axis, 0, size)], axis)
+        return picture.contiguous().to(device)
+
+    return Bank(*(wrapped(p) for p in (fine, cloud, wave, relief, star)), *(wrapped(p) for p in (ridge, soft)))
+
+
+def windows(picture: Tensor, offsets: Tensor, size: int) -> Tensor:
+    """One window per scene. picture (3S, 3S) or (3S,), offsets (n, 2) or (n, 1) in [0, 1) -> (n, S, S) or (n, S)."""
+    start = (offsets * 2 * size).long()
+    steps = torch.arange(size, device=picture.device)
+    if picture.dim() == 1:
+        return picture[start + steps]
+    rows = (start[:, :1] + steps)[:, :, None] * picture.shape[1]
+    columns = (start[:, 1:] + steps)[:, None, :]
+    return picture.view(-1).index_select(0, (rows + columns).view(-1)).view(-1, size, size)
+
+
+class Canvas:
+    """Codes in front and behind, and the share of the front. (n, h, w) each."""
+
+    def __init__(self, front: Tensor, behind: Tensor, share: Tensor):
+        self.front, self.behind, self.share = front, behind, share
+
+    def paint(self, cover: Tensor, slot, tone: Tensor) -> None:
+        """Draw over what is there. cover (n, h, w) in [0, 1]; tone in [0, 1], darkest to lightest."""
+        code = (slot * 256 + (tone * 255.99).clamp_(0, 255).int()).int()
+        some, most = cover > 0, cover >= 0.5
+        self.behind = torch.where(some, torch.where(most, self.front, code), self.behind)
+        self.share = torch.where(some, torch.maximum(cover, 1 - cover), self.share)
+        self.front = torch.where(most, code, self.front)
+
+    def shade(self, amount: Tensor) -> None:
+        """Take this share (0..1) of its tone away from what is there: a shadow."""
+        self.front = self.front - ((self.front & 255) * amount).int()
+
+
+class Patch(Canvas):
+    """A window of a canvas around one object per row of `picks`; `commit` writes it back.
+
+    x is the middle of the window, y its lower side. Windows of one scene must not overlap: `cell` is the least distance
+    of their x, and the width follows from it.
+    """
+
+    def __init__(self, canvas: Canvas, picks: Tensor, x: Tensor, y: Tensor, cell: float, height: float):
+        size = canvas.front.shape[-1]
+        wide, high = int(cell * size), min(size, int(height * size + 0.999))
+        left = (x * size - wide / 2).round().long().clamp(0, size - wide)
+        top = (y * size - high).round().long().clamp(0, size - high)
+        steps_x = torch.arange(wide, device=x.device)
+        steps_y = torch.arange(high, device=x.device)
+        rows, columns = top[:, None] + steps_y, left[:, None] + steps_x
+        self.x, self.y = ((columns + 0.5) / size)[:, None, :], ((rows + 0.5) / size)[:, :, None]
+        self.index = (picks[:, None] * size * size + rows * size)[:, :, None] + columns[:, None, :]
+        self.canvas, self.size = canvas, size
+        super().__init__(*(self.look(p) for p in (canvas.front, canvas.behind, canvas.share)))
+
+    def look(self, picture: Tensor) -> Tensor:
+        return picture.view(-1).index_select(0, self.index.view(-1)).view(self.index.shape)
+
+    def commit(self) -> None:
+        index = self.index.view(-1)
+        self.canvas.front.view(-1).scatter_(0, index, self.front.view(-1))
+        self.canvas.behind.view(-1).scatter_(0, index, self.behind.view(-1))
+        self.canvas.share.view(-1).scatter_(0, index, self.share.view(-1))
+
+    def cover(self, distance: Tensor) -> Tensor:
+        """Signed distance to the outline (inside > 0, in picture widths) -> share of the pixel that is covered."""
+        return (distance * self.size + 0.5).clamp_(0, 1)
+
+
+def least(*distances: Tensor) -> Tensor:
+    smallest = distances[0]
+    for distance in distances[1:]:
+        smallest = torch.minimum(smallest, distance)
+    return smallest

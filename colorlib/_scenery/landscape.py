@@ -1,0 +1,205 @@
+"""A batch of landscapes: what is where, drawn from the sky to the flowers in front."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from colorlib._scenery import objects
+from colorlib._scenery.canvas import Canvas, Draws, noise_bank, windows
+from colorlib._scenery.materials import (
+    CAR, CARS, CHIMNEY, CLOUD, COAST, DOOR, FAR_HILL, FAR_ROCK, FAR_SNOW, FLOWER, FLOWERS, FOREST, GLASS, GRASS, HEART,
+    HILL, HOUSES, KINDS, LAMP, LEAF, LINE, MEADOW, MOUNTAINS, NUM_SLOTS, ROAD, ROCK, ROOF, SAND, SEA, SKY, SNOW, STAR,
+    STEM, SUN, TREES, TRUNK, VILLAGE, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT, WINTER, free_ramp, palette, ramp_of,
+)
+
+# By class: coast, mountains, meadow, village, forest.
+_HORIZON = ((0.46, 0.54), (0.50, 0.56), (0.42, 0.52), (0.44, 0.50), (0.40, 0.48))
+_FAR_PEAKS = (0.07, 0.30, 0.10, 0.14, 0.12)       # height of the far mountains
+_NEAR_PEAKS = (0.0, 0.24, 0.0, 0.0, 0.0)
+_ROAD = (0.5, 0.25, 0.35, 1.0, 0.3)               # how often there is a road
+_CAR = (0.6, 0.5, 0.6, 0.7, 0.55)                 # on a road, in each of three places
+_HOUSE = (0.34, 0.25, 0.20, 0.80, 0.12)           # in each of three places
+_FAR_TREE = (0.3, 0.5, 0.6, 0.6, 0.95)            # in each of eight places
+_TREE = (0.2, 0.4, 0.4, 0.4, 0.85)                # in each of four places
+_NEAR_TREE = (0.15, 0.2, 0.25, 0.15, 0.6)         # at each side
+_FLOWER = (0.4, 0.5, 0.9, 0.45, 0.45)             # in each of 24 places
+_FIR = (0.1, 0.85, 0.3, 0.3, 0.5)                 # share of conifers
+
+
+def _of_class(values, scene_class: Tensor) -> Tensor:
+    return torch.tensor(values, device=scene_class.device)[scene_class]
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values[:, None, None]
+
+
+def choose(uniform: Tensor, probabilities: Tensor) -> Tensor:
+    """Uniform numbers in [0, 1) -> indices with these probabilities."""
+    bounds = probabilities.double().cumsum(0)[:-1].to(uniform)
+    return torch.bucketize(uniform.contiguous(), bounds, right=True)
+
+
+def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
+    """Draw one scene per row of a table of uniform numbers.
+
+    Args:
+        table: (n, NUM_DRAWS) in [0, 1).
+        size: side of the pictures.
+
+    Returns:
+        The canvas; the ramp of every slot (n, NUM_SLOTS); and scene_class, season, time (n,) with, for each free
+        kind, the drawn colours of its slots (n, slots of the kind).
+    """
+    draws, n, device = Draws(table), len(table), table.device
+    bank = noise_bank(size, device)
+    scene_class, season, sky = ((draws.one() * k).long().clamp(max=k - 1) for k in (5, 4, 9))
+    time, winter = sky // 3, season == WINTER
+    low_sun = time != 1
+    limits = _of_class(_HORIZON, scene_class)
+    horizon = limits[:, 0] + (limits[:, 1] - limits[:, 0]) * draws.one()
+    sun_x = draws.one(0.08, 0.92)
+    sun_y = torch.where(low_sun, horizon * draws.one(0.35, 0.75), horizon * draws.one(0.12, 0.4))
+    light = (sun_x - 0.5).sign() * (0.45 + 1.2 * (sun_x - 0.5).abs())
+    steps = (torch.arange(size, device=device) + 0.5) / size
+    x, y = steps[None, None, :], steps[None, :, None]
+
+    def cover(top: Tensor) -> Tensor:    # (n, S) height of an upper edge -> covered share of each pixel
+        return ((y - top[:, None, :]) * size + 0.5).clamp_(0, 1)
+
+    # Sky: the tone falls from the horizon to the zenith; near the sun the sky is as light as at the horizon.
+    height = (y / _wide(horizon)).clamp(max=1)
+    distance = ((x - _wide(sun_x)) ** 2 + (y - _wide(sun_y)) ** 2).sqrt_()
+    glow = (1 - distance / 0.42).clamp_(min=0)
+    tone = height + (1 - height) * glow * glow * 0.8
+    canvas = Canvas(SKY * 256 + (tone * 255).int(), torch.zeros(n, size, size, dtype=torch.int32, device=device),
+                    torch.ones(n, size, size, device=device))
+    stars = windows(bank.star, draws.take(2), size)
+    stars = stars * (1 - height)
+    canvas.paint((stars > 0.08).float() * (0.5 + stars).clamp_(max=1), STAR, tone)
+    radius = torch.where(low_sun, 0.062, 0.05)
+    grain = windows(bank.fine, draws.take(2), size)
+    canvas.paint(((_wide(radius) - distance) * size + 0.5).clamp_(0, 1), SUN, 0.55 + 1.2 * (grain - 0.5))
+
+    # Clouds: soft, lit from the sun's side, thinner towards zenith and horizon.
+    offsets = draws.take(2)
+    cloud = windows(bank.cloud, offsets, size)
+    amount = _wide(draws.one(0.40, 0.72))
+    thick = ((cloud - amount) * 5.0).clamp_(0, 1) * (height * 6 - 0.3).clamp_(0, 1) * ((1 - height) * 4).clamp_(0, 1)
+    lit = cloud - cloud.roll(-max(1, size // 32), 1)    # the upper side of a cloud is light
+    canvas.paint(thick * (0.93 - 0.3 * thick.lt(0.3)), CLOUD, 0.62 + 1.6 * lit - 0.35 * (thick - 0.6))
+
+    # Mountains, far and near.
+    relief = windows(bank.relief, draws.take(2), size)
+    line = _wide(draws.one(0.25, 0.75))
+    for peaks, rock, snow in ((_FAR_PEAKS, FAR_ROCK, FAR_SNOW), (_NEAR_PEAKS, ROCK, SNOW)):
+        ridge = windows(bank.ridge, draws.take(1), size)
+        tall = _of_class(peaks, scene_class) * draws.one(0.8, 1.15)
+        rise = (0.15 + 0.95 * (ridge - 0.15)).clamp(min=0) * tall[:, None]
+        top = horizon[:, None] + 0.04 - rise
+        slope = (rise.roll(-1, 1) - rise.roll(1, 1)) * size * 0.5
+        below = y - top[:, None, :]
+        tone = 0.52 - _wide(light) * (0.55 * relief + (0.25 * slope)[:, None, :] * (1 - below * 6).clamp_(min=0)) + 0.5 * (grain - 0.5)
+        white = _wide(horizon) - y + 0.14 * (grain - 0.5) + 0.05 * relief > torch.where(_wide(winter), 0.3, 0.55 + 0.3 * line) * _wide(tall)
+        canvas.paint(cover(top), torch.where(white, snow, rock).int(), tone)
+
+    # Hills, sea, meadow.
+    for rise, depth, slot in ((0.05, 0.0, FAR_HILL), (0.03, 0.10, HILL)):
+        soft = windows(bank.soft, draws.take(1), size)
+        strength = draws.one(0.5, 1.6)
+        top = horizon[:, None] + rise - strength[:, None] * depth * 0.3 - (soft - 0.3) * 0.16 * strength[:, None]
+        below = y - top[:, None, :]
+        slope = (soft.roll(-1, 1) - soft.roll(1, 1)) * size
+        tone = 0.60 - _wide(light) * (0.10 * slope)[:, None, :] - 1.4 * below + 1.1 * (grain - 0.5)
+        canvas.paint(cover(top), slot, tone)
+    wave = windows(bank.wave, draws.take(2), size)
+    is_coast = scene_class == COAST
+    glitter = (1 - (x - _wide(sun_x)).abs() * 6).clamp_(min=0) * _wide(low_sun.float() * 0.35 + 0.15)
+    below = (y - _wide(horizon)).clamp_(min=0)
+    tone = 0.62 - 1.1 * below + (0.4 + 2.2 * glitter) * (wave - 0.5) + glitter * 0.7
+    canvas.paint(cover(torch.where(is_coast, horizon, 2.0)[:, None].expand(n, size)), SEA, tone)
+    soft = windows(bank.soft, draws.take(1), size)
+    ground = torch.where(is_coast, draws.one(0.68, 0.76), horizon + 0.055)
+    ground_top = ground[:, None] + (soft - 0.5) * torch.where(is_coast, 0.3, 0.08)[:, None]
+    sand = torch.where(is_coast, 0.05, -2.0)[:, None]
+    canvas.paint(cover(torch.where(sand > 0, ground_top - sand * (0.5 + soft), 2.0)), SAND, 0.55 + 0.8 * (grain - 0.5) + 0.4 * (wave - 0.5))
+    depth = ((y - _wide(ground)) / (1 - _wide(ground))).clamp_(0, 1)      # 0 far, 1 at our feet
+    tone = 0.66 - 0.20 * depth + (1 - depth) * 0.8 * (wave - 0.5) + (0.35 + 0.6 * depth) * (grain - 0.5)
+    canvas.paint(cover(ground_top), GRASS, tone)
+
+    # Road: a band across the picture, slightly bent.
+    has_road = draws.one() < _of_class(_ROAD, scene_class)
+    road_y = draws.one(0.80, 0.84)
+    bend = draws.one(-0.03, 0.03)[:, None] * torch.cos(6.3 * (steps[None] - 0.5)) + draws.one(-0.02, 0.02)[:, None] * (steps[None] - 0.5)
+    middle = torch.where(has_road, road_y, 3.0)[:, None] + bend
+    off = (y - middle[:, None, :]).abs()
+    canvas.paint(((0.062 - off) * size + 0.5).clamp_(0, 1), ROAD, 0.55 + 0.35 * (grain - 0.5) - 6 * (off - 0.045).clamp_(min=0))
+    dash = torch.sin(steps * 50) > -0.2
+    canvas.paint(((0.006 - off) * size + 0.5).clamp_(0, 1) * dash, LINE, 0.6 + 0 * off)
+
+    # Objects, row by row towards us. Which places are taken follows from the class.
+    chosen = {kind: choose(draws.take(count), palette(kind)[1].to(device))
+              for kind, count in zip(KINDS, (HOUSES, CARS, FLOWERS))}
+    firs = draws.take(TREES) < _of_class(_FIR, scene_class)[:, None]
+    bare = winter.float()
+
+    def row(places: int, taken: Tensor, spread: float):
+        """Scenes, places and x of the objects in a row; a place is a cell, in which x moves by +-spread/2."""
+        there = draws.take(places) < taken[:, None]
+        at = (torch.arange(places, device=device) + 0.5) / places + (draws.take(places) - 0.5) * spread
+        extra = [draws.take(places) for _ in range(4)]
+        picks, place = there.nonzero(as_tuple=True)
+        return picks, place, at[picks, place], [e[picks, place] for e in extra]
+
+    def on_ground(picks: Tensor, at: Tensor) -> Tensor:
+        return ground_top[picks, (at * size).long().clamp(0, size - 1)]
+
+    picks, place, at, (a, b, c, d) = row(8, _of_class(_FAR_TREE, scene_class), 0.02)
+    objects.trees(canvas, picks, place, at, on_ground(picks, at) + 0.01 + 0.03 * a, 0.08 + 0.045 * b, firs[picks, place],
+                  bare[picks], light[picks], grain, 1 / 8 - 0.02, 0.16)
+    picks, place, at, (a, b, c, d) = row(3, _of_class(_HOUSE, scene_class), 0.04)
+    scale = 0.115 + 0.02 * b
+    house_y = torch.maximum(on_ground(picks, at) + 0.06, horizon[picks] + 0.17) + 0.03 * a
+    objects.houses(canvas, picks, place, at, house_y, scale, torch.where(c < 0.5, -1.0, 1.0), d, b < 0.75, light[picks],
+                   grain, 1 / 3 - 0.04, 0.25)
+    picks, place, at, (a, b, c, d) = row(4, _of_class(_TREE, scene_class), 0.02)
+    objects.trees(canvas, picks, place + 8, at, (on_ground(picks, at) + 0.08 + 0.06 * a).clamp(max=0.75), 0.19 + 0.08 * b,
+                  firs[picks, place + 8], bare[picks], light[picks], grain, 1 / 4 - 0.02, 0.32)
+    picks, place, at, (a, b, c, d) = row(3, _of_class(_CAR, scene_class) * has_road, 0.05)
+    objects.cars(canvas, picks, place, at, middle[picks, (at * size).long()] + 0.02 + 0.03 * a, 0.115 + 0.025 * b,
+                 torch.where(c < 0.5, -1.0, 1.0), d, 1 / 3 - 0.05, 0.14)
+    picks, place, at, (a, b, c, d) = row(2, _of_class(_NEAR_TREE, scene_class), 0.1)
+    near_x = torch.where(place == 0, 0.02, 0.98) + 0.10 * (a - 0.5)
+    objects.trees(canvas, picks, place + 12, near_x, 0.90 + 0.06 * b, 0.55 + 0.2 * c, firs[picks, place + 12], bare[picks],
+                  light[picks], grain, 0.5, 0.85)
+    start = torch.where(has_road, 0.93, ground + 0.14)
+    flowering = _of_class(_FLOWER, scene_class) * torch.where(winter, 0.5, 1.0)
+    for line_number in range(4):
+        picks, place, at, (a, b, c, d) = row(6, flowering, 0.03)
+        near = (line_number + 0.6 * (a - 0.5)) / 3
+        foot = start[picks] + (1.06 - start[picks]) * near
+        objects.flowers(canvas, picks, place + 6 * line_number, at, foot, (0.012 + 0.055 * (foot - 0.5)) * (0.85 + 0.3 * b), 6.28 * c,
+                        torch.where(d < 0.5, 5.0, 6.0), light[picks], 1 / 6 - 0.03, 0.17)
+
+    # The ramp of each slot.
+    ramps = torch.zeros(n, NUM_SLOTS, dtype=torch.long, device=device)
+    look = (draws.take(6) * 12).long()      # variants
+    for slot, name, variant in ((SKY, "sky", 0), (STAR, "star", 0), (SUN, "sun", 0), (CLOUD, "cloud", 0), (SNOW, "snow", 0),
+                                (FAR_SNOW, "far snow", 0), (FAR_ROCK, "far rock", look[:, 0]), (ROCK, "rock", look[:, 0]),
+                                (FAR_HILL, "far hill", look[:, 1]), (HILL, "hill", look[:, 1]), (GRASS, "grass", look[:, 2]),
+                                (STEM, "grass", look[:, 2]), (SEA, "sea", look[:, 3]), (SAND, "sand", 0), (ROAD, "road", look[:, 4] // 6),
+                                (LINE, "line", 0), (TRUNK, "trunk", 0), (HEART, "heart", 0), (WINDOW_DARK, "window", 0),
+                                (WINDOW_LIT, "lit", 0), (DOOR, "door", 0), (GLASS, "window", 0), (WHEEL, "wheel", 0),
+                                (LAMP, "lamp", 0), (CHIMNEY, "wall", 2)):
+        ramps[:, slot] = ramp_of(name, sky, season, variant)
+    sky_, season_ = sky[:, None], season[:, None]
+    ramps[:, WALL:WALL + HOUSES] = ramp_of("wall", sky_, 0, (draws.take(HOUSES) * 4).long())
+    leaf = (draws.take(TREES) * 12).long()
+    far = torch.arange(TREES, device=device) < 8
+    for is_far, fir_name, leaf_name in ((True, "far fir", "far leaf"), (False, "fir", "leaf")):
+        here = torch.where(firs, ramp_of(fir_name, sky_, season_, leaf), ramp_of(leaf_name, sky_, season_, leaf))
+        ramps[:, LEAF:LEAF + TREES] = torch.where(far == is_far, here, ramps[:, LEAF:LEAF + TREES])
+    for first, kind in ((ROOF, "roof"), (CAR, "car"), (FLOWER, "flower")):
+        ramps[:, first:first + chosen[kind].shape[1]] = free_ramp(kind, chosen[kind])
+    return canvas, ramps, dict(scene_class=scene_class, season=season, time=time, **chosen)

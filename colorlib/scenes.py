@@ -1,0 +1,225 @@
+"""The teaching world: procedural landscapes whose colours have a known distribution.
+
+Most colours of a scene follow from what a thing is, from the season and from the light. The colours of roofs, cars and
+flowers are *free*: each one is drawn from a fixed palette, independently of everything else, and shading changes its L
+only. Given the grey picture nobody can know them; the best that can be said is the palette itself. So the best answer
+to L1 and L2 regression, its error and the entropy are known in closed form, and a colorizer can be judged against them.
+
+The seasons: spring, summer and autumn colour vegetation differently at the same L, so the grey picture leaves them
+open, and the label `season` tells them apart. Winter shows in the grey picture, by its snow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colorlib._scenery.canvas import NUM_DRAWS
+from colorlib._scenery.landscape import draw
+from colorlib._scenery.materials import (
+    CLASSES, FREE_OF_SLOT, KINDS, LABEL_OF_SLOT, LABELS, REGION_OF_SLOT, SEASONS, TIMES, palette, tables,
+)
+from colorlib.color import lab_to_rgb8, normalize, rgb_to_L_ab, rgb_to_lab
+
+NUM_LABELS = len(LABELS)
+MIN_SIZE = 32
+_PIXELS_AT_ONCE = 64 * 64 * 64     # scenes are drawn in tiles of this many pixels, so that the layers stay in the cache
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of a free kind: ab (K, 2) scaled by 110, probabilities (K,), and the range of L it is drawn at."""
+    ab: Tensor
+    probabilities: Tensor
+    lightness: tuple[float, float]
+
+
+PALETTES: dict[str, Palette] = {kind: Palette(*palette(kind)) for kind in KINDS}
+
+
+@dataclass
+class Scenes:
+    """A batch of N scenes of S x S pixels.
+
+    Attributes:
+        rgb: uint8 (N, 3, S, S), by day.
+        night: uint8 (N, 3, S, S), the same scene by night: darker, bluish, windows lit, moon and stars.
+        labels: uint8 (N, S, S), index into LABELS.
+        edges: uint8 (N, 1, S, S), 1 on outlines. They follow from the shapes alone, not from colours.
+        free: uint8 (N, S, S), 0 where the colour follows from the scene, k where it was drawn from
+            PALETTES[KINDS[k - 1]]. Pixels on the soft edge of such a thing are 0.
+        scene_class, season, time: int64 (N,), index into CLASSES, SEASONS, TIMES.
+        roof, car, flower: int64 (N, things), the colours that were drawn, also for things that are not in the picture.
+    """
+    rgb: Tensor
+    night: Tensor
+    labels: Tensor
+    edges: Tensor
+    free: Tensor
+    scene_class: Tensor
+    season: Tensor
+    time: Tensor
+    roof: Tensor
+    car: Tensor
+    flower: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rgb)
+
+    def L_ab(self) -> tuple[Tensor, Tensor]:
+        """L (N, 1, S, S) in [-1, 1] and ab (N, 2, S, S), scaled as in colorlib.color."""
+        return rgb_to_L_ab(self.rgb)
+
+
+def _check(num: int, size: int, seed: int, name: str = "num") -> None:
+    for value, what, least in ((num, name, 1), (size, "size", MIN_SIZE), (seed, "seed", 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{what} is {value!r}, must be a whole number of at least {least}")
+
+
+def _edges(regions: Tensor) -> Tensor:
+    """1 where the region differs from the one to the right or below. uint8 (n, S, S) -> uint8 (n, 1, S, S)."""
+    edges = torch.zeros_like(regions)
+    edges[:, :, :-1] = regions[:, :, 1:] != regions[:, :, :-1]
+    edges[:, :-1] |= (regions[:, 1:] != regions[:, :-1]).to(torch.uint8)
+    return edges[:, None]
+
+
+def _look_up(table: Tensor, index: Tensor) -> Tensor:
+    return table.index_select(0, index.view(-1)).view(index.shape)
+
+
+def _render_tile(table: Tensor, size: int) -> Scenes:
+    device, n = table.device, len(table)
+    canvas, ramps, facts = draw(table, size)
+    num_slots, offset = ramps.shape[1], torch.arange(n, device=device)[:, None, None] * ramps.shape[1]
+    base = (ramps * 256).int().view(-1)
+    slot = canvas.front >> 8
+
+    def colour_code(codes: Tensor, slots: Tensor, scene: Tensor) -> Tensor:    # slot * 256 + tone -> ramp * 256 + tone
+        return _look_up(base, slots + scene) + (codes & 255)
+
+    index = colour_code(canvas.front, slot, offset.int())
+    mixed = (canvas.share < 1).view(-1).nonzero()[:, 0]
+    share = canvas.share.view(-1)[mixed]
+    behind = canvas.behind.view(-1)[mixed]
+    behind = colour_code(behind, behind >> 8, (mixed // (size * size) * num_slots).int())
+    front = index.view(-1)[mixed]
+    colors = tables(device)
+    pictures = []
+    for lab, packed in zip(colors.lab, colors.packed):
+        words = _look_up(packed, index)
+        mix = torch.lerp(lab.index_select(1, behind), lab.index_select(1, front), share)
+        r, g, b = lab_to_rgb8(mix[:, None])[:, 0].int()
+        words.view(-1)[mixed] = r | g << 8 | b << 16
+        pictures.append(words.view(torch.uint8).view(n, size, size, 4)[..., :3].permute(0, 3, 1, 2).contiguous())
+    free = _look_up(FREE_OF_SLOT.to(device), slot) * (canvas.share == 1)
+    return Scenes(rgb=pictures[0], night=pictures[1], labels=_look_up(LABEL_OF_SLOT.to(device), slot),
+                  edges=_edges(_look_up(REGION_OF_SLOT.to(device), slot)), free=free, **facts)
+
+
+@torch.no_grad()
+def _render(generator: np.random.Generator, num: int, size: int, device: str | torch.device) -> Scenes:
+    at_once = max(1, _PIXELS_AT_ONCE // (size * size))
+    tiles = []
+    for first in range(0, num, at_once):
+        table = generator.random((min(at_once, num - first), NUM_DRAWS), dtype=np.float32)
+        tiles.append(_render_tile(torch.from_numpy(table).to(device), size))
+    if len(tiles) == 1:
+        return tiles[0]
+    return Scenes(*(torch.cat([getattr(tile, field.name) for tile in tiles]) for field in fields(Scenes)))
+
+
+def render(num: int, size: int = 64, seed: int = 0, device: str | torch.device = "cpu") -> Scenes:
+    """Draw scenes. The same seed gives the same scenes; the first n of a longer batch are the shorter batch.
+
+    Args:
+        num: how many, at least 1.
+        size: side in pixels, at least 32. The same scene looks alike at every size.
+        seed: at least 0.
+        device: where the pictures are made.
+
+    Returns:
+        Scenes, with everything that is known about them.
+
+    Raises:
+        ValueError: num, size or seed out of range.
+
+    Example:
+        >>> scenes = render(8, size=64, seed=1)
+        >>> scenes.rgb.shape
+        torch.Size([8, 3, 64, 64])
+    """
+    _check(num, size, seed)
+    return _render(np.random.default_rng(seed), num, size, device)
+
+
+def batches(size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu") -> Iterator[Scenes]:
+    """Fresh scenes without end; together they are render(very many, size, seed). Arguments as in render."""
+    _check(batch_size, size, seed, "batch_size")
+    generator = np.random.default_rng(seed)
+
+    def endless() -> Iterator[Scenes]:
+        while True:
+            yield _render(generator, batch_size, size, device)
+
+    return endless()
+
+
+# Pairs for image translation: (condition, target), both float32 in [-1, 1].
+
+
+def _to_float(picture: Tensor) -> Tensor:
+    return picture.float() / 127.5 - 1
+
+
+def grey_to_color(scenes: Scenes) -> tuple[Tensor, Tensor]:
+    """L (N, 1, S, S) -> ab (N, 2, S, S)."""
+    return scenes.L_ab()
+
+
+def edges_to_scene(scenes: Scenes) -> tuple[Tensor, Tensor]:
+    """Outlines (N, 1, S, S), 1 on an edge and -1 elsewhere -> RGB (N, 3, S, S)."""
+    return scenes.edges.float() * 2 - 1, _to_float(scenes.rgb)
+
+
+def day_to_night(scenes: Scenes) -> tuple[Tensor, Tensor]:
+    """RGB by day (N, 3, S, S) -> RGB by night."""
+    return _to_float(scenes.rgb), _to_float(scenes.night)
+
+
+def labels_to_scene(scenes: Scenes) -> tuple[Tensor, Tensor]:
+    """Label map, one-hot in [-1, 1]: (N, NUM_LABELS, S, S), 1 in the channel of the label -> RGB (N, 3, S, S)."""
+    channels = torch.arange(NUM_LABELS, device=scenes.labels.device, dtype=torch.uint8)[:, None, None]
+    return (scenes.labels[:, None] == channels).float() * 2 - 1, _to_float(scenes.rgb)
+
+
+def grey_to_labels(scenes: Scenes) -> tuple[Tensor, Tensor]:
+    """Segmentation: L (N, 1, S, S) -> label map, int64 (N, S, S) as torch's cross entropy takes it."""
+    return scenes.L_ab()[0], scenes.labels.long()
+
+
+def pairs(make_pair: Callable[[Scenes], tuple[Tensor, Tensor]], size: int, batch_size: int, seed: int = 0,
+          device: str | torch.device = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
+    """Fresh pairs without end.
+
+    Args:
+        make_pair: grey_to_color, edges_to_scene, day_to_night, labels_to_scene, grey_to_labels, or your own.
+        size, batch_size, seed, device: as in render.
+
+    Example:
+        >>> condition, target = next(pairs(edges_to_scene, size=64, batch_size=4))
+        >>> condition.shape, target.shape
+        (torch.Size([4, 1, 64, 64]), torch.Size([4, 3, 64, 64]))
+    """
+    return map(make_pair, batches(size, batch_size, seed, device))
+
+
+def scene_batches(size: int, batch_size: int, seed: int = 0,
+                  device: str | torch.device = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
+    """(L, ab) of fresh scenes without end: pairs(grey_to_color, ...)."""
+    return pairs(grey_to_color, size, batch_size, seed, device)
