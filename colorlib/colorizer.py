@@ -1,0 +1,347 @@
+"""A photograph in, a colour photograph of the same size out.
+
+    photograph -> L -> small L -> generator -> small ab -> guided upsampling by the full L -> L + ab -> colour photograph
+
+The generator sees the photograph at a render size; everything at full size happens in strips of rows, so that a
+12-megapixel photograph costs little more memory than its own bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from . import color
+from .generators import Generator, Prediction
+from .weights import load_generator, save_weights
+
+if TYPE_CHECKING:
+    from .photos import Photo
+
+RENDER_SIZE = 256
+MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: memory of a panorama stays bounded
+MAX_ENLARGE = 2  # a photograph smaller than the render size is enlarged at most so much: more only adds blur
+DECODES = ("default", "mean")
+_RADIUS = 2  # of the guided filter's window, in pixels of the small picture: 5 x 5
+_EPSILON = 1e-3  # its regularisation: edges of L below about 1.6 CIE units (0.03 when scaled) carry no colour edge
+_STRIP = 2**18  # pixels at a time: the float copies of a strip stay in the cache
+
+
+class ColorizerError(RuntimeError):
+    """The photograph could not be coloured (memory, or a generator that returns no numbers). Nothing was returned."""
+
+
+class Hint(NamedTuple):
+    """The colour of one point: x to the right, y down, in pixels of the photograph; a, b in CIE units."""
+
+    x: float
+    y: float
+    a: float
+    b: float
+
+
+class Colorizer:
+    """Colours photographs of any size with a generator.
+
+    The generator is called in evaluation mode and without gradients; its own mode is put back afterwards.
+
+    Args:
+        generator: takes L, gives ab.
+        render_size: short side, in pixels, of the picture that the generator sees. The aspect ratio is kept. Beyond
+            4:1 the long side is held at 4 times the render size; a smaller photograph is enlarged at most twice.
+        device: where to compute; the generator is moved there. None: where the generator is.
+        metadata: text entries that `save` writes beside the weights, such as the recipe.
+
+    Example:
+        >>> colorizer = Colorizer.load("runs/first/weights.safetensors")
+        >>> rgb = colorizer.colorize("grandmother.jpg")  # uint8 (3, H, W)
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        render_size: int = RENDER_SIZE,
+        device: torch.device | str | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        self.render_size = _check_render_size(render_size)
+        parameter = next(generator.parameters(), None)
+        self.device = torch.device(device or (parameter.device if parameter is not None else "cpu"))
+        self.generator = generator.to(self.device)
+        self.metadata = dict(metadata or {})
+
+    @classmethod
+    def load(cls, path: str | Path, device: torch.device | str | None = None) -> Colorizer:
+        """A colorizer from a weights file: network, weights and render size.
+
+        Args:
+            path: a .safetensors file that `save` or a training run wrote.
+            device: None takes the best one here.
+
+        Raises:
+            ValueError: no such file, or not one of ours.
+        """
+        from .runtime import device as best_device
+
+        generator, metadata = load_generator(path)
+        text = metadata.get("render_size", str(RENDER_SIZE))
+        if not text.isdecimal():
+            raise ValueError(f"{path}: its render_size is {text!r}; it must be a whole number of pixels")
+        return cls(generator, int(text), device or best_device(), metadata)
+
+    def save(self, path: str | Path) -> None:
+        """Write generator, render size and metadata to one .safetensors file, whole or not at all."""
+        save_weights(path, self.generator, {**self.metadata, "render_size": str(self.render_size)})
+
+    def predict(self, L: Tensor, hints: Tensor | None = None, render_size: int | None = None) -> Prediction:
+        """What the generator says of one photograph, at the render size.
+
+        Args:
+            L: (1, 1, H, W), L / 50 - 1, at any size.
+            hints: (1, 3, h, w) at the render size (see `render_shape`): mask, then ab / 110.
+            render_size: instead of the colorizer's own.
+
+        Returns:
+            Prediction with ab (1, 2, h, w), scaled, on the colorizer's device.
+
+        Raises:
+            ValueError: a wrong shape, or hints for a generator that takes none.
+            ColorizerError: the generator returned NaN or infinity, another shape, or there is not enough memory.
+        """
+        if L.ndim != 4 or L.shape[:2] != (1, 1) or L.numel() == 0:
+            raise ValueError(f"L has shape {tuple(L.shape)}; required is one photograph, (1, 1, H, W)")
+        size = render_shape(*L.shape[-2:], self.render_size if render_size is None else render_size)
+        if L.shape[-2:] != size:
+            L = F.interpolate(L, size, mode="bilinear", antialias=True)
+        return self._generate(L, hints)
+
+    def _generate(self, L: Tensor, hints: Tensor | None) -> Prediction:
+        if hints is not None and not self.generator.config.get("hint_channels", 0):
+            raise ValueError("this generator takes no hints (its hint_channels is 0): leave hints out, "
+                             "or load weights that were trained with hints")
+        with _evaluation(self.generator), _memory_for(L.shape[-2:]):
+            hints = None if hints is None else hints.to(self.device)
+            prediction = self.generator(L.to(self.device), hints=hints)
+        ab, shape = prediction.ab, (1, 2, *L.shape[-2:])
+        if ab.shape != shape:
+            raise ColorizerError(f"the generator returned ab of shape {tuple(ab.shape)}, needed is {shape}: "
+                                 "take the weights of a colorizer")
+        if not torch.isfinite(ab).all():
+            raise ColorizerError("the generator returned NaN or infinity, so there is no colour photograph: "
+                                 "its weights are damaged or its training diverged, take others")
+        return prediction
+
+    def colorize(
+        self,
+        photo: Tensor | Photo | str | Path,
+        *,
+        saturation: float = 1.0,
+        decode: str = "default",
+        hints: Sequence[Hint] | None = None,
+        guidance: bool = True,
+        render_size: int | None = None,
+    ) -> Tensor:
+        """Colour one photograph. Its L is kept; a colour that sRGB cannot show at that L is made paler, not lighter.
+
+        Args:
+            photo: uint8 (3, H, W), grey or colour (its L alone is used); or a Photo; or a path.
+            saturation: factor of ab; 0 is the grey photograph, 1 what the generator says.
+            decode: "default" or "mean": how a distribution over ab bins becomes a colour. The networks so far
+                predict ab itself, and both are that.
+            hints: colours of single points, for a generator that takes hints.
+            guidance: let colours end at the edges of L (guided filter); False upsamples bilinearly.
+            render_size: instead of the colorizer's own.
+
+        Returns:
+            uint8 (3, H, W), on the CPU.
+
+        Raises:
+            ValueError: a bad argument.
+            PhotoError: (a ValueError) the path is no photograph that can be opened.
+            ColorizerError: see `predict`.
+        """
+        if not (math.isfinite(saturation) and saturation >= 0):
+            raise ValueError(f"saturation is {saturation}; it must be a number of at least 0 (1 changes nothing)")
+        if decode not in DECODES:
+            raise ValueError(f"decode is {decode!r}; choose one of {', '.join(DECODES)}")
+        rgb = _rgb_of(photo)
+        full = rgb.shape[-2:]
+        size = render_shape(*full, self.render_size if render_size is None else render_size)
+        marks = draw_hints(hints, full, size) if hints else None
+        with torch.inference_mode(), _memory_for(full):
+            # resized as 8-bit RGB, like the photographs that the generator was trained on
+            small = rgb if size == full else F.interpolate(rgb[None], size, mode="bilinear", antialias=True)[0]
+            L_low = color.rgb_to_L(small[None].to(self.device))
+            ab_low = self._generate(L_low, marks).ab.float() * saturation
+            return self._join(rgb, ab_low, L_low, guidance)
+
+    def _join(self, rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: bool) -> Tensor:
+        """L of the photograph and the small ab, strip by strip, to the colour photograph."""
+        size = height, width = rgb.shape[-2:]
+        if ab_low.shape[-2] >= height and ab_low.shape[-1] >= width:  # a small photograph, rendered enlarged
+            ab_low, guidance = F.interpolate(ab_low, size, mode="bilinear", antialias=True), False
+        maps = _local_lines(ab_low, L_low) if guidance else ab_low
+        colored = torch.empty_like(rgb)
+        rows = max(1, _STRIP // width)
+        for top in range(0, height, rows):
+            strip = slice(top, min(top + rows, height))
+            L = color.rgb_to_L(rgb[None, :, strip].to(self.device))
+            ab = _upsample_rows(maps, strip, size)
+            if guidance:
+                ab = _on_lines(ab, L)
+            colored[:, strip] = color.L_ab_to_rgb8(L, ab, fit=True)[0].cpu()
+        return colored
+
+
+def render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
+    """Height and width at which the generator sees a photograph: its short side becomes the render size.
+
+    The aspect ratio is kept to the nearest pixel. Two bounds come first: the long side stays within MAX_ASPECT times
+    the render size, and nothing is enlarged more than MAX_ENLARGE times.
+
+    Raises:
+        ValueError: a render size that is not a whole number of at least 8.
+    """
+    _check_render_size(render_size)
+    scale = min(render_size / min(height, width), MAX_ASPECT * render_size / max(height, width), MAX_ENLARGE)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def draw_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Hints as the picture that a generator takes: mask, then ab / 110, one small pixel each.
+
+    Args:
+        hints: in pixels of the photograph and CIE units; of two in one small pixel the later one counts.
+        full: height and width of the photograph.
+        size: height and width of the small picture.
+
+    Returns:
+        (1, 3, h, w).
+
+    Raises:
+        ValueError: a hint outside of the photograph, or an a or b outside of -128 to 127.
+    """
+    drawn = torch.zeros(1, 3, *size)
+    for hint in hints:
+        x, y, a, b = hint
+        if not (0 <= x < full[1] and 0 <= y < full[0]):
+            raise ValueError(f"a hint at x={x}, y={y} lies outside of the photograph of {full[1]} x {full[0]} pixels")
+        if not (-128 <= a <= 127 and -128 <= b <= 127):
+            raise ValueError(f"a hint has a={a}, b={b}; both are CIE units from -128 to 127")
+        row, column = int(y * size[0] / full[0]), int(x * size[1] / full[1])
+        drawn[0, :, row, column] = torch.tensor([1.0, a / color.AB_SCALE, b / color.AB_SCALE])
+    return drawn
+
+
+def guided_upsample(ab_low: Tensor, L_low: Tensor, L_full: Tensor) -> Tensor:
+    """Enlarge ab so that its edges fall on the edges of L.
+
+    In every 5 x 5 window of the small picture ab is fitted as a straight line in L; the slopes are averaged over the
+    windows that cover a pixel, and the lines, enlarged bilinearly, are read at the full L. Two deviations from the paper's
+    filter, which would blur ab by its window: every line goes exactly through the small pixel's own ab, and the result
+    stays within the ab of the 5 x 5 small pixels around it, so that a highlight does not run along its line out of all
+    colours.
+
+    Args:
+        ab_low: (B, 2, h, w), ab / 110.
+        L_low: (B, 1, h, w), L / 50 - 1 of the same small picture.
+        L_full: (B, 1, H, W), L / 50 - 1 of the photograph.
+
+    Returns:
+        (B, 2, H, W).
+
+    Reference: He and Sun 2015, Fast guided filter, algorithm 2; He, Sun, Tang 2013, Guided image filtering, eq. 5 and 6.
+    """
+    if ab_low.shape[-2:] != L_low.shape[-2:]:
+        raise ValueError(f"ab_low is {tuple(ab_low.shape)} and L_low {tuple(L_low.shape)}; their pictures must be one size")
+    size = L_full.shape[-2:]
+    return _on_lines(_upsample_rows(_local_lines(ab_low, L_low), slice(0, size[0]), size), L_full)
+
+
+def _box(x: Tensor) -> Tensor:
+    """Mean over the window; at the border over the part of it that lies inside."""
+    return F.avg_pool2d(x, 2 * _RADIUS + 1, 1, _RADIUS, count_include_pad=False)
+
+
+def _local_lines(ab: Tensor, L: Tensor) -> Tensor:
+    """(B, 8, h, w): slope and offset of the line ab = slope * L + offset at each small pixel, lowest and highest ab."""
+    mean_L, mean_ab = _box(L), _box(ab)
+    variance = (_box(L * L) - mean_L.square()).clamp_(min=0)  # rounding may leave it below 0
+    covariance = _box(L * ab) - mean_L * mean_ab
+    slope = _box(covariance / (variance + _EPSILON))
+    window = (2 * _RADIUS + 1, 1, _RADIUS)
+    return torch.cat([slope, ab - slope * L, -F.max_pool2d(-ab, *window), F.max_pool2d(ab, *window)], 1)
+
+
+def _on_lines(lines: Tensor, L: Tensor) -> Tensor:
+    slope, offset, lowest, highest = lines.chunk(4, 1)
+    return torch.addcmul(offset, slope, L).clamp_(lowest, highest)
+
+
+def _upsample_rows(maps: Tensor, rows: slice, size: tuple[int, int]) -> Tensor:
+    """The given rows of the maps, enlarged bilinearly to `size`, without the other rows."""
+    height = maps.shape[-2]
+    y = (torch.arange(rows.start, rows.stop, device=maps.device) + 0.5) * (height / size[0]) - 0.5
+    y = y.clamp_(0, height - 1)
+    above = y.long()
+    below = (above + 1).clamp_(max=height - 1)
+    between = torch.lerp(maps[..., above, :], maps[..., below, :], (y - above)[:, None])  # (B, C, rows, w)
+    return F.interpolate(between, (len(y), size[1]), mode="bilinear")  # widens: the number of rows is the same
+
+
+def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:
+    if isinstance(photo, str | Path):
+        from .photos import read_photo
+
+        photo = read_photo(photo)
+    rgb = photo if isinstance(photo, Tensor) else photo.rgb
+    if rgb.dtype != torch.uint8 or rgb.ndim != 3 or rgb.shape[0] != 3 or rgb.numel() == 0:
+        raise ValueError(
+            f"the photograph is {rgb.dtype} of shape {tuple(rgb.shape)}; required is uint8 (3, H, W): "
+            "repeat a single grey channel three times, convert floats by (rgb * 255).round().to(torch.uint8)"
+        )
+    return rgb.cpu()
+
+
+def _check_render_size(render_size: int) -> int:
+    if isinstance(render_size, bool) or not isinstance(render_size, int) or render_size < 8:
+        raise ValueError(f"render_size is {render_size!r}; it must be a whole number of pixels, at least 8")
+    return render_size
+
+
+@contextmanager
+def _evaluation(generator: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every module gets its own mode back."""
+    modes = [(module, module.training) for module in generator.modules()]
+    generator.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def _memory_for(size: tuple[int, int]) -> Iterator[None]:
+    """Name what does not fit, instead of the allocator's words."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)):
+            raise
+        raise ColorizerError(
+            f"not enough memory for {size[1]} x {size[0]} pixels: "
+            "take a smaller render size, or the CPU instead of the GPU"
+        ) from error
+
+
+# the allocators of CUDA and MPS, of the CPU on Linux and macOS, of the CPU on Windows
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
