@@ -104,9 +104,9 @@ def test_samples_are_spread_over_the_picture():
     assert len(set(cells.tolist())) == 256   # one in every 2 x 2 cell
 
 
-def test_most_similar_finds_the_same_picture_brightened_and_noisy():
+def test_most_similar_finds_the_same_picture_darkened_and_noisy():
     pool = torch.nn.functional.interpolate(torch.rand(20, 1, 5, 5, generator=torch.Generator().manual_seed(0)), 32)
-    noisy = pool[[3, 17]] * 0.5 + 0.2 + 0.02 * torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    noisy = pool[[3, 17]] * 0.1 - 0.9 + 0.002 * torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(1))
     assert most_similar(noisy, pool).tolist() == [3, 17]
 
 
