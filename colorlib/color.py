@@ -10,7 +10,7 @@ Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import torch
@@ -143,9 +143,8 @@ def fit_gamut(lab: Tensor) -> Tensor:
     if torch.is_grad_enabled() and lab.requires_grad:
         return _fit(lab)
     out = torch.empty(lab.shape, dtype=lab.dtype, device=lab.device)
-    source, target = _planes(lab, out)
-    for tile in _tiles(source):
-        target[tile] = _fit(source[tile])
+    for tile, into in _tiles(lab, out):
+        into.copy_(_fit(tile.transpose(0, 1)).transpose(0, 1))
     return out
 
 
@@ -205,47 +204,27 @@ def _share(Y: Tensor, high: Tensor, low: Tensor, black: float, white: float) -> 
     return torch.minimum(up, down).clamp(0, 1)
 
 
-# The fast road. A tile is (n, 3, rows, columns) pixels of the batch; inside it every buffer is (3, pixels).
+# The fast road. Inside a tile of pixels every buffer is (3, pixels). Its views are made once for each shape of tile: a tile takes
+# a tenth of a millisecond, so that twenty slices of a microsecond each would show.
 
-_TILE = 16384  # pixels per thread: half a dozen float buffers of 3 channels fit in 1 MB of level-2 cache
+_TILE = 16384  # pixels per thread: the float buffers of 3 channels fit in 1 MB of level-2 cache
 _CODES = 32768  # steps of linear light in the encoding table, 10 and more to one 8-bit code
 _NEWTON = (27 / 16, 9 / 4)  # two unscaled steps y + u / 2y^2, s + 27/16 u / s^2 end at 9/4 of the root
 _OFFSET = 3 * 24**3 / 116**3 * _CODES  # where black lies, because 1728 (s - 24) is added as 1728 s
 
 
-def _planes(*tensors: Tensor) -> list[Tensor]:
-    """View each (..., C, H, W) as (N, C, H, W), or (N, C, H W, 1) if all of them allow it, so that tiles can be cut anywhere."""
+def _tiles(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Cut tensors (..., C, H, W) that differ in C alone into views (C, n, rows, columns) of at most a cache-full of pixels."""
     flat = [x.reshape(-1, *x.shape[-3:]) if x.numel() else x.new_empty(0, *x.shape[-3:]) for x in tensors]
-    if all(x.shape[2] < 2 or x.stride(2) == x.shape[3] * x.stride(3) for x in flat):
-        flat = [x.flatten(2).unsqueeze(-1) for x in flat]
-    return flat
-
-
-def _tiles(x: Tensor) -> Iterator[tuple[slice, slice, slice]]:
-    """Cut (N, C, H, W) into index tuples of at most a cache-full of pixels (or one row, if that is longer)."""
-    n, _, h, w = x.shape
-    size = _TILE * torch.get_num_threads() if x.device.type == "cpu" else 1 << 22
-    if n * h * w == 0:
+    if any(x.numel() == 0 for x in flat):
         return
-    rows = min(h, max(1, size // w))
-    images = max(1, size // (h * w))
-    for first in range(0, n, images):
-        for row in range(0, h, rows):
-            yield slice(first, first + images), slice(None), slice(row, row + rows)
-
-
-class _Buffers:
-    """Named scratch memory of one call, reused from tile to tile."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.memory: dict[str, Tensor] = {}
-
-    def __call__(self, name: str, rows: int, pixels: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        size = rows * pixels
-        if name not in self.memory or self.memory[name].numel() < size:
-            self.memory[name] = torch.empty(size, dtype=dtype, device=self.device)
-        return self.memory[name][:size].view(rows, pixels)
+    if all(x.shape[2] == 1 or x.stride(2) == x.shape[3] * x.stride(3) for x in flat):
+        flat = [x.flatten(2).unsqueeze(-1) for x in flat]  # one row of all pixels, so that tiles can be cut anywhere
+    _, _, h, w = flat[0].shape
+    size = _TILE * torch.get_num_threads() if flat[0].device.type == "cpu" else 1 << 22
+    rows, images = max(1, size // w), max(1, size // (h * w))
+    for batch in zip(*(x.transpose(0, 1).split(images, 1) for x in flat)):
+        yield from zip(*(x.split(rows, 2) for x in batch))
 
 
 @lru_cache(maxsize=8)
@@ -277,92 +256,121 @@ def _constants(device: torch.device) -> dict[str, Tensor]:
     return table
 
 
-def _look_up(table: Tensor, index: Tensor, out: Tensor) -> Tensor:
-    rows = math.gcd(index.numel(), 64)  # gather shares rows among the threads
-    torch.gather(table.expand(rows, -1), 1, index.view(rows, -1), out=out.view(rows, -1))
-    return out
+class _Gather:
+    """Table look-up with everything but the look-up done beforehand."""
+
+    def __init__(self, table: Tensor, index: Tensor, out: Tensor) -> None:
+        rows = math.gcd(index.numel(), 64)  # torch.gather shares rows, not columns, among the threads
+        self.table, self.index, self.out = table.expand(rows, -1), index.view(rows, -1), out.view(rows, -1)
+
+    def __call__(self) -> None:
+        torch.gather(self.table, 1, self.index, out=self.out)
 
 
-def _mix_into(matrix: Tensor, x: Tensor, out: Tensor) -> Tensor:
-    torch.mul(x[0:1], matrix[0], out=out)
-    torch.addcmul(out, x[1:2], matrix[1], out=out)
-    return torch.addcmul(out, x[2:3], matrix[2], out=out)
+class _ToLab:
+    """uint8 -> Lab (or scaled L alone) for tiles of one shape."""
+
+    def __init__(self, tile: Tensor, table: dict[str, Tensor], only_L: bool) -> None:
+        pixels, rows, self.only_L = tile[0].numel(), slice(1, 2) if only_L else slice(0, 3), only_L
+        self.bound, self.magic, self.line = (table[name][rows] for name in ("bound", "magic", "line"))
+        self.columns = [column[rows] for column in table["xyz"]]
+        light, t, self.u, self.y = torch.empty(4, 3, pixels, device=tile.device)
+        self.t, self.u, self.y, self.square = t[rows], self.u[rows], self.y[rows], light[rows]
+        self.u_bits, self.y_bits = self.u.view(torch.int32), self.y.view(torch.int32)
+        self.light = light.unsqueeze(1).unbind(0)
+        self.result = self.y.view(-1, *tile.shape[1:]).unbind(0)
+        if "pairs" in table and pixels % 2 == 0 and tile.stride(2) * tile.stride(3) == 1:  # two neighbouring bytes at a time
+            packed = torch.empty(3 * pixels, dtype=torch.uint8)
+            index = torch.empty(3 * pixels // 2, dtype=torch.int64)
+            self.copies = [(packed.view(tile.shape), None), (index, packed.view(torch.uint16))]
+            self.look_up = _Gather(table["pairs"], index, light.view(-1).view(torch.float64))
+        else:
+            index = torch.empty(tile.shape, dtype=torch.int64, device=tile.device)
+            self.copies = [(index, None)]
+            self.look_up = _Gather(table["eight_bit"], index, light)
+
+    def __call__(self, tile: Tensor, into: Tensor) -> None:
+        for target, source in self.copies:
+            target.copy_(tile if source is None else source)
+        self.look_up()
+        t, u, y, bits = self.t, self.u, self.y, self.y_bits
+        _mix_into(self.columns, self.light, t)
+        torch.maximum(t, self.bound, out=u)
+        torch.bitwise_right_shift(self.u_bits, 8, out=bits)
+        torch.add(self.magic, bits, alpha=85, out=bits)
+        for weight in (0.5, _NEWTON[0]):
+            torch.addcdiv(y, u, torch.pow(y, 2, out=self.square), value=weight, out=y)
+        torch.addcmul(y, torch.minimum(t, self.bound, out=t), self.line, out=y)
+        # 116 fy - 16, less the 8 by which the line is too high at the knee
+        if self.only_L:
+            torch.mul(self.result[0], 0.58 / L_SCALE, out=into[0]).sub_(24 / L_SCALE + 1).clamp_(-1, 1)
+            return
+        x, y, z = self.result
+        L, a, b = into.unbind(0)
+        torch.mul(y, 0.58, out=L).sub_(24).clamp_(0, 100)
+        torch.sub(x, y, alpha=2.5, out=a)
+        torch.sub(y, z, out=b)
 
 
-def _light(tile: Tensor, table: dict[str, Tensor], buffers: _Buffers) -> Tensor:
-    """Look linear light up for an 8-bit tile: (3, pixels), two neighbouring bytes at a time where memory allows it."""
-    n, _, h, w = tile.shape
-    pixels = n * h * w
-    light = buffers("light", 3, pixels)
-    channels = tile.transpose(0, 1)
-    if "pairs" in table and pixels % 2 == 0 and tile.stride(3) * tile.stride(2) == 1:
-        bytes_ = buffers("bytes", 3, pixels, torch.uint8)
-        bytes_.view(3, n, h, w).copy_(channels)
-        index = buffers("pair", 1, 3 * pixels // 2, torch.int64).copy_(bytes_.view(1, -1).view(torch.uint16))
-        _look_up(table["pairs"], index, light.view(1, -1).view(torch.float64))
-        return light
-    index = buffers("index", 3, pixels, torch.int64)
-    index.view(3, n, h, w).copy_(channels)
-    return _look_up(table["eight_bit"], index, light)
+class _ToRgb8:
+    """Lab -> uint8 for tiles of one shape."""
+
+    def __init__(self, L: Tensor, table: dict[str, Tensor], scaled: bool, fit: bool) -> None:
+        pixels, shape, device = L.numel(), (3, *L.shape[1:]), L.device
+        self.fit, self.columns = fit, table["rgb"]
+        self.L_unit, self.L_zero, self.ab_unit = (L_SCALE, L_SCALE + 16, AB_SCALE) if scaled else (1.0, 16.0, 1.0)
+        self.s, self.t = torch.empty(2, 3, pixels, device=device)
+        self.xyz, self.t_rows = self.s.view(shape).unbind(0), self.t.unsqueeze(1).unbind(0)
+        self.index32 = torch.empty(3, pixels, dtype=torch.int32, device=device)
+        self.index = torch.empty(3, pixels, dtype=torch.int64, device=device)
+        self.codes = torch.empty(shape, dtype=torch.uint8, device=device)
+        self.look_up = _Gather(table["codes"], self.index, self.codes)
+
+    def __call__(self, L: Tensor, ab: Tensor, into: Tensor) -> None:
+        s, t, (x, y, z), (a, b) = self.s, self.t, self.xyz, ab.unbind(0)
+        y.copy_(L[0])  # s = 116 fx, 116 fy, 116 fz
+        if self.L_unit != 1:
+            y.mul_(self.L_unit)
+        y.add_(self.L_zero)
+        torch.add(y, a, alpha=self.ab_unit * 116 / 500, out=x)
+        torch.sub(y, b, alpha=self.ab_unit * 116 / 200, out=z)
+        if not math.isfinite(s.sum()):
+            raise ValueError("Lab holds values that are not finite; need finite L, a and b: look for what made them.")
+        torch.pow(torch.clamp_min(s, 24, out=t), 3, out=t).add_(s.clamp_max_(24), alpha=1728)
+        light = _mix_into(self.columns, self.t_rows, s)
+        if self.fit:
+            Y = self.t_rows[1].mul_(_CODES / 116**3)
+            share = _share(Y, light.amax(0, keepdim=True), light.amin(0, keepdim=True), _OFFSET, _OFFSET + _CODES)
+            torch.lerp(Y, light, share, out=light)
+        self.index.copy_(self.index32.copy_(light.clamp_(_OFFSET, _OFFSET + _CODES)))
+        self.look_up()
+        into.copy_(self.codes)
+
+
+def _mix_into(columns: Sequence[Tensor], x: Sequence[Tensor], out: Tensor) -> Tensor:
+    torch.mul(x[0], columns[0], out=out)
+    torch.addcmul(out, x[1], columns[1], out=out)
+    return torch.addcmul(out, x[2], columns[2], out=out)
 
 
 def _fast_lab(rgb: Tensor, only_L: bool) -> Tensor:
     out = torch.empty(*rgb.shape[:-3], 1 if only_L else 3, *rgb.shape[-2:], device=rgb.device)
-    source, target = _planes(rgb, out)
-    table, buffers = _constants(rgb.device), _Buffers(rgb.device)
-    rows = slice(1, 2) if only_L else slice(0, 3)
-    matrix, bound, magic, line = table["xyz"][:, rows], table["bound"][rows], table["magic"][rows], table["line"][rows]
-    for tile in _tiles(source):
-        light = _light(source[tile], table, buffers)
-        r, pixels = bound.shape[0], light.shape[1]
-        t = _mix_into(matrix, light, buffers("t", r, pixels))
-        u = torch.maximum(t, bound, out=buffers("u", r, pixels))
-        bits = buffers("y", r, pixels).view(torch.int32)
-        torch.bitwise_right_shift(u.view(torch.int32), 8, out=bits)
-        y = torch.add(magic, bits, alpha=85, out=bits).view(torch.float32)
-        for weight in (0.5, _NEWTON[0]):
-            square = torch.pow(y, 2, out=light[:r])
-            torch.addcdiv(y, u, square, value=weight, out=y)
-        torch.addcmul(y, torch.minimum(t, bound, out=t), line, out=y)
-        into = target[tile].transpose(0, 1)
-        y = y.view(r, *into.shape[1:])
-        # 116 fy - 16, less the 8 by which the line is too high at the knee
-        if only_L:
-            torch.mul(y[0], 0.58 / L_SCALE, out=into[0]).sub_(24 / L_SCALE + 1).clamp_(-1, 1)
-        else:
-            torch.mul(y[1], 0.58, out=into[0]).sub_(24).clamp_(0, 100)
-            torch.sub(y[0], y[1], alpha=2.5, out=into[1])
-            torch.sub(y[1], y[2], out=into[2])
+    workers: dict[torch.Size, _ToLab] = {}
+    for tile, into in _tiles(rgb, out):
+        if tile.shape not in workers:
+            workers[tile.shape] = _ToLab(tile, _constants(rgb.device), only_L)
+        workers[tile.shape](tile, into)
     return out
 
 
+@torch.no_grad()
 def _fast_rgb8(L: Tensor, ab: Tensor, scaled: bool, fit: bool) -> Tensor:
-    L, ab = L.detach(), ab.detach()
     out = torch.empty(*L.shape[:-3], 3, *L.shape[-2:], dtype=torch.uint8, device=L.device)
-    source_L, source_ab, target = _planes(L, ab, out)
-    table, buffers = _constants(L.device), _Buffers(L.device)
-    L_unit, L_zero, ab_unit = (L_SCALE, L_SCALE, AB_SCALE) if scaled else (1.0, 0.0, 1.0)
-    for tile in _tiles(source_L):
-        into = target[tile].transpose(0, 1)
-        pixels = into[0].numel()
-        s = buffers("s", 3, pixels)  # 116 fx, 116 fy, 116 fz
-        x, y, z = s.view(into.shape)
-        y.copy_(source_L[tile][:, 0]).mul_(L_unit).add_(L_zero + 16)
-        torch.add(y, source_ab[tile][:, 0], alpha=ab_unit * 116 / 500, out=x)
-        torch.sub(y, source_ab[tile][:, 1], alpha=ab_unit * 116 / 200, out=z)
-        if not math.isfinite(s.sum()):
-            raise ValueError(f"Lab holds values that are not finite (shape {tuple(L.shape)}); need finite values: check what made them.")
-        t = torch.pow(torch.clamp(s, min=24, out=buffers("t", 3, pixels)), 3, out=buffers("t", 3, pixels))
-        t.add_(s.clamp_(max=24), alpha=1728)
-        light = _mix_into(table["rgb"], t, s)
-        if fit:
-            Y = t[1:2].mul_(_CODES / 116**3)
-            share = _share(Y, light.amax(0, keepdim=True), light.amin(0, keepdim=True), _OFFSET, _OFFSET + _CODES)
-            torch.lerp(Y, light, share, out=light)
-        light.clamp_(_OFFSET, _OFFSET + _CODES)
-        index = buffers("index", 3, pixels, torch.int64).copy_(buffers("index32", 3, pixels, torch.int32).copy_(light))
-        codes = _look_up(table["codes"], index, buffers("codes", 3, pixels, torch.uint8))
-        into.copy_(codes.view(into.shape))
+    workers: dict[torch.Size, _ToRgb8] = {}
+    for tile_L, tile_ab, into in _tiles(L, ab, out):
+        if tile_L.shape not in workers:
+            workers[tile_L.shape] = _ToRgb8(tile_L, _constants(L.device), scaled, fit)
+        workers[tile_L.shape](tile_L, tile_ab, into)
     return out
 
 
