@@ -92,15 +92,17 @@ def set_up(extras: set[str], torch: str) -> None:
         return
     _check_machine()
     problem = _why_afresh(have, wanted)
+    with_uv = _uv()
     if problem:
+        if torch == "cpu" and with_uv:
+            _ask_for_cpu_build(with_uv)  # before anything that works is removed
         print(f"{problem}: making .venv afresh.", flush=True)
         _remove_venv()
     complete = have is not None and not problem
     if complete:
         extras = extras | set(have["extras"])
         wanted |= {"python": have["python"], "torch": have["torch"]}
-    with_uv = _uv()
-    _check_disk(1.0 if complete else FREE_GB[torch], with_uv)
+    _check_disk(torch, with_uv, small_change=complete)
     _say_what(wanted, extras, with_uv, complete)
 
     started = time.time()
@@ -204,25 +206,32 @@ def _uv() -> list[str] | None:
     return None
 
 
-def _caches(with_uv: list[str] | None) -> list[Path]:
-    """Where the installer keeps downloads and unpacks: these disks fill up as well."""
+def _check_disk(torch: str, with_uv: list[str] | None, small_change: bool) -> None:
+    """Every disk that fills up: the project's, and the one that the installer unpacks on."""
+    project = 1.0 if small_change else FREE_GB[torch]
     if with_uv:
         answer = subprocess.run([*with_uv, "cache", "dir"], capture_output=True, text=True)
-        return [Path(answer.stdout.strip() or tempfile.gettempdir())]
-    return [Path(tempfile.gettempdir())]
-
-
-def _check_disk(needed_gb: float, with_uv: list[str] | None) -> None:
-    for folder in [ROOT, *_caches(with_uv)]:
-        while not folder.exists():
-            folder = folder.parent
+        cache = _existing(Path(answer.stdout.strip() or tempfile.gettempdir()))
+        # on one disk uv links what it has unpacked; on two it copies
+        needs = [(ROOT, project), (cache, project if _device(cache) != _device(ROOT) else 0.0)]
+    else:
+        needs = [(ROOT, project), (Path(tempfile.gettempdir()), 0.5 if small_change else SIZES[torch][0] + 0.5)]
+    for folder, _ in needs:
+        needed = sum(need for other, need in needs if _device(other) == _device(folder))
         free = shutil.disk_usage(folder).free / 1e9
-        if free < needed_gb:
-            smaller = ", or take the small build with TORCH=cpu" if needed_gb == FREE_GB["cuda"] else ""
+        if free < needed:
+            smaller = ", or take the small build with TORCH=cpu" if torch == "cuda" and not small_change else ""
             raise SetupError(
-                f"The disk of {folder} has {free:.1f} GB free and the set-up needs {needed_gb:.0f} GB: "
-                f"make room{smaller}."
+                f"The disk of {folder} has {free:.1f} GB free and the set-up needs {needed:.0f} GB: make room{smaller}."
             )
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in [folder, *folder.parents] if path.exists())
+
+
+def _device(folder: Path) -> int:
+    return folder.stat().st_dev
 
 
 def _say_what(wanted: dict, extras: set[str], with_uv: list[str] | None, complete: bool) -> None:
@@ -255,6 +264,14 @@ def _make_venv(with_pip: bool) -> None:
             f"{BASE_PYTHON} could not make a virtual environment. On Debian and Ubuntu: "
             f"apt install python{_minor(platform.python_version())}-venv."
         )
+
+
+def _ask_for_cpu_build(uv: list[str]) -> None:
+    if sys.platform == "linux" and not WHEELHOUSE.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            wish = Path(scratch) / "wish.txt"
+            wish.write_text("torch\n")
+            _run([*uv, "pip", "compile", "--torch-backend", "cpu", str(wish)], small=True)
 
 
 def _install(extras: set[str], torch: str, with_uv: list[str] | None) -> None:
@@ -327,7 +344,7 @@ def fill_wheelhouse(extras: set[str], torch: str) -> None:
     if torch == "cpu" and sys.platform == "linux":
         raise SetupError("make wheelhouse takes the ordinary build of PyTorch: leave TORCH=cpu out.")
     _check_machine()
-    _check_disk(2 * SIZES[torch][0], None)
+    _check_disk(torch, None, small_change=False)
     print(
         f"Downloading about {SIZES[torch][0]} GB into wheelhouse/: for {platform.system()} {platform.machine()} "
         f"and Python {_minor(platform.python_version())} only.",
@@ -351,3 +368,7 @@ def fill_wheelhouse(extras: set[str], torch: str) -> None:
     print(f"wheelhouse/: {len(wheels)} wheels, {size:.1f} GB.")
     print("In class: copy the project with this folder and call `make lab` (or `python scripts/setup_env.py`) as always;")
     print(f"where wheelhouse/ is there, nothing is asked of the network. Python {_minor(platform.python_version())} is a must.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,7 +16,7 @@ import sys
 
 OLDEST, NEWEST = (3, 10), (3, 13)
 HERE = os.path.dirname(os.path.abspath(__file__))
-HOW = "Install one from https://www.python.org/downloads or with your system's packages"
+HOW = "Install one from https://www.python.org/downloads or with the packages of your system"
 
 
 def version_of(command):

@@ -1,0 +1,114 @@
+"""What the scripts share about the notebooks of the series: which they are, how they are executed, cleaned and read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CELL_SECONDS = {"smoke": 240, "laptop": 1200, "gpu": 7200}
+
+_DETAILS = re.compile(r"<details.*?</details>", re.DOTALL | re.IGNORECASE)
+_PYTHON_FENCE = re.compile(r"^[ \t]*```python[ \t]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
+
+
+def series(folder: Path = NOTEBOOKS) -> list[Path]:
+    """The notebooks in the order in which they are read."""
+    return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def title(notebook: nbformat.NotebookNode) -> str:
+    """The text of the first heading."""
+    for cell in notebook.cells:
+        for line in cell.source.splitlines():
+            if cell.cell_type == "markdown" and line.startswith("# "):
+                return line[2:].strip()
+    return "Untitled"
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def code_hash(notebook: nbformat.NotebookNode) -> str:
+    """Of the code alone: prose may change without another run."""
+    return hashlib.sha256("\0".join(cell.source for cell in code_cells(notebook)).encode()).hexdigest()[:16]
+
+
+def answers(notebook: nbformat.NotebookNode) -> list[str]:
+    """The Python of the folded answers, in order."""
+    folded = [text for cell in notebook.cells if cell.cell_type == "markdown" for text in _DETAILS.findall(cell.source)]
+    return [code.rstrip() for text in folded for code in _PYTHON_FENCE.findall(text)]
+
+
+def workplace(folder: Path) -> Path:
+    """An empty copy of what lies beside the notebooks (pictures, scripts), to execute them in: git stays clean."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if NOTEBOOKS.is_dir():
+        ignore = shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "__pycache__")
+        shutil.copytree(NOTEBOOKS, folder, dirs_exist_ok=True, ignore=ignore)
+    return folder
+
+
+def execute(notebook: nbformat.NotebookNode, preset: str, folder: Path) -> tuple[float, str | None]:
+    """Run every cell, in place, in `folder`. Returns the seconds it took and, where a cell failed, its error."""
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, whatever the user has installed
+    started = time.time()
+    client = NotebookClient(
+        notebook, timeout=CELL_SECONDS[preset], kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}}, record_timing=False, extra_arguments=["--log-level=40"],
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        return time.time() - started, f"{error.ename}: {error.evalue}"
+    except Exception as error:  # a cell that takes too long, a kernel that died
+        return time.time() - started, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return time.time() - started, None
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Take out what differs from machine to machine and what GitHub cannot render: widget state, timings, progress."""
+    notebook.metadata = nbformat.from_dict({
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        **{key: notebook.metadata[key] for key in ("colorlib",) if key in notebook.metadata},
+    })
+    for cell in notebook.cells:
+        for key in ("execution", "ExecuteTime", "collapsed", "scrolled"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in map(_clean_output, cell.outputs) if output is not None]
+
+
+def _clean_output(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    if "data" in output:
+        if WIDGET_VIEW in output.data:
+            return None
+        output.metadata = {key: value for key, value in output.metadata.items() if key != "needs_background"}
+    if output.output_type == "stream":
+        # a progress bar writes over its line: what stays on a terminal is the text after the last carriage return
+        lines = [line.rsplit("\r", 1)[-1] for line in output.text.replace("\r\n", "\n").rstrip("\r").split("\n")]
+        output.text = "\n".join(lines)
+        if not output.text.strip():
+            return None
+    return output
+
+
+def spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
