@@ -1,13 +1,18 @@
-"""Colour transfer: a colorizer that learns nothing. It takes its colours from one reference picture.
+"""What a colorizer has to beat: colour transfer, which learns nothing, and regression by a small network.
 
-The zero lines that a trained colorizer has to beat: no colour at all (ab = 0), and this.
+Colour transfer takes its colours from one reference picture. Regression, the network of notebook 01, is trained with a
+distance alone: no discriminator, no classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from .color import AB_SCALE
 
 _CHUNK = 1 << 16  # pixels compared with all samples at a time
 
@@ -116,3 +121,94 @@ def most_similar(L: Tensor, pool_L: Tensor, side: int = 8) -> Tensor:
         return F.normalize(small - small.mean(1, keepdim=True), dim=1)
 
     return (thumbnails(L) @ thumbnails(pool_L).T).argmax(1)
+
+
+# ---------------------------------------------------------------------------------------------- regression
+
+
+class SmallCNN(nn.Sequential):
+    """Five 3x3 convolutions at half the picture's size, dilated so that every pixel sees 42 x 42 around it.
+
+    Args:
+        out_channels: 2 for ab, 3 for RGB.
+        width: channels of each layer.
+    """
+
+    def __init__(self, out_channels: int = 2, width: int = 24) -> None:
+        layers, channels = [nn.PixelUnshuffle(2)], 4  # (B, 1, H, W) -> (B, 4, H / 2, W / 2)
+        for dilation in (1, 2, 4, 2, 1):
+            layers += [nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation, bias=False),
+                       nn.BatchNorm2d(width), nn.ReLU()]
+            channels = width
+        super().__init__(*layers, nn.Conv2d(width, 4 * out_channels, 1), nn.PixelShuffle(2), nn.Tanh())
+
+
+def regress(
+    network: nn.Module,
+    L: Tensor,
+    target: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    *,
+    num_steps: int,
+    seed: int,
+    lr: float = 3e-3,
+    watch: Callable[[nn.Module], float] | None = None,
+    looks: int = 8,
+) -> list[float]:
+    """Train a network to make `loss(network(L), target)` small; Adam, batches of 16, lr in a straight line to 0.
+
+    Args:
+        network: trained in place, and left in evaluation mode.
+        L, target: all the training pictures, (N, 1, H, W) and (N, C, H, W).
+        num_steps: at least `looks` where there is a `watch`.
+        seed: of the order of the pictures.
+        watch: measures the network (in evaluation mode) `looks` times on the way.
+
+    Returns:
+        What `watch` returned, at equal distances, the last one after the last step.
+    """
+    generator, seen = torch.Generator().manual_seed(seed), []
+    optimizer = torch.optim.Adam(network.parameters(), lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, num_steps)
+    for step in range(1, num_steps + 1):
+        rows = torch.randint(len(L), (16,), generator=generator)
+        network.train()
+        error = loss(network(L[rows]), target[rows])
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+        schedule.step()
+        if watch is not None and step * looks // num_steps > (step - 1) * looks // num_steps:
+            seen.append(watch(network.eval()))
+    network.eval()
+    return seen
+
+
+def ab_error(ab: Tensor, ab_real: Tensor) -> float:
+    """Mean distance of two colours in the ab plane, CIE units; ab / 110, (..., 2, H, W) both."""
+    return (ab - ab_real).norm(dim=-3).mean().item() * AB_SCALE
+
+
+def chroma(ab: Tensor) -> Tensor:
+    """Distance from grey, CIE units; ab / 110, (..., 2, H, W) -> (..., H, W)."""
+    return ab.norm(dim=-3) * AB_SCALE
+
+
+def spread_at_equal_L(L: Tensor, ab: Tensor, num_bins: int = 50) -> Tensor:
+    """What L leaves open: the root mean square distance of a pixel's ab from the mean ab of its lightness.
+
+    Args:
+        L: any number of pixels, (N,), L / 50 - 1.
+        ab: (N, 2), ab / 110.
+        num_bins: intervals of L in which pixels count as equally light.
+
+    Returns:
+        CIE units, (num_bins + 1,): of each interval (NaN where no pixel lies), and last of all pixels together.
+    """
+    place = ((L + 1) / 2 * num_bins).long().clamp(0, num_bins - 1)
+    count = torch.bincount(place, minlength=num_bins).double()
+    colours = ab.double() * AB_SCALE
+    mean = torch.zeros(num_bins, 2, dtype=torch.float64, device=L.device).index_add_(0, place, colours)
+    distance = (colours - (mean / count.clamp(min=1)[:, None])[place]).square().sum(1)
+    total = torch.zeros(num_bins, dtype=torch.float64, device=L.device).index_add_(0, place, distance)
+    return torch.cat([total / count, distance.mean()[None]]).sqrt()

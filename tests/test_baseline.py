@@ -8,7 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colorlib.baseline import colour_transfer, jittered_grid, most_similar, remap_lightness, texture
+from colorlib.baseline import (
+    SmallCNN, ab_error, chroma, colour_transfer, jittered_grid, most_similar, regress, remap_lightness,
+    spread_at_equal_L, texture,
+)
 
 
 def picture(height: int, width: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -118,3 +121,62 @@ def test_errors_name_shapes():
         colour_transfer(L.expand(2, -1, -1, -1), L, ab)
     with pytest.raises(ValueError, match="odd"):
         colour_transfer(L, L, ab, window=4)
+
+
+# ---------------------------------------------------------------------------------------------- regression
+
+
+@pytest.mark.parametrize("out_channels", [2, 3])
+def test_small_cnn_keeps_the_size_and_sees_42_pixels(out_channels):
+    torch.manual_seed(0)
+    network = SmallCNN(out_channels).eval()
+    L = torch.rand(1, 1, 64, 64, requires_grad=True)
+    answer = network(L)
+    assert answer.shape == (1, out_channels, 64, 64) and answer.abs().max() < 1
+    answer[0, :, 32, 32].sum().backward()
+    seen = (L.grad[0, 0] != 0).nonzero()
+    side = seen.max(0).values - seen.min(0).values + 1
+    assert side.tolist() == [42, 42]
+
+
+def test_regression_finds_the_mean_with_l2_and_the_median_with_l1():
+    colours = torch.tensor([[0.4, 0.3], [0.0, -0.3], [0.0, -0.2]])
+    target = colours.repeat(10, 1)[:, :, None, None].expand(-1, -1, 4, 4)
+    L = torch.zeros(30, 1, 4, 4)
+    wanted = {torch.nn.functional.mse_loss: colours.mean(0), torch.nn.functional.l1_loss: colours.median(0).values}
+    for loss, best in wanted.items():
+        constant = torch.nn.Conv2d(1, 2, 1)
+        regress(constant, L, target, loss, num_steps=300, seed=0, lr=0.03)
+        assert torch.allclose(constant.bias, best, atol=0.03)
+
+
+def test_regression_is_reproducible_and_looks_as_often_as_asked():
+    L, target = torch.rand(20, 1, 8, 8), torch.rand(20, 2, 8, 8)
+    results = []
+    for _ in range(2):
+        torch.manual_seed(1)
+        network = SmallCNN(width=4)
+        seen = regress(network, L, target, torch.nn.functional.l1_loss, num_steps=20, seed=3,
+                       watch=lambda n: (not n.training) * ab_error(n(L).detach(), target), looks=6)
+        results.append((seen, network(L)))
+    assert len(results[0][0]) == 6 and min(results[0][0]) > 0 and results[0][0] == results[1][0]
+    assert torch.equal(results[0][1], results[1][1]) and not network.training
+    assert results[0][0][-1] == pytest.approx(ab_error(network(L).detach(), target))
+
+
+def test_ab_error_and_chroma_are_in_cie_units():
+    real = torch.zeros(2, 2, 3, 3)
+    assert ab_error(real + torch.tensor([3 / 110, 4 / 110])[:, None, None], real) == pytest.approx(5, abs=1e-4)
+    assert torch.allclose(chroma(torch.full((1, 2, 2, 2), 0.5)), torch.tensor(110 * 0.5**0.5), atol=1e-3)
+
+
+def test_spread_is_the_deviation_within_each_lightness():
+    generator = np.random.default_rng(0)
+    L, ab = generator.uniform(-1, 1, 3000), generator.normal(0, 0.2, (3000, 2))
+    ab[:, 0] += L   # explained by L: must not count
+    found = spread_at_equal_L(torch.tensor(L), torch.tensor(ab), num_bins=20).numpy()
+    place = np.minimum(((L + 1) * 10).astype(int), 19)
+    inside = [110 * np.sqrt(ab[place == k].var(0).sum()) for k in range(20)]
+    overall = np.sqrt(np.average(np.square(inside), weights=np.bincount(place)))
+    assert found[:20] == pytest.approx(inside) and found[20] == pytest.approx(overall)
+    assert spread_at_equal_L(torch.tensor([-1.0, 1.0]), torch.rand(2, 2), num_bins=4)[[0, 3, 4]].tolist() == [0, 0, 0]
