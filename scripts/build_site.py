@@ -14,6 +14,7 @@ import shutil
 import string
 import sys
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 
 import nbformat
@@ -29,6 +30,14 @@ from colorlib.runtime import PRESETS, machine, preset
 SITE = ROOT / "build" / "site"
 PIECES = Path(__file__).resolve().parent / "site"
 NOT_HERE = "<p class='interactive'>An interactive control: it works in the running notebook (<code>make lab</code>).</p>"
+
+
+# what latex2mathml lacks, in what it has
+_SPELLED_ANOTHER_WAY = [
+    (r"\\arg(?![A-Za-z])", r"\\operatorname{arg}"),
+    (r"\\(begin|end)\{(aligned|gathered)\}", r"\\\1{split}"),
+    (r"\\(begin|end)\{equation\*?\}", ""),
+]
 
 
 @dataclass
@@ -50,14 +59,18 @@ def to_mathml(latex: str, display: bool) -> str:
     """
     from latex2mathml.converter import convert
 
-    known = re.sub(r"\\arg(?![A-Za-z])", r"\\operatorname{arg}", latex.strip())  # latex2mathml lacks it
+    known = latex.strip()
+    for pattern, replacement in _SPELLED_ANOTHER_WAY:
+        known = re.sub(pattern, replacement, known)
+    if display:
+        known = re.sub(r"\\(min|max|sup|inf|lim)_", r"\\\1\\limits_", known)
     try:
         mathml = convert(known, display="block" if display else "inline")
     except Exception as error:
         raise ValueError(f"equation {latex.strip()!r} is not understood ({error!r}); write it more simply") from None
-    unknown = re.search(r"\\[A-Za-z]+", re.sub(r"<annotation.*?</annotation>", "", mathml, flags=re.DOTALL))
+    unknown = re.search(r"\\[A-Za-z]+|>&<", mathml)
     if unknown:
-        raise ValueError(f"equation {latex.strip()!r}: {unknown[0]} is not understood; write it another way")
+        raise ValueError(f"equation {latex.strip()!r}: {unknown[0].strip('<>')} is not understood; write it another way")
     return mathml
 
 
@@ -74,6 +87,10 @@ class _Renderer(IPythonRenderer):
 
     def inline_math(self, body: str) -> str:
         return to_mathml(body, display=False)
+
+    def _html_embed_images(self, html: str) -> str:
+        # nbconvert's own takes a piece such as <details> for a whole document, and closes what is still open
+        return re.sub(r'(<img[^>]*src=")([^"]+)', lambda found: found[1] + self._embed_image_or_attachment(found[2]), html)
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         if "colab.research.google.com" in url:
@@ -113,8 +130,7 @@ def render(path: Path, notebook: nbformat.NotebookNode) -> Page:
     """
     first = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
     paragraphs = [part.strip() for part in first.split("\n\n") if not part.lstrip().startswith(("#", "[![", "<"))]
-    question = re.sub(r"[*_`]|\[([^]]*)\]\([^)]*\)", r"\1", paragraphs[0]) if paragraphs else ""
-    page = Page(path.stem + ".html", title(notebook), question)
+    page = Page(path.stem + ".html", _plain(title(notebook)), _plain(paragraphs[0]) if paragraphs else "")
     _prepare(notebook)
     try:
         page.body, _ = _Exporter(page.sections).from_notebook_node(notebook)
@@ -123,12 +139,17 @@ def render(path: Path, notebook: nbformat.NotebookNode) -> Page:
     return page
 
 
+def _plain(markdown: str) -> str:
+    """Text without the marks of Markdown."""
+    return re.sub(r"[*`]|\[([^]]*)\]\([^)]*\)", r"\1", markdown)
+
+
 def _prepare(notebook: nbformat.NotebookNode) -> None:
     """Give figures a text for those who do not see them, equations of outputs MathML, widgets a word in their place."""
-    section = title(notebook)
+    section = _plain(title(notebook))
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            section = (re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE) or [section])[-1]
+            section = _plain((re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE) or [section])[-1])
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if WIDGET_VIEW in data:
@@ -147,6 +168,9 @@ def write_site(pages: list[Page], site: Path, note: str) -> Path:
     template = string.Template((PIECES / "page.html").read_text(encoding="utf-8"))
     highlight = HtmlFormatter(style="default").get_style_defs(".highlight")
     (site / "site.css").write_text((PIECES / "site.css").read_text(encoding="utf-8") + highlight, encoding="utf-8")
+    # without a font made for equations a browser sets indices on the line; Linux often has none
+    font = resources.files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"
+    (site / "STIXTwoMath-Regular.ttf").write_bytes(font.read_bytes())
     listing = "".join(
         f'<li><a href="{page.name}">{html.escape(page.title)}</a><br>{html.escape(page.question)}</li>\n'
         for page in pages
@@ -177,7 +201,7 @@ def _menu(pages: list[Page], here: Page) -> str:
 def _turn(before: Page | None, after: Page | None) -> str:
     left = f'<a rel="prev" href="{before.name}">&larr; {html.escape(before.title)}</a>' if before else "<span></span>"
     right = f'<a rel="next" href="{after.name}">{html.escape(after.title)} &rarr;</a>' if after else "<span></span>"
-    return left + right
+    return f'{left}<a class="to-contents" href="#contents">Contents</a>{right}'
 
 
 def main() -> int:
