@@ -5,8 +5,9 @@ first bytes), the size is read from the header and compared with `max_pixels` be
 a parser raises leaves here as a `PhotoError` that names the file and says what to do. Pillow's global switches
 (`MAX_IMAGE_PIXELS`, `LOAD_TRUNCATED_IMAGES`) are never touched, so this is safe in threads and beside other code.
 
-Plain JPEGs are decoded by torchvision: the same bits as Pillow's, about twice as fast. Everything with something to
-interpret (CMYK, an ICC profile, another format) goes through Pillow.
+Plain JPEGs are decoded by torchvision while it can: the same bits as Pillow's, about twice as fast. Everything with
+something to interpret (CMYK, an ICC profile, another format) goes through Pillow, which has the last word too where
+torchvision fails.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +24,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg
+
+try:
+    from torchvision.io import ImageReadMode, decode_jpeg
+except ImportError:   # torchvision 0.29 announces that its decoders will go
+    decode_jpeg = None
 
 MAX_PIXELS = 120_000_000   # a 108-megapixel telephone passes; the decoder then needs about 1 GB
 MAX_JPEG_SCANS = 200       # progressive files have about 10; thousands are a way to hang a decoder
@@ -31,6 +37,8 @@ SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".
             ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIF", ".heif": "HEIF"}
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 ORIENTATION = 0x0112
+# Broken notes in a file are not the reader's business: the picture is used, or a PhotoError says why not.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 # A TIFF keeps its descriptive tags in the same directory as its layout; only these describe the photograph.
 DESCRIPTIVE_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 EXIF_FOLDERS = (0x8769, 0x8825)   # the Exif and the GPS directory
@@ -135,8 +143,7 @@ def resize_short(rgb: Tensor, short_side: int) -> Tensor:
     if scale == 1:
         return rgb
     size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
-    small = Image.fromarray(rgb.permute(1, 2, 0).contiguous().numpy()).resize(size, Image.Resampling.BICUBIC)
-    return _tensor(small)
+    return _tensor(_image(rgb).resize(size, Image.Resampling.BICUBIC))
 
 
 # ------------------------------------------------------------------------------------------------- reading
@@ -266,11 +273,10 @@ def _upright_srgb(image: Image.Image, data: bytes, name: str, short_side: int | 
     profile = _profile(image)
     shrink = short_side is not None and min(image.size) >= 4 * short_side
     if name == "JPEG" and image.mode in ("RGB", "L") and profile is None and not shrink:
-        exif, turn = _exif(image, name)
-        rgb = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB)
-        if turn is not None:   # eight orientations are flips and a transposition
-            rgb = _tensor(Image.fromarray(rgb.permute(1, 2, 0).contiguous().numpy()).transpose(turn))
-        return rgb, exif
+        rgb = _fast_jpeg(data)
+        if rgb is not None:
+            exif, turn = _exif(image, name)
+            return (rgb.contiguous() if turn is None else _tensor(_image(rgb).transpose(turn))), exif
     if name == "JPEG" and shrink:
         image.draft(None, (2 * short_side, 2 * short_side))
     image.load()
@@ -279,6 +285,19 @@ def _upright_srgb(image: Image.Image, data: bytes, name: str, short_side: int | 
     if turn is not None:
         image = image.transpose(turn)
     return _tensor(image), exif
+
+
+def _fast_jpeg(data: bytes) -> Tensor | None:
+    if decode_jpeg is None:
+        return None
+    try:
+        return decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB)
+    except Exception:   # let Pillow say what is wrong, or do better
+        return None
+
+
+def _image(rgb8: Tensor) -> Image.Image:
+    return Image.fromarray(rgb8.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def _tensor(image: Image.Image) -> Tensor:
@@ -327,7 +346,7 @@ def _eight_bit(image: Image.Image, name: str) -> Image.Image:
         top = float(values.max(initial=0.0))
         floats = image.mode == "F"
         white = 1.0 if floats and top <= 1 else 255.0 if top <= 255 else 65535.0 if top <= 65535 else top
-    grey = np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8)
+    grey = (values.clip(0, white) * (255 / white) + 0.5).astype(np.uint8)
     if name == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(262) == 0:   # white is zero
         grey = 255 - grey
     return Image.fromarray(grey)
@@ -406,7 +425,7 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
         name = SUFFIXES[path.suffix]
     if path.exists() and not overwrite:
         raise PhotoError(path, "exists", "pass overwrite=True (--force on the command line) or another name")
-    image = Image.fromarray(rgb8.permute(1, 2, 0).contiguous().cpu().numpy())
+    image = _image(rgb8)
     settings: dict[str, dict[str, object]] = {
         "JPEG": {"quality": quality, "subsampling": "4:4:4", "optimize": True},
         "WEBP": {"quality": quality, "method": 4, "use_sharp_yuv": True},   # WebP halves chroma; sharp does it well
@@ -414,6 +433,8 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     extra = dict(settings[name])
     if like is not None and like.exif and name != "BMP":
         extra["exif"] = like.exif
+        if name == "TIFF":
+            del extra["compression"]   # libtiff's encoders cannot write the Exif directory
     if like is not None and like.dpi and name != "WEBP" and all(1 <= value <= 65535 for value in like.dpi):
         extra["dpi"] = like.dpi
     _save(image, path, name, extra)

@@ -192,3 +192,158 @@ def _installed(package: str, file: str) -> Path:
         raise PhotoError(path, f"the sample photograph is not installed with {PACKAGES[package]}",
                          f"install the package again (pip install --force-reinstall {PACKAGES[package]})")
     return path
+
+
+# --------------------------------------------------------------------------------------------- the levels
+
+LEVELS = ("scenes", "samples", "imagenette", "coco_sample", "flowers102", "places365")
+NUM_SCENES = {"train": 512, "validation": 64, "test": 64}
+# Scenes of a split start at a seed of their own, so that no test scene is ever drawn in training.
+SCENE_SEEDS = {"train": 0, "validation": 1 << 40, "test": 1 << 41}
+
+
+@dataclass
+class Source:
+    """Photographs of one level, split by photograph, loaded on first use.
+
+    Attributes:
+        name: the level: "scenes", "samples", a dataset's name, or the folder.
+        files: split -> files (empty for scenes and samples).
+        short_side: photographs are held with this short side.
+        errors: the files that could not be read, known once they were loaded.
+    """
+
+    name: str
+    short_side: int
+    files: dict[str, list[Path]] = field(default_factory=dict)
+    errors: list[PhotoError] = field(default_factory=list)
+    memory: int | None = None
+    _loaded: dict[str, list[Tensor]] = field(default_factory=dict, repr=False)
+    _num_grey: int = 0
+
+    @property
+    def train(self) -> list[Tensor]:
+        """uint8 (3, H, W) photographs to train on; grey ones are left out."""
+        return self._photos("train")
+
+    @property
+    def validation(self) -> list[Tensor]:
+        """uint8 (3, H, W) photographs to choose by."""
+        return self._photos("validation")
+
+    @property
+    def test(self) -> list[Tensor]:
+        """uint8 (3, H, W) photographs to measure on, once."""
+        return self._photos("test")
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the photographs are too many for memory; then `batches` streams them."""
+        memory = available_memory() // 2 if self.memory is None else self.memory
+        return estimated_bytes(sum(map(len, self.files.values())), self.short_side) > memory
+
+    @property
+    def note(self) -> str:
+        """One line for the reader: which level this is, how many photographs, what was left out. Loads them."""
+        if self.name == "scenes":
+            return "Data: scenes, drawn by our own code; training never sees one twice (no photographs)."
+        if self.streamed:
+            counts = ", ".join(f"{len(self.files[split]):,} {split}" for split in SPLITS)
+            return (f"Data: photographs from {self.name}: {counts}, streamed; grey and unreadable ones are skipped on the "
+                    "way.")
+        counts = ", ".join(f"{len(self._photos(split)):,} {split}" for split in SPLITS)
+        if self.name == "samples":
+            return (f"Data: the sample photographs of scikit-image, scikit-learn and matplotlib: {counts} "
+                    "(pictures to look at: no verdict comes from so few).")
+        return (f"Data: photographs from {self.name}: {counts}; {self._num_grey:,} grey and {len(self.errors):,} unreadable "
+                "ones left out.")
+
+    def _photos(self, split: str) -> list[Tensor]:
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
+        if split not in self._loaded:
+            self._loaded[split] = self._load(split)
+        return self._loaded[split]
+
+    def _load(self, split: str) -> list[Tensor]:
+        if self.name == "scenes":
+            from colorlib.scenes import render
+            return list(render(NUM_SCENES[split], size=self.short_side, seed=SCENE_SEEDS[split]).rgb)
+        if self.name == "samples":
+            return [resize_short(photo, self.short_side) for _, photo in sample_photographs(split)]
+        if self.streamed:
+            raise PhotoError(self.name, f"its {len(self.files[split]):,} photographs do not fit in memory",
+                             "use batches(), or a smaller short_side")
+        photos, errors = load_photos(self.files[split], self.short_side, progress=len(self.files[split]) > 2000)
+        coloured = [photo for photo in photos if not is_grey(photo)]
+        self.errors += errors
+        self._num_grey += len(photos) - len(coloured)
+        return coloured
+
+    def batches(self, split: str, size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu"
+                ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Infinite (L, ab) batches; training ones are random crops and flips, the others central squares.
+
+        Args:
+            split: "train", "validation" or "test".
+            size: of the square pictures, pixels.
+            batch_size: pictures per batch.
+            seed: which crops, flips and order (for scenes: which scenes).
+            device: where the batches are made.
+
+        Raises:
+            ValueError: if there is no such split, or it is empty.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
+        if self.name == "scenes":
+            from colorlib.scenes import scene_batches
+            return scene_batches(size=size, batch_size=batch_size, seed=SCENE_SEEDS[split] + seed, device=device)
+        training = split == "train"
+        if self.streamed:
+            return StreamedBatches(self.files[split], size, batch_size, seed, device, flip=training, crop=training)
+        photos = self._photos(split)
+        if not photos:
+            raise PhotoError(self.name, f"its {split} split is empty", "use a folder with more photographs")
+        return PhotoBatches(photos, size, batch_size, seed, device, flip=training, crop=training)
+
+
+def source(name: str | None = None, short_side: int = 160) -> Source:
+    """The one place that chooses the data: by name, else the folder in COLORLIB_PHOTOS, else the sample photographs.
+
+    A dataset named here is downloaded on first use; its size is stated before. Nothing falls back silently: a name or a
+    folder that cannot be used is an error.
+
+    Args:
+        name: "scenes", "samples", "imagenette", "coco_sample", "flowers102", "places365", or a folder of photographs.
+        short_side: photographs are held with this short side, pixels.
+
+    Returns:
+        The source; print its `note`.
+
+    Raises:
+        PhotoError: if the name or folder leads to no photographs, or a download fails.
+
+    Example:
+        >>> source("samples").name
+        'samples'
+    """
+    folder = os.environ.get("COLORLIB_PHOTOS", "")
+    if name is None:
+        name = folder or "samples"
+    if name in ("scenes", "samples") and name != folder:
+        return Source(name, short_side)
+    try:
+        if name in LEVELS and name != folder:
+            from colorlib import datasets
+            paths = scan(datasets.obtain(datasets.DATASETS[name]))
+        else:
+            paths = scan(name)
+    except PhotoError as error:
+        asked = "COLORLIB_PHOTOS points to this; " if name == folder else ""
+        todo = f"{error.todo}; {asked}or choose one of {', '.join(LEVELS)}"
+        raise PhotoError(error.path, error.wrong, todo) from None
+    files: dict[str, list[Path]] = {split: [] for split in SPLITS}
+    for path in paths:
+        files[split_of(path)].append(path)
+    return Source(name, short_side, files)
