@@ -21,24 +21,22 @@ from torch import Tensor
 from colorlib._scenery.canvas import NUM_DRAWS
 from colorlib._scenery.landscape import draw
 from colorlib._scenery.materials import (
-    CLASSES, FREE_OF_SLOT, KINDS, LABEL_OF_SLOT, LABELS, REGION_OF_SLOT, SEASONS, TIMES, palette, tables,
+    CLASSES, FREE_OF_SLOT, KINDS, LABEL_OF_SLOT, LABELS, REGION_OF_SLOT, SEASONS, TIMES, tables,
 )
-from colorlib.color import lab_to_rgb8, normalize, rgb_to_L_ab, rgb_to_lab
+from colorlib._scenery.truth import (
+    PALETTES, Judgement, Palette, best_l1, best_l2, entropy, expected_chroma, expected_l1, expected_l2, judge,
+)
+from colorlib.color import lab_to_rgb8, rgb_to_L_ab
+
+__all__ = [
+    "CLASSES", "KINDS", "LABELS", "NUM_LABELS", "PALETTES", "SEASONS", "TIMES", "Judgement", "Palette", "Scenes", "batches",
+    "best_l1", "best_l2", "day_to_night", "edges_to_scene", "entropy", "expected_chroma", "expected_l1", "expected_l2",
+    "grey_to_color", "grey_to_labels", "judge", "labels_to_scene", "pairs", "render", "scene_batches",
+]
 
 NUM_LABELS = len(LABELS)
 MIN_SIZE = 32
 _PIXELS_AT_ONCE = 64 * 64 * 64     # scenes are drawn in tiles of this many pixels, so that the layers stay in the cache
-
-
-@dataclass(frozen=True)
-class Palette:
-    """Colours of a free kind: ab (K, 2) scaled by 110, probabilities (K,), and the range of L it is drawn at."""
-    ab: Tensor
-    probabilities: Tensor
-    lightness: tuple[float, float]
-
-
-PALETTES: dict[str, Palette] = {kind: Palette(*palette(kind)) for kind in KINDS}
 
 
 @dataclass

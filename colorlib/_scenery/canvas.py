@@ -51,9 +51,9 @@ def _lattice(count_y: int, count_x: int, rows: int, columns: int, generator: tor
 def _fractal(size: int, first_y: int, first_x: int, generator: torch.Generator, ridged=False, gain=0.5) -> Tensor:
     """Several octaves of value noise over a period of two pictures, scaled to mean 0.5 and deviation about 0.18."""
     total, weight = torch.zeros(2 * size, 2 * size), 1.0
-    for octave in range(7):
+    for octave in range(7):    # the same draws at every size, so that a scene looks alike at every size
         layer = _lattice(first_y << octave, first_x << octave, 2 * size, 2 * size, generator)
-        if max(first_y, first_x) << octave <= size:    # the same draws at every size: scenes look alike at all sizes
+        if octave == 0 or max(first_y, first_x) << octave <= size:
             total += weight * ((1 - (2 * layer - 1).abs()) if ridged else layer)
         weight *= gain
     return 0.5 + (total - total.mean()) / total.std() * 0.18
@@ -83,7 +83,7 @@ def noise_bank(size: int, device: torch.device) -> Bank:
     soft = _fractal(size, 1, 3, generator, gain=0.35)[0]
     cells = torch.rand(96, 96, generator=generator)    # a star is one pixel, and as frequent at every size
     star = torch.zeros(2 * size, 2 * size)
-    where = (cells > 0.93).nonzero()
+    where = (cells > 0.955).nonzero()
     jitter = torch.rand(len(where), 2, generator=generator)
     at = ((where + jitter) / 96 * 2 * size).long()
     star[at[:, 0], at[:, 1]] = 0.3 + 0.7 * torch.rand(len(where), generator=generator)
@@ -155,9 +155,9 @@ class Patch(Canvas):
         self.canvas.behind.view(-1).scatter_(0, index, self.behind.view(-1))
         self.canvas.share.view(-1).scatter_(0, index, self.share.view(-1))
 
-    def cover(self, distance: Tensor) -> Tensor:
+    def cover(self, distance: Tensor, sharpness: float = 1.0) -> Tensor:
         """Signed distance to the outline (inside > 0, in picture widths) -> share of the pixel that is covered."""
-        return (distance * self.size + 0.5).clamp_(0, 1)
+        return (distance * (self.size * sharpness) + 0.5).clamp_(0, 1)
 
 
 def least(*distances: Tensor) -> Tensor:

@@ -15,15 +15,16 @@ from colorlib._scenery.materials import (
 
 # By class: coast, mountains, meadow, village, forest.
 _HORIZON = ((0.46, 0.54), (0.50, 0.56), (0.42, 0.52), (0.44, 0.50), (0.40, 0.48))
-_FAR_PEAKS = (0.07, 0.30, 0.10, 0.14, 0.12)       # height of the far mountains
-_NEAR_PEAKS = (0.0, 0.24, 0.0, 0.0, 0.0)
-_ROAD = (0.5, 0.25, 0.35, 1.0, 0.3)               # how often there is a road
-_CAR = (0.6, 0.5, 0.6, 0.7, 0.55)                 # on a road, in each of three places
-_HOUSE = (0.34, 0.25, 0.20, 0.80, 0.12)           # in each of three places
+_FAR_PEAKS = (0.10, 0.46, 0.14, 0.20, 0.16)       # height of the far mountains
+_NEAR_PEAKS = (0.0, 0.34, 0.0, 0.0, 0.0)
+_ROAD = (0.6, 0.4, 0.5, 1.0, 0.5)               # how often there is a road
+_CAR = (0.75, 0.75, 0.75, 0.85, 0.75)             # on a road, in each of two places
+_HOUSE = (0.5, 0.4, 0.35, 0.95, 0.25)             # in each of two places
+_FAR_HOUSE = (0.2, 0.1, 0.1, 0.5, 0.0)            # in each of four places
 _FAR_TREE = (0.3, 0.5, 0.6, 0.6, 0.95)            # in each of eight places
 _TREE = (0.2, 0.4, 0.4, 0.4, 0.85)                # in each of four places
 _NEAR_TREE = (0.15, 0.2, 0.25, 0.15, 0.6)         # at each side
-_FLOWER = (0.4, 0.5, 0.9, 0.45, 0.45)             # in each of 24 places
+_FLOWER = (0.45, 0.55, 0.95, 0.45, 0.5)             # in each of 24 places
 _FIR = (0.1, 0.85, 0.3, 0.3, 0.5)                 # share of conifers
 
 
@@ -134,7 +135,7 @@ def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
     bend = draws.one(-0.03, 0.03)[:, None] * torch.cos(6.3 * (steps[None] - 0.5)) + draws.one(-0.02, 0.02)[:, None] * (steps[None] - 0.5)
     middle = torch.where(has_road, road_y, 3.0)[:, None] + bend
     off = (y - middle[:, None, :]).abs()
-    canvas.paint(((0.062 - off) * size + 0.5).clamp_(0, 1), ROAD, 0.55 + 0.35 * (grain - 0.5) - 6 * (off - 0.045).clamp_(min=0))
+    canvas.paint(((0.07 - off) * size + 0.5).clamp_(0, 1), ROAD, 0.55 + 0.35 * (grain - 0.5) - 6 * (off - 0.053).clamp_(min=0))
     dash = torch.sin(steps * 50) > -0.2
     canvas.paint(((0.006 - off) * size + 0.5).clamp_(0, 1) * dash, LINE, 0.6 + 0 * off)
 
@@ -158,17 +159,18 @@ def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
     picks, place, at, (a, b, c, d) = row(8, _of_class(_FAR_TREE, scene_class), 0.02)
     objects.trees(canvas, picks, place, at, on_ground(picks, at) + 0.01 + 0.03 * a, 0.08 + 0.045 * b, firs[picks, place],
                   bare[picks], light[picks], grain, 1 / 8 - 0.02, 0.16)
-    picks, place, at, (a, b, c, d) = row(3, _of_class(_HOUSE, scene_class), 0.04)
-    scale = 0.115 + 0.02 * b
-    house_y = torch.maximum(on_ground(picks, at) + 0.06, horizon[picks] + 0.17) + 0.03 * a
-    objects.houses(canvas, picks, place, at, house_y, scale, torch.where(c < 0.5, -1.0, 1.0), d, b < 0.75, light[picks],
-                   grain, 1 / 3 - 0.04, 0.25)
+    for places, often, low, high, first in ((4, _FAR_HOUSE, 0.06, 0.075, 2), (2, _HOUSE, 0.16, 0.20, 0)):
+        picks, place, at, (a, b, c, d) = row(places, _of_class(often, scene_class), 0.18 / places)
+        scale = low + (high - low) * b
+        house_y = torch.maximum(on_ground(picks, at) + 0.3 * scale, horizon[picks] + 0.9 * scale) + 0.03 * a
+        objects.houses(canvas, picks, place + first, at, house_y, scale, torch.where(c < 0.5, -1.0, 1.0), d, c % 0.5 < 0.4, light[picks],
+                         grain, 0.82 / places, 2 * high)
     picks, place, at, (a, b, c, d) = row(4, _of_class(_TREE, scene_class), 0.02)
-    objects.trees(canvas, picks, place + 8, at, (on_ground(picks, at) + 0.08 + 0.06 * a).clamp(max=0.75), 0.19 + 0.08 * b,
+    objects.trees(canvas, picks, place + 8, at, (on_ground(picks, at) + 0.08 + 0.06 * a).clamp(max=0.75), 0.18 + 0.07 * b,
                   firs[picks, place + 8], bare[picks], light[picks], grain, 1 / 4 - 0.02, 0.32)
-    picks, place, at, (a, b, c, d) = row(3, _of_class(_CAR, scene_class) * has_road, 0.05)
-    objects.cars(canvas, picks, place, at, middle[picks, (at * size).long()] + 0.02 + 0.03 * a, 0.115 + 0.025 * b,
-                 torch.where(c < 0.5, -1.0, 1.0), d, 1 / 3 - 0.05, 0.14)
+    picks, place, at, (a, b, c, d) = row(2, _of_class(_CAR, scene_class) * has_road, 0.08)
+    objects.cars(canvas, picks, place, at, middle[picks, (at * size).long()] + 0.025 + 0.03 * a, 0.17 + 0.03 * b,
+                 torch.where(c < 0.5, -1.0, 1.0), d, 0.42, 0.19)
     picks, place, at, (a, b, c, d) = row(2, _of_class(_NEAR_TREE, scene_class), 0.1)
     near_x = torch.where(place == 0, 0.02, 0.98) + 0.10 * (a - 0.5)
     objects.trees(canvas, picks, place + 12, near_x, 0.90 + 0.06 * b, 0.55 + 0.2 * c, firs[picks, place + 12], bare[picks],
@@ -179,8 +181,8 @@ def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
         picks, place, at, (a, b, c, d) = row(6, flowering, 0.03)
         near = (line_number + 0.6 * (a - 0.5)) / 3
         foot = start[picks] + (1.06 - start[picks]) * near
-        objects.flowers(canvas, picks, place + 6 * line_number, at, foot, (0.012 + 0.055 * (foot - 0.5)) * (0.85 + 0.3 * b), 6.28 * c,
-                        torch.where(d < 0.5, 5.0, 6.0), light[picks], 1 / 6 - 0.03, 0.17)
+        objects.flowers(canvas, picks, place + 6 * line_number, at, foot, (0.016 + 0.072 * (foot - 0.5)) * (0.85 + 0.3 * b), 6.28 * c,
+                        torch.where(d < 0.5, 5.0, 6.0), light[picks], 1 / 6 - 0.03, 0.2)
 
     # The ramp of each slot.
     ramps = torch.zeros(n, NUM_SLOTS, dtype=torch.long, device=device)

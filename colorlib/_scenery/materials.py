@@ -20,7 +20,7 @@ WINTER = 3
 NUM_SKIES = 9                               # three for each time of day
 
 # Slots: what a pixel can show. Things of which there are several, and whose colours differ, have one slot each.
-HOUSES, CARS, TREES, FLOWERS = 3, 3, 14, 24
+HOUSES, CARS, TREES, FLOWERS = 6, 2, 14, 24
 (SKY, STAR, SUN, CLOUD, FAR_ROCK, FAR_SNOW, ROCK, SNOW, FAR_HILL, HILL, SEA, SAND, GRASS, ROAD, LINE, TRUNK,
  HEART, STEM, WINDOW_DARK, WINDOW_LIT, DOOR, GLASS, WHEEL, LAMP, CHIMNEY) = range(25)
 WALL = 25
@@ -181,8 +181,8 @@ def _ramp(stops) -> Tensor:
 def _night(day: Tensor, factor: float) -> Tensor:
     """Moonlight: darker, less colourful, bluish."""
     L, a, b = day.unbind(-1)
-    L = factor * L
-    return torch.stack([L + 2, 0.28 * a - 1, 0.28 * b - 5 - 0.22 * L], -1)
+    L = 1.12 * factor * L + 3
+    return torch.stack([L, 0.28 * a - 1, 0.28 * b - 6 - 0.28 * L], -1)
 
 
 class Tables:

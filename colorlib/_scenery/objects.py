@@ -11,6 +11,9 @@ from colorlib._scenery.materials import (
 )
 
 
+CRISP = 2.0    # soft edges of half a pixel: mixed pixels have no free colour, and small things would lose too many
+
+
 def _column(values: Tensor) -> Tensor:
     return values[:, None, None]
 
@@ -36,7 +39,7 @@ def trees(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, s
     ball = torch.maximum(0.30 - (u * u + (v - 0.66) ** 2).sqrt(), torch.maximum(
         0.23 - ((u + 0.19) ** 2 + (v - 0.50) ** 2).sqrt(), 0.24 - ((u - 0.18) ** 2 + (v - 0.53) ** 2).sqrt()))
     bareness = _column(bare)
-    ball = ball + rough * (0.6 + 1.4 * bareness) - 0.05 * bareness
+    ball = ball + rough * (0.6 + 0.9 * bareness) - 0.04 * bareness
     down = (1 - v).clamp_(0, 1)
     tier = down * 3.6
     tier = tier - tier.floor()
@@ -73,8 +76,8 @@ def houses(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, 
     trim = torch.minimum(0.07 - (gable_edge - 0.02).abs(), v - wall + 0.10)
     rows = (up * 5.0)
     tiles = (rows - rows.floor() - 0.5) * (0.16 if patch.size >= 96 else 0.0)
-    patch.paint(patch.cover(roof * s), ROOF + number, 0.42 + 0.20 * light + 0.30 * up + tiles + 0.9 * noise)
-    patch.paint(patch.cover(trim * s), ROOF + number, 0.34 - 0.16 * light + 0.4 * noise)
+    patch.paint(patch.cover(roof * s, CRISP), ROOF + number, 0.42 + 0.20 * light + 0.30 * up + tiles + 0.9 * noise)
+    patch.paint(patch.cover(trim * s, CRISP), ROOF + number, 0.34 - 0.16 * light + 0.4 * noise)
 
     glass = torch.where(_column(lit), WINDOW_LIT, WINDOW_DARK).int()
     tall = 0.5 * wall
@@ -99,7 +102,7 @@ def cars(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, sc
     roof_line = 0.80 - 0.08 * ((u + 0.1) / 0.5) ** 2
     cabin = least(roof_line - v, (u + 0.62 + long) - 0.40 * (v - 0.44), (0.48 - u) - 0.75 * (v - 0.44), v - 0.3)
     body = least(0.47 - v - 0.10 * u.clamp(min=0) ** 2, v - 0.14, 1.0 - u.abs() - 0.35 * (v - 0.3).abs())
-    patch.paint(patch.cover(torch.maximum(cabin, body) * s), CAR + number, 0.2 + 1.05 * v - 0.25 * (v < 0.24))
+    patch.paint(patch.cover(torch.maximum(cabin, body) * s, CRISP), CAR + number, 0.2 + 1.05 * v - 0.25 * (v < 0.24))
     panes = torch.minimum(cabin - 0.075, v - 0.46)
     panes = torch.minimum(panes, (u + 0.08).abs() - 0.03)
     patch.paint(patch.cover(panes * s), GLASS, 0.25 + 0.8 * (v - 0.46) + 0.3 * u.abs())
@@ -123,7 +126,7 @@ def flowers(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor,
     angle = torch.atan2(v, u)
     outline = 0.86 + 0.14 * torch.cos(_column(petals) * angle + _column(turn))
     tone = 0.30 + 0.45 * radius + 0.22 * (v - _column(light) * u)
-    patch.paint(patch.cover((outline - radius) * s), FLOWER + _column(number), tone)
+    patch.paint(patch.cover((outline - radius) * s, CRISP), FLOWER + _column(number), tone)
     heart = (0.30 - radius) * s
-    patch.paint(patch.cover(heart) * (s * patch.size > 2.2), HEART, 0.6 + 0.4 * v)
+    patch.paint(patch.cover(heart) * (s * patch.size > 4), HEART, 0.6 + 0.4 * v)
     patch.commit()
