@@ -31,7 +31,7 @@ MAX_ENLARGE = 2  # a photograph smaller than the render size is enlarged at most
 DECODES = ("default", "mean")
 _RADIUS = 2  # of the guided filter's window, in pixels of the small picture: 5 x 5
 _EPSILON = 1e-3  # its regularisation: edges of L below about 1.6 CIE units (0.03 when scaled) carry no colour edge
-_STRIP = 2**18  # pixels at a time: the float copies of a strip stay in the cache
+_STRIP = 2**17  # pixels at a time: the float copies of a strip stay in the cache
 
 
 class ColorizerError(RuntimeError):

@@ -1,0 +1,258 @@
+"""The command line: `colorlib colorize`, `colorlib train`, `colorlib evaluate`.
+
+torch is imported by the commands, not here, so that `colorlib --help` answers at once. Bad input ends with
+exit code 2 and one line on standard error, Ctrl-C with 130.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+# typer brings its own copy of click or uses the installed one, as its version goes
+ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+class Decode(str, Enum):
+    default = "default"
+    mean = "mean"
+
+
+class Format(str, Enum):
+    jpeg = "jpeg"
+    png = "png"
+    webp = "webp"
+    tiff = "tiff"
+    bmp = "bmp"
+
+
+class Split(str, Enum):
+    all = "all"
+    test = "test"
+
+
+class Loss(str, Enum):
+    l1 = "l1"
+    pix2pix = "pix2pix"
+
+
+class Network(str, Enum):
+    unet = "unet"
+
+
+class Name(str, Enum):
+    default = "default"
+    tiny = "tiny"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything of a training run that has no option of its own, and the loss and network that it takes."""
+
+    loss: Loss
+    network: Network
+    base_channels: int
+    levels: int
+    dropout: float
+    receptive_field: int
+    lambda_l1: float
+    lr: float
+    batch_size: int
+
+
+RECIPES = {
+    # pix2pix at a size for 96 x 96 crops
+    Name.default: Recipe(Loss.pix2pix, Network.unet, base_channels=32, levels=5, dropout=0.5, receptive_field=34,
+                         lambda_l1=100.0, lr=2e-4, batch_size=16),
+    # to see in a minute that everything works
+    Name.tiny: Recipe(Loss.l1, Network.unet, base_channels=8, levels=4, dropout=0.0, receptive_field=16,
+                      lambda_l1=100.0, lr=1e-3, batch_size=8),
+}  # fmt: skip
+SUFFIX = {Format.jpeg: ".jpg", Format.png: ".png", Format.webp: ".webp", Format.tiff: ".tif", Format.bmp: ".bmp"}
+WEIGHTS = "Weights that `colorlib train` wrote. Needed, as this version ships none."
+FOLDER = "Colour photographs, in any tree of folders."
+
+
+@app.callback()
+def colorlib() -> None:
+    """Colour black-and-white photographs, train the network that does it, and
+    measure how well it does.
+
+    Nothing is downloaded and no photograph leaves this machine.
+    """
+
+
+@app.command()
+def colorize(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs, grey or colour.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help=WEIGHTS)] = None,
+    render_size: Annotated[int | None, typer.Option(
+        metavar="N", help="Short side, in pixels, at which the network sees the photograph.  [default: the weights']",
+    )] = None,
+    saturation: Annotated[float | None, typer.Option(
+        metavar="X", help="0 is grey, 1 what the network says.  [default: 1.0]")] = None,
+    decode: Annotated[Decode | None, typer.Option(
+        help="How a distribution over colours becomes one.  [default: default]")] = None,
+    settings: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="JSON with saturation, render_size, decode, hints. Options win over it.")] = None,
+    format: Annotated[Format | None, typer.Option(
+        help="File format of the results.  [default: the photograph's]")] = None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Replace results that are there already. A photograph is never replaced.")] = False,
+) -> None:
+    """Colour photographs.
+
+    Each result has the name, size, format and EXIF data of its photograph. A
+    photograph that cannot be opened is reported and the others are coloured;
+    the exit code is then 2.
+
+    \b
+    Examples:
+      colorlib colorize grandmother.jpg -o colour --weights run/weights.safetensors
+      colorlib colorize album/*.tif -o colour --weights run/weights.safetensors --format jpeg
+      colorlib colorize harbour.png -o colour --weights run/weights.safetensors --saturation 1.3
+    \b
+    A settings file, with two hints in pixels and CIE units, for networks that take hints:
+      {"saturation": 1.2, "hints": [{"x": 310, "y": 80, "a": 5, "b": -30}]}
+    """
+    from . import commands
+
+    options = commands.read_settings(settings) if settings else {}
+    chosen = {"saturation": saturation, "render_size": render_size, "decode": decode and decode.value}
+    options |= {name: value for name, value in chosen.items() if value is not None}
+    colorizer = commands.load_colorizer(weights)
+    batch = commands.Batch(photos, output, SUFFIX[format] if format else None, force)
+    errors = commands.colorize_photos(batch, colorizer, options)
+    for message in errors:
+        _complain(message)
+    if len(photos) > 1 and errors:
+        _complain(f"{len(errors)} of {len(photos)} photographs were not coloured")
+    if errors:
+        raise typer.Exit(2)
+
+
+@app.command()
+def train(
+    photos: Annotated[Path, typer.Option(metavar="DIR", help=FOLDER)],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoint, weights and history.")],
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps in all, those before --resume included.")],
+    recipe: Annotated[Name, typer.Option(help="Network, loss and learning rate; tiny is a first try.")] = Name.default,
+    size: Annotated[int, typer.Option(metavar="N", min=16, help="Side of the square crops, in pixels.")] = 96,
+    loss: Annotated[Loss | None, typer.Option(help="Instead of the recipe's.")] = None,
+    generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of the first weights and of the crops.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in RUN.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run that is in RUN.")] = False,
+) -> None:
+    """Train a network that colours photographs.
+
+    A tenth of the photographs each is held back for validation and for
+    testing. Ctrl-C finishes the step, writes the checkpoint and stops; --resume
+    goes on from there. `colorlib colorize` takes RUN/weights.safetensors.
+
+    \b
+    Examples:
+      colorlib train --photos ~/Pictures --out run --steps 20000
+      colorlib train --photos ~/Pictures --out run --steps 20000 --resume
+      colorlib train --photos ~/Pictures --out try --steps 200 --recipe tiny --size 64
+    """
+    if resume and force:
+        raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
+    from . import commands
+    from .discriminators import PatchDiscriminator
+    from .generators import UNet
+
+    chosen = RECIPES[recipe]
+    loss, network = loss or chosen.loss, generator or chosen.network
+    networks = {Network.unet: UNet}
+    plan = commands.Plan(
+        photos, out,
+        description={"recipe": recipe.value, "loss": loss.value, "generator": network.value,
+                     "size": str(size), "seed": str(seed)},
+        build=lambda: networks[network](
+            base_channels=chosen.base_channels, levels=chosen.levels, dropout=chosen.dropout),
+        build_discriminator=(lambda: PatchDiscriminator(receptive_field=chosen.receptive_field))
+        if loss is Loss.pix2pix else None,
+        num_steps=steps, size=size, batch_size=chosen.batch_size, lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed,
+    )  # fmt: skip
+    history = commands.train_on_photos(plan, resume, force)
+    if history.interrupted:
+        _complain(f"stopped after step {history.num_steps} of {steps}; go on by the same command with --resume")
+        raise typer.Exit(130)
+    print(f"{out / 'weights.safetensors'}: step {history.num_steps}, L1 {history.mean('l1'):.4f} "
+          f"over the last {min(50, history.num_steps)} steps, {history.seconds:.0f} s")
+
+
+@app.command()
+def evaluate(
+    photos: Annotated[Path, typer.Option(metavar="DIR", help=FOLDER)],
+    output: Annotated[Path, typer.Option("--json", metavar="FILE", help="Where the numbers go.")],
+    split: Annotated[Split, typer.Option(help="test: the tenth that `colorlib train` never sees.")] = Split.all,
+    decode: Annotated[Decode, typer.Option(help="As in colorize.")] = Decode.default,
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help=WEIGHTS)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the JSON file.")] = False,
+) -> None:
+    """Measure how near coloured photographs come to the real ones.
+
+    Every photograph is coloured from its L, at full size. The table has the
+    grey photograph as the zero line; the numbers are means over photographs.
+    Grey photographs are left out and counted, and so are those that cannot be
+    opened.
+
+    \b
+    psnr           dB, more is better
+    ssim           1 is equal
+    auc            percent, 100 is equal
+    delta_e        CIEDE2000, less is better
+    colourfulness  to be compared with that of the real photographs
+
+    \b
+    Example:
+      colorlib evaluate --photos ~/Pictures --split test \\
+          --weights run/weights.safetensors --json run/test.json
+    """
+    if output.is_dir() or not output.parent.is_dir():
+        raise ValueError(f"{output}: name a file in a folder that exists")
+    if output.exists() and not force:
+        raise ValueError(f"{output} is there already; replace it with --force")
+    from . import commands
+
+    result = commands.evaluate_photos(photos, split.value, commands.load_colorizer(weights), decode.value)
+    for message in result.bad.values():
+        print(f"left out: {message}", file=sys.stderr)
+    result.write(output)
+    print(result.table())
+
+
+def _complain(line: str) -> None:
+    print("colorlib: " + " ".join(line.split()), file=sys.stderr)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit: 0, 2 for bad input, 130 for Ctrl-C."""
+    args = list(sys.argv[1:] if args is None else args) or ["--help"]
+    try:
+        sys.exit(typer.main.get_command(app).main(args=args, prog_name="colorlib", standalone_mode=False) or 0)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except ClickException as error:
+        message = " ".join(error.format_message().split())
+        _complain(f"{message.rstrip('.')}. See `colorlib --help`.")
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted")
+        sys.exit(130)
+    except (ValueError, OSError, FloatingPointError) as error:
+        _complain(str(error))
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""What the commands of `cli` do. They print results to standard output and raise on bad input; `cli` reports."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from . import metrics
+from .color import rgb_to_grey, rgb_to_lab
+from .colorizer import Colorizer, ColorizerError, Hint
+from .discriminators import PatchDiscriminator
+from .generators import Generator
+from .photos import (
+    SPLITS,
+    SUFFIXES,
+    Photo,
+    PhotoError,
+    Source,
+    is_grey,
+    read_photo,
+    scan,
+    split_of,
+    suffix_for,
+    write_photo,
+)
+from .runtime import device, seed_everything
+from .training import History, fit
+from .weights import read_tensors
+
+SETTINGS = {"saturation": (int, float), "render_size": int, "decode": str, "hints": list}
+MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
+SMALLEST = 11  # pixels: the window of SSIM
+NO_WEIGHTS = (
+    "no weights ship with this version: train some by `colorlib train --photos DIR --out run --steps 20000`, "
+    "then pass --weights run/weights.safetensors"
+)
+
+
+def load_colorizer(weights: Path | None) -> Colorizer:
+    if weights is None:
+        raise ValueError(NO_WEIGHTS)
+    return Colorizer.load(weights)
+
+
+# ---------------------------------------------------------------------------------------------- colorize
+
+
+@dataclass
+class Batch:
+    """Several photographs into one folder, so that no result replaces a photograph or another result."""
+
+    photos: list[Path]
+    folder: Path
+    suffix: str | None  # of the results; None keeps the photograph's format
+    force: bool
+
+    def __post_init__(self) -> None:
+        self.inputs = {_key(path) for path in self.photos}
+        self.results: dict[str, Path] = {}
+
+    def target(self, path: Path, photo: Photo) -> Path:
+        """Where the result of one photograph goes.
+
+        Raises:
+            PhotoError: something is there that must stay.
+        """
+        target = self.folder / self._name(path, photo)
+        key = _key(target)
+        if key in self.results:  # also with --force: both photographs are wanted
+            raise PhotoError(path, f"its result would replace that of {self.results[key]}",
+                             "colour one of them into another folder")
+        if key in self.inputs:
+            raise PhotoError(path, f"its result would replace the photograph {target}",
+                             "choose another folder with -o")
+        if target.exists() and not self.force:
+            raise PhotoError(path, f"its result {target} is there already",
+                             "choose another folder, or replace it with --force")
+        return target
+
+    def _name(self, path: Path, photo: Photo) -> str:
+        """The photograph's own name where its suffix tells its format, else one whose suffix does."""
+        if self.suffix is not None:
+            return path.stem + self.suffix
+        writable = photo.format not in ("GIF", "HEIF")
+        told = SUFFIXES.get(path.suffix.lower()) == photo.format
+        return path.name if told and writable else path.stem + suffix_for(photo)
+
+
+def colorize_photos(batch: Batch, colorizer: Colorizer, options: dict) -> list[str]:
+    """Colour every photograph that can be opened.
+
+    Args:
+        options: keyword arguments of `Colorizer.colorize`.
+
+    Returns:
+        One message for each photograph that was not coloured.
+    """
+    make_folder(batch.folder)
+    errors = []
+    for path in _progress(batch.photos):
+        try:
+            photo = read_photo(path)
+            target = batch.target(path, photo)
+            colored = colorizer.colorize(photo, **options)
+            write_photo(target, colored, like=photo, overwrite=batch.force)
+        except PhotoError as error:
+            errors.append(str(error))
+            continue
+        except ColorizerError as error:
+            errors.append(f"{path}: {error}")
+            continue
+        batch.results[_key(target)] = path
+        tqdm.write(f"{path} -> {target}")
+    return errors
+
+
+def read_settings(path: Path) -> dict:
+    """Arguments of `Colorizer.colorize` from a JSON file.
+
+    Raises:
+        ValueError: no JSON, an unknown name, or a value of the wrong kind.
+    """
+    try:
+        options = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: no JSON ({error})") from error
+    if not isinstance(options, dict) or not options.keys() <= SETTINGS.keys():
+        found = ", ".join(options) if isinstance(options, dict) else type(options).__name__
+        raise ValueError(f"{path}: holds {found}; it must be an object with some of {', '.join(SETTINGS)}")
+    for name, value in options.items():
+        if not isinstance(value, SETTINGS[name]) or isinstance(value, bool):
+            raise ValueError(f"{path}: {name} is {value!r}; see `colorlib colorize --help`")
+    if "hints" in options:
+        options["hints"] = [_hint(path, hint) for hint in options["hints"]]
+    return options
+
+
+def _hint(path: Path, hint: object) -> Hint:
+    numbers = isinstance(hint, dict) and all(type(value) in (int, float) for value in hint.values())
+    if not numbers or hint.keys() != set(Hint._fields):
+        example = '{"x": 10, "y": 20, "a": 5.0, "b": -30.0}'
+        raise ValueError(f"{path}: a hint is {hint!r}; it must be like {example}")
+    return Hint(**hint)
+
+
+# ------------------------------------------------------------------------------------------------- train
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training run on a folder of photographs.
+
+    `description` says what makes the run that run: it goes into the weights file, and a resumed run must have the same.
+    """
+
+    photos: Path
+    out: Path
+    description: dict[str, str]
+    build: Callable[[], Generator]
+    build_discriminator: Callable[[], PatchDiscriminator] | None
+    num_steps: int
+    size: int
+    batch_size: int
+    lambda_l1: float
+    lr: float
+    seed: int
+
+
+def train_on_photos(plan: Plan, resume: bool, force: bool) -> History:
+    """Train on the training split of a folder.
+
+    Raises:
+        ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
+    """
+    checkpoint = plan.out / "checkpoint.safetensors"
+    if resume:
+        _check_same_run(plan)
+    elif checkpoint.exists() and not force:
+        raise ValueError(f"{plan.out} holds a run already: go on with it by --resume, or replace it with --force")
+    short_side = math.ceil(1.25 * plan.size)  # what the crops are cut from, and so the scale that is learned
+    files: dict[str, list[Path]] = {split: [] for split in SPLITS}
+    for path in scan(plan.photos):
+        files[split_of(path)].append(path)
+    data = Source(str(plan.photos.resolve()), short_side, files)
+    print(data.note)
+    for error in data.errors:
+        print(f"left out: {error}", file=sys.stderr)
+    seed_everything(plan.seed)
+    batches = data.batches("train", plan.size, plan.batch_size, plan.seed, device())
+    make_folder(plan.out)
+    try:
+        return fit(
+            plan.build(), batches, num_steps=plan.num_steps, lr=plan.lr, lambda_l1=plan.lambda_l1,
+            discriminator=plan.build_discriminator() if plan.build_discriminator else None,
+            out=plan.out, resume=resume, metadata={**plan.description, "render_size": str(short_side)},
+            progress=sys.stderr.isatty(),
+        )
+    except torch.OutOfMemoryError as error:
+        raise ValueError(f"not enough memory on {device()} for crops of {plan.size} pixels: "
+                         "take a smaller --size") from error
+
+
+def _check_same_run(plan: Plan) -> None:
+    if not (plan.out / "checkpoint.safetensors").is_file():
+        raise ValueError(f"{plan.out} holds no checkpoint to resume: leave --resume out to start a run")
+    _, before = read_tensors(plan.out / "weights.safetensors")
+    for name, value in plan.description.items():
+        if before.get(name) != value:
+            raise ValueError(f"{plan.out} was trained with --{name} {before.get(name)}, and this command says {value}: "
+                             "give the same, or another --out")
+
+
+# ---------------------------------------------------------------------------------------------- evaluate
+
+
+@dataclass
+class Evaluation:
+    """Means over photographs. `zero_line` is the grey photograph's; `bad` and `num_grey` were left out."""
+
+    means: dict[str, float]
+    zero_line: dict[str, float]
+    num_photos: int
+    num_grey: int
+    bad: dict[str, str]  # name in the folder -> what is wrong
+
+    def write(self, path: Path) -> None:
+        """Write the numbers as JSON, whole or not at all. PSNR of equal photographs, infinite, becomes null."""
+        left_out = {"grey": self.num_grey, "bad": sorted(self.bad)}
+        result = {**self.means, "photos": self.num_photos, "left_out": left_out, "zero_line": self.zero_line}
+        finite = {name: None if value == math.inf else value for name, value in result.items()}
+        handle, part = tempfile.mkstemp(prefix=".colorlib-", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(json.dumps(finite, indent=2, allow_nan=False) + "\n")
+            os.chmod(part, 0o644)  # mkstemp makes files that only their owner reads
+            os.replace(part, path)
+        except BaseException:
+            os.unlink(part)
+            raise
+
+    def table(self) -> str:
+        rows = [f"{'':10}" + "".join(f"{name:>14}" for name in MEASURES)]
+        for label, row in (("grey", self.zero_line), ("colorized", self.means)):
+            rows.append(f"{label:10}" + "".join(f"{row[name]:14.3f}" for name in MEASURES))
+        rows.append(f"{'real':10}{self.means['colourfulness_real']:{14 * len(MEASURES)}.3f}")
+        left_out = f"{self.num_grey} grey, {len(self.bad)} that cannot be used"
+        return "\n".join([*rows, f"{self.num_photos} photographs; left out: {left_out}"])
+
+
+def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str) -> Evaluation:
+    """Colour the photographs of a folder from their L and compare with their own colours, at full size.
+
+    Args:
+        split: "all" or "test".
+
+    Raises:
+        ValueError: the folder holds no colour photograph of that split, or the colorizer cannot colour one.
+    """
+    paths = [path for path in scan(photos) if split == "all" or split_of(path) == split]
+    colored_rows, grey_rows, bad, num_grey = [], [], {}, 0
+    for path in _progress(paths):
+        try:
+            real = read_photo(path).rgb
+            if min(real.shape[-2:]) < SMALLEST:
+                raise PhotoError(path, f"has {real.shape[2]} x {real.shape[1]} pixels",
+                                 f"SSIM needs {SMALLEST} x {SMALLEST}")
+            if is_grey(real):
+                num_grey += 1
+                continue
+            colored = colorizer.colorize(real, decode=decode)
+        except PhotoError as error:
+            bad[path.relative_to(photos).as_posix()] = str(error)
+            continue
+        except ColorizerError as error:
+            raise ValueError(f"{path}: {error}") from error
+        colored_rows.append({**_measure(colored, real), "colourfulness_real": metrics.colourfulness(real)})
+        grey_rows.append(_measure(rgb_to_grey(real), real))
+    if not colored_rows:
+        raise ValueError(f"{photos}: no colour photograph to measure in split {split} "
+                         f"({len(paths)} files, {num_grey} grey, {len(bad)} that cannot be used)")
+    return Evaluation(_means(colored_rows), _means(grey_rows), len(colored_rows), num_grey, bad)
+
+
+def _measure(rgb: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
+    return {
+        "psnr": metrics.psnr(rgb, real),
+        "ssim": metrics.ssim(rgb, real),
+        "auc": metrics.auc(rgb_to_lab(rgb)[1:], rgb_to_lab(real)[1:]),
+        "delta_e": metrics.delta_e(real, rgb),
+        "colourfulness": metrics.colourfulness(rgb),
+    }
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, and find out before the work whether it can be written.
+
+    Raises:
+        ValueError: it is a file, or may not be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; name a folder")
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ValueError(f"{path} may not be written (no permission); name another folder")
+
+
+def _key(path: Path) -> str:
+    """The same for two names of one file, also where the file system does not tell upper from lower case."""
+    return str(path.resolve()).casefold()
+
+
+def _progress(paths: Sequence[Path]) -> Iterable[Path]:
+    return tqdm(paths, desc="photographs", unit="", disable=len(paths) < 2 or not sys.stderr.isatty())
