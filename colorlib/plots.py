@@ -190,3 +190,62 @@ def _done(figure: Figure) -> Figure:
     """Close the figure for pyplot: a notebook shows what a cell returns, and would show an open figure twice."""
     plt.close(figure)
     return figure
+
+
+def palettes(
+    kinds: Mapping[str, tuple[Tensor, Tensor]], answers: Mapping[str, Mapping[str, Tensor]], *, lightness: float = 60.0
+) -> Figure:
+    """Known colours of a thing as a bar, each as wide as it is frequent, and single answers beside it, all at one L.
+
+    Args:
+        kinds: name -> colours ab / 110 (K, 2) and their probabilities (K,).
+        answers: title -> for every name one ab / 110 (2,).
+        lightness: L in 0..100 at which everything is drawn.
+    """
+    def paint(ab: Tensor) -> np.ndarray:
+        lab = torch.cat([torch.tensor([lightness]), ab.float() * AB_SCALE])
+        return lab_to_rgb(lab[:, None, None])[:, 0, 0].clamp(0, 1).numpy()
+
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            len(kinds), 1 + len(answers), figsize=(4.6 + 1.1 * len(answers), 0.75 * len(kinds) + 0.3), squeeze=False,
+            layout="constrained", gridspec_kw={"width_ratios": [4.0, *[1.0] * len(answers)]},
+        )
+        for row, (name, (colours, probabilities)) in zip(axes, kinds.items()):
+            left = 0.0
+            for ab, probability in zip(colours, probabilities.tolist()):
+                row[0].barh(0, probability, left=left, height=1, color=paint(ab))
+                row[0].text(left + probability / 2, 0, f"{probability:.2f}", ha="center", va="center", color="white", fontsize=9)
+                left += probability
+            row[0].set(xlim=(0, left), ylim=(-0.5, 0.5))
+            row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+            for axis, answer in zip(row[1:], answers.values()):
+                axis.set_facecolor(paint(answer[name]))
+        for axis, title in zip(axes[0], ["drawn from", *answers]):
+            axis.set_title(title, fontsize=9)
+        for axis in axes.flat:
+            axis.set(xticks=[], yticks=[])
+            axis.grid(False)
+            axis.spines[:].set_visible(False)
+    return _done(figure)
+
+
+def answers_on_plane(
+    answers: Mapping[str, Tensor], palette: Tensor, best: Mapping[str, Tensor], *, lightness: float = 55.0, limit: float = 65.0
+) -> Figure:
+    """Predicted colours of things whose true colours are known: one panel per network.
+
+    Args:
+        answers: panel title -> predicted ab / 110, (N, 2): small dots.
+        palette: the true colours ab / 110, (K, 2): large discs in their own colour.
+        best: panel title -> the answer with the least expected error, (2,): a cross.
+        lightness, limit: as in `ab_plane`.
+    """
+    figure = ab_plane(answers, lightness=lightness, limit=limit)
+    lab = torch.cat([torch.full((len(palette), 1), lightness), palette * AB_SCALE], 1)
+    discs = lab_to_rgb(lab.T[:, :, None])[..., 0].clamp(0, 1).T.numpy()
+    for axis, title in zip(figure.axes, answers):
+        axis.scatter(*(palette * AB_SCALE).T.numpy(), s=130, c=discs, edgecolors="black", linewidths=1, label="true colours")
+        axis.scatter(*(best[title] * AB_SCALE).tolist(), marker="X", s=110, c="white", edgecolors="black", label="best answer")
+    figure.axes[-1].legend(fontsize=8, loc="upper left", framealpha=0.8, frameon=True)
+    return figure
