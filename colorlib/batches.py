@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from colorlib.color import rgb_to_L_ab, rgb_to_lab
-from colorlib.photofile import PhotoError, read_small, resize_short
+from colorlib.photofile import PhotoError, read_small
+from colorlib.pixels import resize_short
 
 GREY_BELOW = 2.0
 

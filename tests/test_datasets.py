@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from colorlib import datasets
-from colorlib.datasets import DATASETS, Dataset, downloads_folder, fetch, obtain, unpack
+from colorlib import datasets, downloads
+from colorlib.datasets import DATASETS, Dataset, downloads_folder, obtain
+from colorlib.downloads import fetch, unpack
 from colorlib.photofile import PhotoError
 from colorlib.photos import source
 
@@ -99,14 +100,14 @@ def test_broken_transfer_is_continued(server, tmp_path, ranges):
 
 
 def test_transfer_that_keeps_breaking_is_kept_for_the_next_call(server, tmp_path):
-    server.cut = [100_000] * datasets.TRIES
+    server.cut = [100_000] * downloads.TRIES
     with pytest.raises(PhotoError, match="broke off.*continues where it stopped"):
         fetch(server.url, tmp_path / "set.tgz", size=len(DATA), md5=md5(DATA), say=quiet)
     assert not (tmp_path / "set.tgz").exists()
-    assert (tmp_path / "set.tgz.part").stat().st_size == 100_000 * datasets.TRIES
+    assert (tmp_path / "set.tgz.part").stat().st_size == 100_000 * downloads.TRIES
     said = []
     assert fetch(server.url, tmp_path / "set.tgz", len(DATA), md5(DATA), say=said.append).read_bytes() == DATA
-    assert "here already" in said[0] and server.asked[-1] == f"bytes={100_000 * datasets.TRIES}-"
+    assert "here already" in said[0] and server.asked[-1] == f"bytes={100_000 * downloads.TRIES}-"
 
 
 def test_interrupt_keeps_what_is_there(server, tmp_path, monkeypatch):
@@ -114,7 +115,7 @@ def test_interrupt_keeps_what_is_there(server, tmp_path, monkeypatch):
         part.write_bytes(answer.read(1000))
         raise KeyboardInterrupt
     with monkeypatch.context() as patch:
-        patch.setattr(datasets, "_append", interrupted)
+        patch.setattr(downloads, "_append", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch(server.url, tmp_path / "set.tgz", say=quiet)
     assert fetch(server.url, tmp_path / "set.tgz", md5=md5(DATA), say=quiet).read_bytes() == DATA
@@ -167,7 +168,7 @@ def test_wrong_size_and_refusals(server, tmp_path):
 
 
 def test_full_disk_is_told_before_the_download(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.shutil, "disk_usage", lambda _: type("", (), {"free": 1_000_000}))
+    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: type("", (), {"free": 1_000_000}))
     with pytest.raises(PhotoError, match="GB are free"):
         fetch(server.url, tmp_path / "set.tgz", say=quiet)
 

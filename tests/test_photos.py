@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps
 from skimage.color import rgb2lab
 
-from colorlib import photofile, photos
+from colorlib import photofile, photos, pixels, samples
 from colorlib.photos import (Photo, PhotoBatches, PhotoError, StreamedBatches, is_grey, load_photos, old_photographs,
                              photo_batches, read_photo, read_small, sample_photographs, scan, source, split_of,
                              write_photo)
@@ -64,7 +64,7 @@ def test_formats_give_the_pixels_that_were_saved(tmp_path, suffix, options, with
 @pytest.mark.parametrize("torchvision_decodes", [True, False])
 def test_jpeg_is_decoded_to_pillows_own_bits(tmp_path, monkeypatch, torchvision_decodes):
     if not torchvision_decodes:
-        monkeypatch.setattr(photofile, "decode_jpeg", None)
+        monkeypatch.setattr(pixels, "decode_jpeg", None)
     for options in ({}, {"subsampling": 0}, {"progressive": True}, {"quality": 30}):
         path = save(tmp_path / "a.jpg", np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8), **options)
         assert np.array_equal(hwc(read_photo(path).rgb), np.asarray(Image.open(path)))
@@ -672,7 +672,7 @@ def test_old_photographs_are_grey():
 
 
 def test_missing_sample_says_which_package(monkeypatch):
-    monkeypatch.setitem(photos.SAMPLES, "astronaut", ("skimage", "data/none.png", "train"))
+    monkeypatch.setitem(samples.SAMPLES, "astronaut", ("skimage", "data/none.png", "train"))
     with pytest.raises(PhotoError, match="pip install --force-reinstall scikit-image"):
         sample_photographs("train")
 

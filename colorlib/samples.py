@@ -1,0 +1,66 @@
+"""The photographs that scikit-image, scikit-learn and matplotlib install: no download, and no verdict from so few."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from torch import Tensor
+
+from colorlib.color import rgb_to_grey
+from colorlib.photofile import PhotoError, read_photo
+
+SPLITS = ("train", "validation", "test")
+# Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left out of
+# the colour photographs: hubble_deep_field (colours assigned to filters), retina and ihc (medical), color (a drawing).
+SAMPLES = {
+    "astronaut": ("skimage", "data/astronaut.png", "train"),
+    "china": ("sklearn", "datasets/images/china.jpg", "train"),
+    "coffee": ("skimage", "data/coffee.png", "train"),
+    "flower": ("sklearn", "datasets/images/flower.jpg", "train"),
+    "motorcycle_left": ("skimage", "data/motorcycle_left.png", "train"),
+    "motorcycle_right": ("skimage", "data/motorcycle_right.png", "train"),
+    "rocket": ("skimage", "data/rocket.jpg", "validation"),
+    "chelsea": ("skimage", "data/chelsea.png", "test"),
+    "grace_hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "test"),
+}
+# Left out of the grey ones: page and text (writing: no colour to find), clock_motion (a blur), drawings, microscopy.
+OLD = {name: ("skimage", f"data/{name}.png") for name in ("brick", "camera", "coins", "grass", "gravel", "moon")}
+PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
+
+
+def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
+    """The colour photographs that scikit-image, scikit-learn and matplotlib install: nothing is downloaded.
+
+    Pictures to look at: nine photographs of eight scenes carry no verdict.
+
+    Args:
+        split: "train", "validation", "test", or None for all.
+
+    Returns:
+        (name, uint8 (3, H, W)) pairs, in a fixed order.
+
+    Raises:
+        ValueError: if there is no such split.
+        PhotoError: if a file is not where its package installs it.
+    """
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split is {split!r}, must be one of {SPLITS} or None: choose one")
+    return [(name, read_photo(_installed(package, file)).rgb) for name, (package, file, part) in SAMPLES.items()
+            if split in (None, part)]
+
+
+def old_photographs() -> list[tuple[str, Tensor]]:
+    """The grey photographs that scikit-image installs, as old photographs to colour: uint8 (3, H, W), three equal
+    channels. Arguments and errors as in `sample_photographs`."""
+    return [(name, rgb_to_grey(read_photo(_installed(package, file)).rgb)) for name, (package, file) in OLD.items()]
+
+
+def _installed(package: str, file: str) -> Path:
+    found = importlib.util.find_spec(package)   # finds the folder without importing (and waiting for) the package
+    folder = Path(found.origin).parent if found is not None and found.origin else Path(package)
+    path = folder / file
+    if not path.is_file():
+        raise PhotoError(path, f"the sample photograph is not installed with {PACKAGES[package]}",
+                         f"install the package again (pip install --force-reinstall {PACKAGES[package]})")
+    return path
