@@ -1,0 +1,90 @@
+"""The claims of notebook 04 on real photographs: losses, patch sizes, skip connections, at 64 x 64.
+
+    python notebooks/experiments/photographs_04.py --photos DIR
+
+Photographs are split by their file names (train, validation, test); the numbers are from the test split. Writes
+photographs_04.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+import torch
+from runs_04 import ResultFile, colour_distance, pixels
+from torch import Tensor
+
+from colorlib import photos
+from colorlib.color import AB_SCALE
+from colorlib.discriminators import PatchDiscriminator
+from colorlib.generators import UNet, predict
+from colorlib.runtime import results_dir, seed_everything
+from colorlib.training import fit
+
+SIZE, BATCH_SIZE, NUM_TEST = 64, 4, 400
+# name -> receptive field (None: no discriminator), does it see L, weight of L1, skips
+RUNS = {
+    "L1": (None, True, 1.0, True),
+    "GAN": (16, False, 0.0, True),
+    "cGAN": (16, True, 0.0, True),
+    "L1 + GAN": (16, False, 100.0, True),
+    "L1 + cGAN": (16, True, 100.0, True),
+    "L1 + cGAN, patch 1": (1, True, 100.0, True),
+    "L1 + cGAN, patch 34": (34, True, 100.0, True),
+    "L1 + cGAN, patch 70": (70, True, 100.0, True),
+    "L1, no skips": (None, True, 1.0, False),
+}
+
+
+def at_edges(L: Tensor) -> Tensor:
+    """The tenth of the pixels with the steepest lightness, (B, H, W) bool: fine detail is there."""
+    across = torch.nn.functional.pad(L[..., :, 1:] - L[..., :, :-1], (0, 1)).abs()
+    down = torch.nn.functional.pad(L[..., 1:, :] - L[..., :-1, :], (0, 0, 0, 1)).abs()
+    steep = torch.maximum(across, down)[:, 0]
+    return steep >= steep.flatten(1).quantile(0.9, dim=1)[:, None, None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"), help="folder (default: COLORLIB_PHOTOS)")
+    parser.add_argument("--steps", type=int, default=400, help="updates per run (default: %(default)s)")
+    parser.add_argument("--base-channels", type=int, default=12, help="width of the U-Net (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs per setting (default: %(default)s)")
+    arguments = parser.parse_args()
+    if not arguments.photos:
+        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to a folder of photographs")
+    photographs = photos.source(arguments.photos, short_side=SIZE * 5 // 4)
+    train, test = photographs.train, photographs.test
+    results = ResultFile(results_dir() / "photographs_04.json", {
+        "claim": "C14, C16, C22 on photographs",
+        "command": "python notebooks/experiments/photographs_04.py --photos DIR",
+        "data": f"{len(train)} photographs to train on, {min(NUM_TEST, len(test))} of the test split to measure on, "
+                f"{SIZE} x {SIZE}; grey ones left out",
+        "steps": arguments.steps, "base_channels": arguments.base_channels, "batch_size": BATCH_SIZE,
+        "lambda_l1": 100, "lr": 2e-4, "seeds": list(range(arguments.seeds)),
+    })
+    held_out = photos.PhotoBatches(test, SIZE, min(NUM_TEST, len(test)), flip=False, crop=False)
+    L, ab_real = next(held_out)
+    edges = at_edges(L)
+    for seed in range(arguments.seeds):
+        for name, (patch, conditional, lambda_l1, skips) in RUNS.items():
+            if results.has(name, seed):
+                continue
+            seed_everything(seed)
+            generator = UNet(base_channels=arguments.base_channels, levels=5, skips=skips)
+            discriminator = None if patch is None else PatchDiscriminator(
+                condition_channels=int(conditional), receptive_field=patch, base_channels=16)
+            fit(generator, photographs.batches("train", SIZE, BATCH_SIZE, seed), num_steps=arguments.steps,
+                discriminator=discriminator, lambda_l1=lambda_l1, progress=False)
+            ab = torch.cat([predict(generator, part).ab for part in L.split(50)])
+            results.add(name, seed, {
+                "l1": AB_SCALE * float((ab - ab_real).abs().mean()),
+                "l1_at_edges": AB_SCALE * float((pixels(ab, edges) - pixels(ab_real, edges)).abs().mean()),
+                "colour_distance": AB_SCALE * colour_distance(pixels(ab), pixels(ab_real)),
+                "chroma_ratio": float(pixels(ab).norm(dim=1).mean() / pixels(ab_real).norm(dim=1).mean()),
+            })
+
+
+if __name__ == "__main__":
+    main()
