@@ -111,7 +111,7 @@ def _render_tile(table: Tensor, size: int) -> Scenes:
     pictures = []
     for lab, packed in zip(colors.lab, colors.packed):
         words = _look_up(packed, index)
-        mix = torch.lerp(lab.index_select(1, behind), lab.index_select(1, front), share)
+        mix = torch.stack([torch.lerp(_look_up(c, behind), _look_up(c, front), share) for c in lab])
         r, g, b = lab_to_rgb8(mix[:, None])[:, 0].int()
         words.view(-1)[mixed] = r | g << 8 | b << 16
         pictures.append(words.view(torch.uint8).view(n, size, size, 4)[..., :3].permute(0, 3, 1, 2).contiguous())

@@ -224,7 +224,7 @@ def test_night_is_dark_blue_with_lit_windows(many):
     stars = (night[sky][:, 0] > 50).mean()
     assert 0.001 < stars < 0.05
     # the shapes are the same: lightness still follows the day's
-    ground = (labels == LABELS.index("wall")) & (many.time[:200] == 1).numpy()[:, None, None]
+    ground = (labels == LABELS.index("hill")) & (many.time[:200] == 1).numpy()[:, None, None]
     assert np.corrcoef(day[ground][:, 0], night[ground][:, 0])[0, 1] > 0.8
 
 

@@ -77,8 +77,8 @@ def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
     canvas = Canvas(SKY * 256 + (tone * 255).int(), torch.zeros(n, size, size, dtype=torch.int32, device=device),
                     torch.ones(n, size, size, device=device))
     stars = windows(bank.star, draws.take(2), size)
-    stars = stars * (1 - height)
-    canvas.paint((stars > 0.08).float() * (0.5 + stars).clamp_(max=1), STAR, tone)
+    stars = stars * (1 - height) * 2
+    canvas.paint(stars.clamp_(max=1), STAR, tone)
     radius = torch.where(low_sun, 0.062, 0.05)
     grain = windows(bank.fine, draws.take(2), size)
     canvas.paint(((_wide(radius) - distance) * size + 0.5).clamp_(0, 1), SUN, 0.55 + 1.2 * (grain - 0.5))
@@ -103,7 +103,7 @@ def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
         below = y - top[:, None, :]
         tone = 0.52 - _wide(light) * (0.55 * relief + (0.25 * slope)[:, None, :] * (1 - below * 6).clamp_(min=0)) + 0.5 * (grain - 0.5)
         white = _wide(horizon) - y + 0.14 * (grain - 0.5) + 0.05 * relief > torch.where(_wide(winter), 0.3, 0.55 + 0.3 * line) * _wide(tall)
-        canvas.paint(cover(top), torch.where(white, snow, rock).int(), tone)
+        canvas.paint(cover(top), rock + white.int() * (snow - rock), tone)
 
     # Hills, sea, meadow.
     for rise, depth, slot in ((0.05, 0.0, FAR_HILL), (0.03, 0.10, HILL)):

@@ -47,7 +47,7 @@ def trees(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, s
     conifer = _column(fir)
     leaves = torch.where(conifer, cone, ball)
     side = torch.where(conifer, 0.45 * light * u / (0.08 + 0.3 * down) + 0.30 * (0.6 - tier), 1.1 * light * u + 1.15 * (v - 0.58))
-    patch.paint(patch.cover(leaves * s), LEAF + _column(number), 0.46 + side * 0.75 + 1.1 * (noise - 0.5))
+    patch.paint(patch.cover(leaves * s), LEAF + _column(number).int(), 0.46 + side * 0.75 + 1.1 * (noise - 0.5))
     patch.commit()
 
 
@@ -57,7 +57,7 @@ def houses(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, 
     patch = Patch(canvas, picks, x, y + 0.1 * scale, cell, height)
     s, flip = _column(scale), _column(flip)
     u, v = (patch.x - _column(x)) / s * flip, (_column(y) - patch.y) / s
-    number, light = _column(number), _column(light) * flip      # light from the left of the unflipped house: -1
+    number, light = _column(number).int(), _column(light) * flip      # light from the left of the unflipped house: -1
     wall = 0.62 + 0.22 * _column(shape)                         # height of the wall
     rise = 0.78 - 0.12 * _column(shape)                         # height of the roof
     noise = patch.look(grain) - 0.5
@@ -79,7 +79,7 @@ def houses(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, 
     patch.paint(patch.cover(roof * s, CRISP), ROOF + number, 0.42 + 0.20 * light + 0.30 * up + tiles + 0.9 * noise)
     patch.paint(patch.cover(trim * s, CRISP), ROOF + number, 0.34 - 0.16 * light + 0.4 * noise)
 
-    glass = torch.where(_column(lit), WINDOW_LIT, WINDOW_DARK).int()
+    glass = WINDOW_DARK + (WINDOW_LIT - WINDOW_DARK) * _column(lit).int()
     tall = 0.5 * wall
     panes = torch.maximum(0.12 - (u - 0.06).abs(), 0.12 - (u - 0.66).abs())
     panes = torch.maximum(torch.minimum(panes, 0.155 - (v - tall).abs()),
@@ -97,7 +97,7 @@ def cars(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, sc
     patch = Patch(canvas, picks, x, y + 0.15 * scale, cell, height)
     s, flip = _column(scale), _column(flip)
     u, v = (patch.x - _column(x)) / s * flip, (_column(y) - patch.y) / s
-    number, long = _column(number), 0.25 * _column(shape)
+    number, long = _column(number).int(), 0.25 * _column(shape)
     _contact_shadow(patch, u, v, torch.zeros_like(s), 0.85, 0.75)
     roof_line = 0.80 - 0.08 * ((u + 0.1) / 0.5) ** 2
     cabin = least(roof_line - v, (u + 0.62 + long) - 0.40 * (v - 0.44), (0.48 - u) - 0.75 * (v - 0.44), v - 0.3)
@@ -126,7 +126,7 @@ def flowers(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor,
     angle = torch.atan2(v, u)
     outline = 0.86 + 0.14 * torch.cos(_column(petals) * angle + _column(turn))
     tone = 0.30 + 0.45 * radius + 0.22 * (v - _column(light) * u)
-    patch.paint(patch.cover((outline - radius) * s, CRISP), FLOWER + _column(number), tone)
+    patch.paint(patch.cover((outline - radius) * s, CRISP), FLOWER + _column(number).int(), tone)
     heart = (0.30 - radius) * s
     patch.paint(patch.cover(heart) * (s * patch.size > 4), HEART, 0.6 + 0.4 * v)
     patch.commit()
