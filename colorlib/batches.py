@@ -1,11 +1,12 @@
 """Training batches (L, ab) from photographs: in memory, or streamed through workers, with the same interface.
 
-Photographs are decoded and shrunk once, to uint8. A batch is then a square window cut from each (a copy of a few
-kilobytes, so a Python loop over the batch is cheaper than a gather), and everything that costs arithmetic happens to the
-whole batch on the device: zoom, flip, Lab. So one thread feeds thousands of pictures a second to any device.
+Photographs are decoded and shrunk once, to uint8. A batch is then a square window cut from each (a copy of a
+few kilobytes, so a Python loop over the batch is cheaper than a gather), and everything that costs arithmetic
+happens to the whole batch on the device: zoom, flip, Lab. So one thread feeds thousands of pictures a second to
+any device.
 
-Which photographs, windows and flips step k gets depends on (seed, k) alone, by a counter-based random generator.
-Hence runs repeat, resume exactly, and do not depend on the number of workers.
+Which photographs, windows and flips step k gets depends on (seed, k) alone, by a counter-based random
+generator. Hence runs repeat, resume exactly, and do not depend on the number of workers.
 
 Reference: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011): the Philox generator.
 """
@@ -44,8 +45,8 @@ def is_grey(rgb8: Tensor) -> bool:
 class PhotoBatches:
     """Infinite batches from photographs in memory.
 
-    Each pass over the photographs takes every one once, in a new order. From each comes a random square, from `size` to
-    `zoom * size` pixels wide of a photograph whose short side is `zoom * size`, resized to `size`.
+    Each pass over the photographs takes every one once, in a new order. From each comes a random square, from
+    `size` to `zoom * size` pixels wide of a photograph whose short side is `zoom * size`, resized to `size`.
 
     Args:
         photos: uint8 (3, H, W) each, any sizes; shrunk or enlarged once, antialiased, to what the crops need.
@@ -71,10 +72,11 @@ class PhotoBatches:
     """
 
     def __init__(self, photos: Sequence[Tensor], size: int, batch_size: int, seed: int = 0,
-                 device: str | torch.device = "cpu", flip: bool = True, crop: bool = True, zoom: float = 1.25):
+                 device: str | torch.device = "cpu", flip: bool = True, crop: bool = True,
+                 zoom: float = 1.25):
         self.cuts = Cuts(size, batch_size, seed, flip, crop, zoom)
         if len(photos) == 0:
-            raise ValueError("there are 0 photographs, at least 1 is required: choose another folder or split")
+            raise ValueError("there are 0 photographs, at least 1 is required: choose another folder")
         self.photos = [resize_short(photo.cpu(), self.cuts.short_side) for photo in photos]
         self.device = torch.device(device)
         self.step = 0
@@ -103,7 +105,8 @@ class PhotoBatches:
 
 
 class StreamedBatches:
-    """The same batches for folders that do not fit in memory: worker processes decode, the device does the rest.
+    """The same batches for folders that do not fit in memory: worker processes decode, the device does the
+    rest.
 
     A photograph that cannot be read, or has no colour, is replaced by the next one in the list. `errors` and
     `num_grey` tell which and how many so far.
@@ -124,7 +127,7 @@ class StreamedBatches:
                  num_workers: int = 2):
         self.cuts = Cuts(size, batch_size, seed, flip, crop, zoom)
         if len(paths) == 0:
-            raise ValueError("there are 0 photographs, at least 1 is required: choose another folder or split")
+            raise ValueError("there are 0 photographs, at least 1 is required: choose another folder")
         self.paths = [Path(path) for path in paths]
         self.device = torch.device(device)
         self.num_workers = num_workers
@@ -176,7 +179,8 @@ class StreamedBatches:
 
 
 class Cuts:
-    """What is cut at each step: the arithmetic that both kinds of batches share (arguments as in `PhotoBatches`)."""
+    """What is cut at each step: the arithmetic that both kinds of batches share (arguments as in
+    `PhotoBatches`)."""
 
     def __init__(self, size: int, batch_size: int, seed: int, flip: bool, crop: bool, zoom: float):
         for name, value, least in (("size", size, 1), ("batch_size", batch_size, 1), ("seed", seed, 0),
@@ -205,7 +209,8 @@ class Cuts:
     def windows(self, step: int, photos: list[Tensor]) -> Tensor:
         """Cut from each photograph (short side `short_side`) a square window: uint8 (B, 3, C, C)."""
         side = self.short_side
-        where = self._random(1, step).random((len(photos), 2)) if self.crop else np.full((len(photos), 2), 0.5)
+        where = self._random(1, step).random((len(photos), 2)) if self.crop else np.full((len(photos), 2),
+                                                                                         0.5)
         windows = torch.empty(len(photos), 3, side, side, dtype=torch.uint8)
         for window, photo, (down, across) in zip(windows, photos, where.tolist()):
             top, left = int(down * (photo.shape[1] - side + 1)), int(across * (photo.shape[2] - side + 1))
@@ -231,7 +236,8 @@ class Cuts:
         x = corner[:, :1] + middle * side[:, None]                       # (B, S) in pixels from the left edge
         y = corner[:, 1:] + middle * side[:, None]
         grid = torch.stack([x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1)
-        zoomed = F.grid_sample(windows.float(), grid * (2 / whole) - 1, mode="bilinear", padding_mode="border",
+        zoomed = F.grid_sample(windows.float(), grid * (2 / whole) - 1, mode="bilinear",
+                               padding_mode="border",
                                align_corners=False)
         return zoomed.round_().clamp_(0, 255).to(torch.uint8)
 
@@ -269,7 +275,7 @@ class _Decoded(IterableDataset):
             if not is_grey(photo):
                 return photo
             grey.append(path)
-        errors.append(PhotoError(self.paths[number].parent, f"holds {tries} files in a row without a colour photograph",
+        errors.append(PhotoError(self.paths[number].parent, f"holds {tries} unusable files in a row",
                                  "choose another folder"))
         return None
 

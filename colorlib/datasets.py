@@ -1,13 +1,14 @@
 """Photograph collections by name: stated, downloaded, verified and unpacked before anything is opened.
 
-The addresses and checksums are fastai's (Imagenette, COCO_SAMPLE) and torchvision's (Flowers102, Places365), copied
-into `DATASETS` and held to theirs by a test. Their download functions are not called: neither states a size first nor
-resumes; fastai checks one megabyte of the file and unpacks whatever paths an archive names, torchvision falls back
-from https to http, and importing fastai takes seconds and an extra that a plain installation lacks. One `fetch` and one
-`unpack` (colorlib.downloads) do it for all four and can be tested against a server on loopback.
+The addresses and checksums are fastai's (Imagenette, COCO_SAMPLE) and torchvision's (Flowers102, Places365),
+copied into `DATASETS` and held to theirs by a test. Their download functions are not called: neither states a
+size first nor resumes; fastai checks one megabyte of the file and unpacks whatever paths an archive names,
+torchvision falls back from https to http, and importing fastai takes seconds and an extra that a plain
+installation lacks. One `fetch` and one `unpack` (colorlib.downloads) do it for all four and can be tested
+against a server on loopback.
 
-What a checksum covers: torchvision publishes the MD5 of whole files; fastai the size and the MD5 of the first MiB,
-and gzip's own CRC-32 covers the rest when the archive is unpacked.
+What a checksum covers: torchvision publishes the MD5 of whole files; fastai the size and the MD5 of the first
+MiB, and gzip's own CRC-32 covers the rest when the archive is unpacked.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ class Dataset:
 
 
 DATASETS = {
-    "imagenette": Dataset("Imagenette, 160 pixels", "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
+    "imagenette": Dataset("Imagenette, 160 pixels",
+                          "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
                           size=99_003_388, md5_first_mib="c475f8f7617a200ba35b9facc48443c3"),
     "coco_sample": Dataset("COCO_SAMPLE", "https://s3.amazonaws.com/fast-ai-coco/coco_sample.tgz",
                            size=3_245_877_008, md5_first_mib="006cd55d633d94b36ecaf661467830ec"),
-    "flowers102": Dataset("Oxford Flowers102", "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz",
+    "flowers102": Dataset("Oxford Flowers102",
+                          "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz",
                           md5="52808999861908f626f3c1f4e79d11fa"),
     "places365": Dataset("Places365, validation pictures, 256 pixels",
                          "http://data.csail.mit.edu/places/places365/val_256.tar",
@@ -87,7 +90,8 @@ def obtain(dataset: Dataset, folder: Path | None = None, say: Callable[[str], No
     unpacked = folder / name.split(".")[0]
     if unpacked.is_dir():
         return unpacked
-    archive = fetch(dataset.url, folder / name, dataset.size, dataset.md5, dataset.md5_first_mib, dataset.title, say)
+    archive = fetch(dataset.url, folder / name, dataset.size, dataset.md5, dataset.md5_first_mib,
+                    dataset.title, say)
     say(f"unpacking {archive.name} into {unpacked}")
     try:
         unpack(archive, unpacked)

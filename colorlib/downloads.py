@@ -1,7 +1,7 @@
 """Fetch one file and unpack one archive, safely, with the standard library.
 
-`fetch` states the size first, continues what was broken off, and verifies before the file gets its name. `unpack`
-takes ordinary files into one new folder, or nothing.
+`fetch` states the size first, continues what was broken off, and verifies before the file gets its name.
+`unpack` takes ordinary files into one new folder, or nothing.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ CHUNK = 1 << 20
 TRIES = 4
 
 
-def fetch(url: str, path: Path, size: int | None = None, md5: str | None = None, md5_first_mib: str | None = None,
+def fetch(url: str, path: Path, size: int | None = None, md5: str | None = None,
+          md5_first_mib: str | None = None,
           title: str = "", say: Callable[[str], None] = print, timeout: float = 30.0) -> Path:
-    """Download one file: its size stated first, continued where an earlier attempt stopped, verified, then put in place.
+    """Download one file: its size stated first, continued where an earlier attempt stopped, verified, then
+    put in place.
 
-    An unfinished download stays beside the target as `<name>.part`. A server that cannot continue one sends all of it
-    again; a continued one that fails its checksum is discarded and downloaded once more from the start.
+    An unfinished download stays beside the target as `<name>.part`. A server that cannot continue one sends
+    all of it again; a continued one that fails its checksum is discarded and downloaded once more from the
+    start.
 
     Args:
         url: http or https.
@@ -47,7 +50,8 @@ def fetch(url: str, path: Path, size: int | None = None, md5: str | None = None,
         `path`.
 
     Raises:
-        PhotoError: if the server cannot be reached or breaks off `TRIES` times, the size or checksum is wrong, or the disk
+        PhotoError: if the server cannot be reached or breaks off `TRIES` times, the size or checksum is
+        wrong, or the disk
             is full. The message says whether a later call continues.
     """
     if not url.startswith(("http://", "https://")):
@@ -71,11 +75,13 @@ def fetch(url: str, path: Path, size: int | None = None, md5: str | None = None,
             raise PhotoError(path, f"the download from {url} {fault}", "try again later; nothing was kept")
         os.replace(part, path)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise PhotoError(path, f"cannot be written ({error.strerror})", "choose a folder that you may write to") from None
+        raise PhotoError(path, f"cannot be written ({error.strerror})",
+                         "choose a folder that you may write to") from None
     return path
 
 
-def _complete(url: str, part: Path, size: int | None, title: str, say: Callable[[str], None], timeout: float) -> None:
+def _complete(url: str, part: Path, size: int | None, title: str, say: Callable[[str], None],
+              timeout: float) -> None:
     stated = False
     for attempt in range(TRIES):
         have = part.stat().st_size if part.exists() else 0
@@ -96,7 +102,8 @@ def _complete(url: str, part: Path, size: int | None, title: str, say: Callable[
                 total = size if size is not None else total
                 if not stated:
                     stated = True
-                    say(f"{title}: {'size unknown' if total is None else f'{total / 1e6:,.0f} MB'} to download from {url}"
+                    amount = "size unknown" if total is None else f"{total / 1e6:,.0f} MB"
+                    say(f"{title}: {amount} to download from {url}"
                         + (f", {have / 1e6:,.0f} MB of it are here already" if have else ""))
                 _check_disk(part, total, have)
                 _append(answer, part, have, total, title)
@@ -105,13 +112,13 @@ def _complete(url: str, part: Path, size: int | None, title: str, say: Callable[
             wrong = f"broke off at {part.stat().st_size:,} of {total:,} bytes"
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code == 416 and have:   # nothing lies beyond what we have: either complete or of another file
+            if error.code == 416 and have:   # nothing lies beyond: complete, or of another file
                 if size is None and error.headers.get("Content-Range", "").endswith(f"/{have}"):
                     return
                 part.unlink(missing_ok=True)
                 wrong = "could not be continued"
             elif error.code < 500:
-                raise PhotoError(part.with_suffix(""), f"the server refuses {url} ({error.code} {error.reason})",
+                raise PhotoError(part.with_suffix(""), f"the server refuses {url} ({error.code})",
                                  "check the address in a browser") from None
             else:
                 wrong = f"failed ({error.code} {error.reason})"
@@ -140,12 +147,13 @@ def _total(answer: http.client.HTTPResponse, have: int) -> int | None:
 def _check_disk(part: Path, total: int | None, have: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if total is not None and free < 2.2 * total - have:   # the archive, and what is unpacked from it
-        raise PhotoError(part.parent, f"{free / 1e9:.1f} GB are free, {(2.2 * total - have) / 1e9:.1f} are required",
+        raise PhotoError(part.parent, f"{free / 1e9:.1f} GB are free, {(2.2 * total - have) / 1e9:.1f} required",
                          "free some space, or put data/downloads on another disk")
 
 
 def _append(answer: http.client.HTTPResponse, part: Path, have: int, total: int | None, title: str) -> None:
-    with open(part, "ab" if have else "wb") as file, tqdm(total=total, initial=have, unit="B", unit_scale=True,
+    with open(part, "ab" if have else "wb") as file, tqdm(total=total, initial=have, unit="B",
+                                                          unit_scale=True,
                                                          desc=title) as bar:
         while chunk := answer.read(CHUNK):
             if total is not None and file.tell() + len(chunk) > total:
@@ -176,14 +184,14 @@ def _fault(path: Path, size: int | None, md5: str | None, md5_first_mib: str | N
 def unpack(archive: Path, folder: Path, max_bytes: int | None = None, max_files: int = 3_000_000) -> None:
     """Unpack a tar archive (plain, gzip, bzip2, xz) into a new folder, and nowhere else.
 
-    Only ordinary files and folders are taken. A name that leads out of the folder, a link or a device refuses the
-    archive as a whole. Files appear under `folder` all at once, after the last checksum was right.
+    Only ordinary files and folders are taken. A name that leads out of the folder, a link or a device refuses
+    the archive as a whole. Files appear under `folder` all at once, after the last checksum was right.
 
     Args:
         archive: the tar file.
         folder: to be made; must not exist.
-        max_bytes: refuse archives that unpack to more; None is 20 times the archive, at least 100 MB, and never more
-            than the free space.
+        max_bytes: refuse archives that unpack to more; None is 20 times the archive, at least 100 MB, and
+            never more than the free space.
         max_files: refuse archives of more entries.
 
     Raises:
@@ -204,7 +212,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int | None = None, max_files:
                 target = unfinished / _safe_name(archive, member)
                 num_bytes, num_files = num_bytes + max(0, member.size), num_files + 1
                 if num_bytes > max_bytes or num_files > max_files:
-                    raise PhotoError(archive, f"unpacks to more than {max_bytes:,} bytes or {max_files:,} files",
+                    raise PhotoError(archive, f"unpacks to over {max_bytes:,} bytes or {max_files:,} files",
                                      "free some space; if there is enough, do not trust this archive")
                 if member.isdir():
                     target.mkdir(parents=True, exist_ok=True)
@@ -228,8 +236,10 @@ def unpack(archive: Path, folder: Path, max_bytes: int | None = None, max_files:
 def _safe_name(archive: Path, member: tarfile.TarInfo) -> PurePosixPath:
     name = PurePosixPath(member.name)
     if not (member.isreg() or member.isdir()):
-        raise PhotoError(archive, f"holds {member.name!r}, which is a link or a device", "do not trust this archive")
+        raise PhotoError(archive, f"holds {member.name!r}, which is a link or a device",
+                         "do not trust this archive")
     if (name.is_absolute() or ".." in name.parts or "\0" in member.name
             or "\\" in member.name or ":" in member.name):   # the last two lead away on Windows
-        raise PhotoError(archive, f"holds {member.name!r}, which leads out of its folder", "do not trust this archive")
+        raise PhotoError(archive, f"holds {member.name!r}, which leads out of its folder",
+                         "do not trust this archive")
     return name

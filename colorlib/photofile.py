@@ -1,9 +1,10 @@
 """One photograph, one file: decode anything people have safely to uint8 sRGB.
 
-A file is hostile until it is decoded. So only the parsers of the formats below are ever tried (one, chosen by the
-first bytes), the size is read from the header and compared with `max_pixels` before anything is allocated, and whatever
-a parser raises leaves here as a `PhotoError` that names the file and says what to do. Pillow's global switches
-(`MAX_IMAGE_PIXELS`, `LOAD_TRUNCATED_IMAGES`) are never touched, so this is safe in threads and beside other code.
+A file is hostile until it is decoded. So only the parsers of the formats below are ever tried (one, chosen by
+the first bytes), the size is read from the header and compared with `max_pixels` before anything is
+allocated, and whatever a parser raises leaves here as a `PhotoError` that names the file and says what to do.
+Pillow's global switches (`MAX_IMAGE_PIXELS`, `LOAD_TRUNCATED_IMAGES`) are never touched, so this is safe in
+threads and beside other code.
 """
 
 from __future__ import annotations
@@ -65,9 +66,9 @@ class Photo:
 def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photograph as uint8 sRGB, upright, whatever its format, bit depth, colour space or orientation.
 
-    Transparency is composited on white. 16-bit values are scaled, not clipped. Floating-point and 32-bit grey values
-    are taken as 0..1, 0..255 or 0..65535, whichever is the smallest range that holds them all (beyond that, the largest
-    value is white). An ICC profile is converted to sRGB; a broken one is ignored.
+    Transparency is composited on white. 16-bit values are scaled, not clipped. Floating-point and 32-bit grey
+    values are taken as 0..1, 0..255 or 0..65535, whichever is the smallest range that holds them all (beyond
+    that, the largest value is white). An ICC profile is converted to sRGB; a broken one is ignored.
 
     Args:
         path: the file.
@@ -90,8 +91,8 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
 def read_small(path: str | os.PathLike, short_side: int, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Read a photograph shrunk (or enlarged) so that its short side is `short_side`.
 
-    Large JPEGs are decoded at a fraction of their size, at least twice the size asked for: several times as fast, and
-    the final antialiased resize hides the difference.
+    Large JPEGs are decoded at a fraction of their size, at least twice the size asked for: several times as
+    fast, and the final antialiased resize hides the difference.
 
     Args:
         path: the file.
@@ -115,22 +116,25 @@ def _bytes_of(path: str | os.PathLike, max_pixels: int) -> bytes:
     try:
         mode = os.stat(path)
         if stat.S_ISDIR(mode.st_mode):
-            raise PhotoError(path, "is a folder", "name one photograph, or list the folder with colorlib.photos.scan")
+            raise PhotoError(path, "is a folder",
+                             "name one photograph, or list the folder with colorlib.photos.scan")
         if not stat.S_ISREG(mode.st_mode):
             raise PhotoError(path, "is not an ordinary file", "copy it to a file first")
         if mode.st_size == 0:
             raise PhotoError(path, "is empty (0 bytes)", "copy or download it again")
         if mode.st_size > 16 * max_pixels + (1 << 20):   # 16 bytes a pixel: no format that we read has more
-            raise PhotoError(path, f"has {mode.st_size:,} bytes, more than a photograph of {max_pixels:,} pixels",
+            raise PhotoError(path, f"has {mode.st_size:,} bytes, too many for {max_pixels:,} pixels",
                              "shrink it first, or pass a larger max_pixels")
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
         raise PhotoError(path, "does not exist", "check the spelling and the folder") from None
     except PermissionError:
-        raise PhotoError(path, "may not be read (no permission)", "change its permissions (chmod u+r)") from None
+        raise PhotoError(path, "may not be read (no permission)",
+                         "change its permissions (chmod u+r)") from None
     except OSError as error:
-        raise PhotoError(path, f"cannot be read ({error.strerror or error})", "check the disk and the name") from None
+        raise PhotoError(path, f"cannot be read ({error.strerror or error})",
+                         "check the disk and the name") from None
     except (ValueError, TypeError) as error:   # a name with a zero byte, a path that is no path
         if isinstance(error, PhotoError):
             raise
@@ -172,7 +176,8 @@ def _decode(data: bytes, path: str | os.PathLike, max_pixels: int, short_side: i
     except Exception as error:   # damaged files make parsers raise nearly anything
         wrong = "is truncated" if "truncated" in str(error).lower() else "is damaged or of an unusual kind"
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        todo = f"copy or download it again, or save it anew as JPEG or PNG from a program that opens it ({name}: {detail})"
+        todo = ("copy or download it again, or save it anew as JPEG or PNG from a program that opens it "
+                f"({name}: {detail})")
         raise PhotoError(path, wrong, todo) from None
 
 
@@ -180,7 +185,7 @@ def _check_size(width: int, height: int, path: str | os.PathLike, max_pixels: in
     if width < 1 or height < 1:
         raise PhotoError(path, f"has no pixels ({width} x {height})", "copy or download it again")
     if width * height > max_pixels:
-        raise PhotoError(path, f"has {width} x {height} = {width * height:,} pixels, more than {max_pixels:,}",
+        raise PhotoError(path, f"has {width} x {height} = {width * height:,} pixels, above {max_pixels:,}",
                          "shrink it first, or pass a larger max_pixels")
 
 

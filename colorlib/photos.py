@@ -1,4 +1,5 @@
-"""Photographs as the rest of colorlib sees them: folders, splits, sample photographs, and the one place that chooses.
+"""Photographs as the rest of colorlib sees them: folders, splits, sample photographs, and the one place that
+chooses.
 
     photo file -> photofile.read_photo -> uint8 (3, H, W) -> batches.PhotoBatches -> (L, ab)
 
@@ -25,8 +26,10 @@ from colorlib.photowrite import suffix_for, write_photo
 from colorlib.pixels import resize_short
 from colorlib.samples import SPLITS, old_photographs, sample_photographs
 
-__all__ = ["GREY_BELOW", "MAX_PIXELS", "Photo", "PhotoBatches", "PhotoError", "SPLITS", "Source", "StreamedBatches",
-           "is_grey", "load_photos", "old_photographs", "photo_batches", "read_photo", "read_small", "resize_short",
+__all__ = ["GREY_BELOW", "MAX_PIXELS", "Photo", "PhotoBatches", "PhotoError", "SPLITS", "Source",
+           "StreamedBatches",
+           "is_grey", "load_photos", "old_photographs", "photo_batches", "read_photo", "read_small",
+           "resize_short",
            "sample_photographs", "scan", "source", "split_of", "suffix_for", "write_photo"]
 
 
@@ -50,7 +53,8 @@ def scan(folder: str | os.PathLike) -> list[Path]:
         raise PhotoError(folder, "is not a folder", "name the folder that holds the photographs")
 
     def refuse(error: OSError) -> None:
-        raise PhotoError(error.filename, f"cannot be listed ({error.strerror})", "change its permissions") from None
+        raise PhotoError(error.filename, f"cannot be listed ({error.strerror})",
+                         "change its permissions") from None
 
     found = []
     for place, below, names in os.walk(folder, onerror=refuse):
@@ -58,7 +62,7 @@ def scan(folder: str | os.PathLike) -> list[Path]:
         found += [Path(place, name) for name in names
                   if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
     if not found:
-        raise PhotoError(folder, "holds no photographs", f"put files of these kinds there: {' '.join(SUFFIXES)}")
+        raise PhotoError(folder, "holds no photographs", f"put {' '.join(SUFFIXES)} files there")
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -102,11 +106,13 @@ def split_of(name: str | os.PathLike) -> str:
         >>> split_of("holiday.jpg") == split_of("/elsewhere/holiday.jpg")
         True
     """
-    part = int.from_bytes(hashlib.sha256(Path(name).name.encode("utf-8", "surrogateescape")).digest()[:8], "big") % 10
+    part = int.from_bytes(hashlib.sha256(Path(name).name.encode("utf-8", "surrogateescape")).digest()[:8],
+                          "big") % 10
     return "validation" if part == 8 else "test" if part == 9 else "train"
 
 
-def photo_batches(paths: Sequence[Path], size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu",
+def photo_batches(paths: Sequence[Path], size: int, batch_size: int, seed: int = 0,
+                  device: str | torch.device = "cpu",
                   flip: bool = True, crop: bool = True, memory: int | None = None, progress: bool = False
                   ) -> PhotoBatches | StreamedBatches:
     """Batches from files: from memory where the decoded photographs fit, else streamed through workers.
@@ -185,19 +191,20 @@ class Source:
 
     @property
     def note(self) -> str:
-        """One line for the reader: which level this is, how many photographs, what was left out. Loads them."""
+        """One line for the reader: which level this is, how many photographs, what was left out. Loads
+        them."""
         if self.name == "scenes":
             return "Data: scenes, drawn by our own code; training never sees one twice (no photographs)."
         if self.streamed:
             counts = ", ".join(f"{len(self.files[split]):,} {split}" for split in SPLITS)
-            return (f"Data: photographs from {self.name}: {counts}, streamed; grey and unreadable ones are skipped on the "
-                    "way.")
+            return (f"Data: photographs from {self.name}: {counts}, streamed; "
+                    "grey and unreadable ones are skipped on the way.")
         counts = ", ".join(f"{len(self._photos(split)):,} {split}" for split in SPLITS)
         if self.name == "samples":
             return (f"Data: the sample photographs of scikit-image, scikit-learn and matplotlib: {counts} "
                     "(pictures to look at: no verdict comes from so few).")
-        return (f"Data: photographs from {self.name}: {counts}; {self._num_grey:,} grey and {len(self.errors):,} unreadable "
-                "ones left out.")
+        return (f"Data: photographs from {self.name}: {counts}; {self._num_grey:,} grey and "
+                f"{len(self.errors):,} unreadable ones left out.")
 
     def _photos(self, split: str) -> list[Tensor]:
         if split not in SPLITS:
@@ -215,13 +222,15 @@ class Source:
         if self.streamed:
             raise PhotoError(self.name, f"its {len(self.files[split]):,} photographs do not fit in memory",
                              "use batches(), or a smaller short_side")
-        photos, errors = load_photos(self.files[split], self.short_side, progress=len(self.files[split]) > 2000)
+        photos, errors = load_photos(self.files[split], self.short_side,
+                                     progress=len(self.files[split]) > 2000)
         coloured = [photo for photo in photos if not is_grey(photo)]
         self.errors += errors
         self._num_grey += len(photos) - len(coloured)
         return coloured
 
-    def batches(self, split: str, size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu"
+    def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
+                device: str | torch.device = "cpu"
                 ) -> Iterator[tuple[Tensor, Tensor]]:
         """Infinite (L, ab) batches; training ones are random crops and flips, the others central squares.
 
@@ -239,10 +248,12 @@ class Source:
             raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
         if self.name == "scenes":
             from colorlib.scenes import scene_batches
-            return scene_batches(size=size, batch_size=batch_size, seed=SCENE_SEEDS[split] + seed, device=device)
+            return scene_batches(size=size, batch_size=batch_size, seed=SCENE_SEEDS[split] + seed,
+                                 device=device)
         training = split == "train"
         if self.streamed:
-            return StreamedBatches(self.files[split], size, batch_size, seed, device, flip=training, crop=training)
+            return StreamedBatches(self.files[split], size, batch_size, seed, device, flip=training,
+                                   crop=training)
         photos = self._photos(split)
         if not photos:
             raise PhotoError(self.name, f"its {split} split is empty", "use a folder with more photographs")
@@ -250,13 +261,15 @@ class Source:
 
 
 def source(name: str | None = None, short_side: int = 160) -> Source:
-    """The one place that chooses the data: by name, else the folder in COLORLIB_PHOTOS, else the sample photographs.
+    """The one place that chooses the data: by name, else the folder in COLORLIB_PHOTOS, else the sample
+    photographs.
 
-    A dataset named here is downloaded on first use; its size is stated before. Nothing falls back silently: a name or a
-    folder that cannot be used is an error.
+    A dataset named here is downloaded on first use; its size is stated before. Nothing falls back silently: a
+    name or a folder that cannot be used is an error.
 
     Args:
-        name: "scenes", "samples", "imagenette", "coco_sample", "flowers102", "places365", or a folder of photographs.
+        name: "scenes", "samples", "imagenette", "coco_sample", "flowers102", "places365", or a folder of
+            photographs.
         short_side: photographs are held with this short side, pixels.
 
     Returns:

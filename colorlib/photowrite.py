@@ -15,16 +15,19 @@ from colorlib.pixels import to_image
 
 
 def suffix_for(photo: Photo) -> str:
-    """The file name suffix that keeps a photograph's format where we write it (HEIC becomes JPEG, GIF becomes PNG)."""
-    return {"JPEG": ".jpg", "HEIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}.get(photo.format, ".png")
+    """The file name suffix that keeps a photograph's format where we write it (HEIC becomes JPEG, GIF becomes
+    PNG)."""
+    return {"JPEG": ".jpg", "HEIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}.get(photo.format,
+                                                                                                ".png")
 
 
 def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None, quality: int = 95,
                 overwrite: bool = False) -> Path:
     """Write a photograph: the whole file or nothing, and over nothing that was there.
 
-    The suffix names the format: JPEG (full chroma resolution: colour is what we made), PNG, WebP, TIFF, BMP. A path
-    without a suffix takes the format of `like`; a GIF, which holds only 256 colours, becomes a PNG and a HEIC a JPEG.
+    The suffix names the format: JPEG (full chroma resolution: colour is what we made), PNG, WebP, TIFF, BMP.
+    A path without a suffix takes the format of `like`; a GIF, which holds only 256 colours, becomes a PNG and
+    a HEIC a JPEG.
 
     Args:
         path: where to; its folder must exist.
@@ -37,8 +40,8 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
         The path written; its suffix differs from `path` only as told above.
 
     Raises:
-        PhotoError: if the file exists, or the folder or file cannot be written, or the format cannot hold the size.
-        ValueError: if `rgb8` is not uint8 (3, H, W).
+        PhotoError: if the file exists, or the folder or file cannot be written, or the format cannot hold the
+        size. ValueError: if `rgb8` is not uint8 (3, H, W).
     """
     if rgb8.dtype != torch.uint8 or rgb8.ndim != 3 or rgb8.shape[0] != 3 or 0 in rgb8.shape:
         raise ValueError(f"rgb8 is {rgb8.dtype} {tuple(rgb8.shape)}, must be torch.uint8 (3, H, W); "
@@ -57,7 +60,8 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     image = to_image(rgb8)
     settings: dict[str, dict[str, object]] = {
         "JPEG": {"quality": quality, "subsampling": "4:4:4", "optimize": True},
-        "WEBP": {"quality": quality, "method": 4, "use_sharp_yuv": True},   # WebP halves chroma; sharp does it well
+        "WEBP": {"quality": quality, "method": 4, "use_sharp_yuv": True},
+        # WebP halves chroma; sharp does it well
         "TIFF": {"compression": "tiff_adobe_deflate"}, "PNG": {}, "BMP": {}}
     extra = dict(settings[name])
     if like is not None and like.exif and name != "BMP":
@@ -87,7 +91,8 @@ def _save(image: Image.Image, path: Path, name: str, settings: dict[str, object]
     except PermissionError:
         raise PhotoError(path, "may not be written (no permission)", "choose another folder") from None
     except (OSError, ValueError, RuntimeError) as error:
-        raise PhotoError(path, f"cannot be written ({error})", "check the free space, or write it as PNG") from None
+        raise PhotoError(path, f"cannot be written ({error})",
+                         "check the free space, or write it as PNG") from None
     finally:
         if temporary is not None:
             os.unlink(temporary)

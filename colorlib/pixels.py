@@ -1,8 +1,8 @@
 """From an opened picture to upright sRGB: orientation, bit depth, transparency, colour profiles.
 
-Plain JPEGs are decoded by torchvision while it can: the same bits as Pillow's, about twice as fast. Everything with
-something to interpret (CMYK, an ICC profile, another format) goes through Pillow, which has the last word too where
-torchvision fails.
+Plain JPEGs are decoded by torchvision while it can: the same bits as Pillow's, about twice as fast.
+Everything with something to interpret (CMYK, an ICC profile, another format) goes through Pillow, which has
+the last word too where torchvision fails.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImageP
 # A TIFF keeps its descriptive tags in the same directory as its layout; only these describe the photograph.
 DESCRIPTIVE_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 EXIF_FOLDERS = (0x8769, 0x8825)   # the Exif and the GPS directory
-ROTATED = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+ROTATED = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+           4: Image.Transpose.FLIP_TOP_BOTTOM,
            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
            8: Image.Transpose.ROTATE_90}
 
@@ -49,7 +50,8 @@ def resize_short(rgb: Tensor, short_side: int) -> Tensor:
     return to_tensor(to_image(rgb).resize(size, Image.Resampling.BICUBIC))
 
 
-def upright_srgb(image: Image.Image, data: bytes, name: str, short_side: int | None) -> tuple[Tensor, bytes | None]:
+def upright_srgb(image: Image.Image, data: bytes, name: str, short_side: int | None) -> tuple[Tensor,
+                                                                                              bytes | None]:
     """Decode an opened picture.
 
     Args:
@@ -103,7 +105,8 @@ def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
         return None
     try:
         profile = ImageCms.ImageCmsProfile(BytesIO(data))
-        if "sRGB" in (profile.profile.profile_description or "") and profile.profile.xcolor_space.strip() == "RGB":
+        is_rgb = profile.profile.xcolor_space.strip() == "RGB"
+        if is_rgb and "sRGB" in (profile.profile.profile_description or ""):
             return None   # already what we want, and rounding through a second table would only add noise
         return profile
     except Exception:   # a broken profile costs the exact colours, not the photograph

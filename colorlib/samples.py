@@ -1,4 +1,5 @@
-"""The photographs that scikit-image, scikit-learn and matplotlib install: no download, and no verdict from so few."""
+"""The photographs that scikit-image, scikit-learn and matplotlib install: no download, and no verdict from so
+few."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from colorlib.color import rgb_to_grey
 from colorlib.photofile import PhotoError, read_photo
 
 SPLITS = ("train", "validation", "test")
-# Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left out of
-# the colour photographs: hubble_deep_field (colours assigned to filters), retina and ihc (medical), color (a drawing).
+# Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left
+# out of the colour photographs: hubble_deep_field (colours assigned to filters), retina and ihc (medical),
+# color (a drawing).
 SAMPLES = {
     "astronaut": ("skimage", "data/astronaut.png", "train"),
     "china": ("sklearn", "datasets/images/china.jpg", "train"),
@@ -24,8 +26,10 @@ SAMPLES = {
     "chelsea": ("skimage", "data/chelsea.png", "test"),
     "grace_hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "test"),
 }
-# Left out of the grey ones: page and text (writing: no colour to find), clock_motion (a blur), drawings, microscopy.
-OLD = {name: ("skimage", f"data/{name}.png") for name in ("brick", "camera", "coins", "grass", "gravel", "moon")}
+# Left out of the grey ones: page and text (writing: no colour to find), clock_motion (a blur), drawings,
+# microscopy.
+OLD = {name: ("skimage", f"data/{name}.png") for name in ("brick", "camera", "coins", "grass", "gravel",
+                                                          "moon")}
 PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 
 
@@ -46,18 +50,20 @@ def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
     """
     if split is not None and split not in SPLITS:
         raise ValueError(f"split is {split!r}, must be one of {SPLITS} or None: choose one")
-    return [(name, read_photo(_installed(package, file)).rgb) for name, (package, file, part) in SAMPLES.items()
+    return [(name, read_photo(_installed(package, file)).rgb) for name,
+            (package, file, part) in SAMPLES.items()
             if split in (None, part)]
 
 
 def old_photographs() -> list[tuple[str, Tensor]]:
-    """The grey photographs that scikit-image installs, as old photographs to colour: uint8 (3, H, W), three equal
-    channels. Arguments and errors as in `sample_photographs`."""
-    return [(name, rgb_to_grey(read_photo(_installed(package, file)).rgb)) for name, (package, file) in OLD.items()]
+    """The grey photographs that scikit-image installs, as old photographs to colour: uint8 (3, H, W), three
+    equal channels. Arguments and errors as in `sample_photographs`."""
+    return [(name, rgb_to_grey(read_photo(_installed(package, file)).rgb)) for name,
+            (package, file) in OLD.items()]
 
 
 def _installed(package: str, file: str) -> Path:
-    found = importlib.util.find_spec(package)   # finds the folder without importing (and waiting for) the package
+    found = importlib.util.find_spec(package)   # finds the folder without waiting for the import
     folder = Path(found.origin).parent if found is not None and found.origin else Path(package)
     path = folder / file
     if not path.is_file():

@@ -2,8 +2,9 @@
 
     python tests/fuzz_photos.py --files 4000 --seed 0 --out data/results/fuzz_photos.json
 
-Every file is read in a worker process with a memory limit, so a crash of a decoder, a hang or an allocation that the
-picture's pixels do not justify is seen and counted, with the file kept for a look. `test_photos` runs a small part.
+Every file is read in a worker process with a memory limit, so a crash of a decoder, a hang or an allocation
+that the picture's pixels do not justify is seen and counted, with the file kept for a look. `test_photos`
+runs a small part.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def seeds() -> dict[str, bytes]:
         "lossy.webp": (rgb, "WEBP", {"exif": exif, "icc_profile": icc}),
         "lossless.webp": (rgba, "WEBP", {"lossless": True}),
         "animated.webp": (rgb, "WEBP", {"save_all": True, "append_images": [rgb.rotate(90)]}),
-        "raw.tif": (rgb, "TIFF", {"exif": exif}), "lzw.tif": (rgb, "TIFF", lzw), "grey16.tif": (grey16, "TIFF", lzw),
+        "raw.tif": (rgb, "TIFF", {"exif": exif}), "lzw.tif": (rgb, "TIFF", lzw),
+        "grey16.tif": (grey16, "TIFF", lzw),
         "deflate.tif": (rgba, "TIFF", {"compression": "tiff_adobe_deflate"}),
         "jpeg.tif": (rgb, "TIFF", {"compression": "jpeg"}), "cmyk.tif": (rgb.convert("CMYK"), "TIFF", {}),
         "float.tif": (Image.fromarray((x / 82).astype(np.float32)), "TIFF", {}),
@@ -90,7 +92,8 @@ def _tiled(rgb: Image.Image) -> bytes:
 
 def damage(data: bytes, others: list[bytes], rng: random.Random) -> tuple[str, bytes]:
     """One way of damaging a file: its name and the damaged bytes."""
-    way = rng.choice(("flip", "flip", "truncate", "header", "extreme", "splice", "delete", "repeat", "magic", "many"))
+    way = rng.choice(("flip", "flip", "truncate", "header", "extreme", "splice", "delete", "repeat", "magic",
+                      "many"))
     out = bytearray(data)
     at = rng.randrange(len(out))
     length = rng.randint(1, max(1, len(out) // 4))
@@ -106,7 +109,8 @@ def damage(data: bytes, others: list[bytes], rng: random.Random) -> tuple[str, b
         value = rng.choice((0, 1, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFFE, 1 << 28))
         width = rng.choice((2, 4))
         place = rng.randrange(min(len(out), 600))
-        out[place:place + width] = (value & (1 << 8 * width) - 1).to_bytes(width, rng.choice(("big", "little")))
+        out[place:place + width] = (value & (1 << 8 * width) - 1).to_bytes(width,
+                                                                           rng.choice(("big", "little")))
     elif way == "splice":
         other = rng.choice(others)
         start = rng.randrange(len(other))
@@ -235,14 +239,17 @@ def main() -> int:
     chosen = parser.parse_args()
     start = time.perf_counter()
     result = fuzz(chosen.files, chosen.seed, chosen.keep)
-    result = {"command": shlex.join(["python", *sys.argv]), **result, "seconds": round(time.perf_counter() - start, 1),
+    result = {"command": shlex.join(["python", *sys.argv]), **result,
+              "seconds": round(time.perf_counter() - start, 1),
               "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
                          f"Pillow {Image.__version__}"}
     if chosen.out is not None:
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
         chosen.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({key: result[key] for key in ("files", "outcomes", "failures", "slowest_seconds", "slowest_file",
-                                                   "peak_memory_mb", "peak_memory_file", "seconds")}, indent=1))
+    print(json.dumps({key: result[key] for key in ("files", "outcomes", "failures", "slowest_seconds",
+                                                   "slowest_file",
+                                                   "peak_memory_mb", "peak_memory_file", "seconds")},
+                                                   indent=1))
     return 1 if result["failures"] else 0
 
 
