@@ -296,7 +296,7 @@ def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Fig
     sides = [size / 2 ** (level + 1) for level in range(levels)]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.5, 2.9), layout="constrained")
-        places = [*range(levels), *(2 * levels - 1 - level for level in range(levels - 1))]
+        places = [*range(levels), *(2 * levels - 2 - level for level in range(levels - 1))]
         blocks = [("encoder", level) for level in range(levels)] + [("decoder", level) for level in range(levels - 1)]
         axis.bar([-1, 2 * levels - 1], [size, size], width=0.12, color="black")
         for x, (side, level) in zip(places, blocks):
@@ -305,7 +305,7 @@ def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Fig
             note = f"{sides[level]:g}\n{widths[level]} ch"
             axis.text(x, sides[level] / 2 + 1.5, note, ha="center", va="bottom", fontsize=7)
         for level in range(levels - 1 if skips else 0):
-            right, y = 2 * levels - 1 - level, -sides[level] / 2 - 3
+            right, y = 2 * levels - 2 - level, -sides[level] / 2 - 3
             axis.annotate("", (right, y), (level, y), arrowprops={"arrowstyle": "->", "color": "black", "linewidth": 0.8})
         for x, text in ((-1, f"condition\n{size} x {size}"), (2 * levels - 1, f"prediction\n{size} x {size}")):
             axis.text(x, size / 2 + 2, text, ha="center", va="bottom", fontsize=8)
