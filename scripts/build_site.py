@@ -36,6 +36,8 @@ NOT_HERE = "<p class='interactive'>An interactive control: it works in the runni
 _SPELLED_ANOTHER_WAY = [
     (r"\\arg(?![A-Za-z])", r"\\operatorname{arg}"),
     (r"\\(begin|end)\{(aligned|gathered)\}", r"\\\1{split}"),
+    (r"\\[lr]Vert(?![A-Za-z])", r"\\|"),  # it has them, and stretches one of the two
+    (r"\\[lr]vert(?![A-Za-z])", "|"),
     (r"\\(begin|end)\{equation\*?\}", ""),
 ]
 
@@ -146,6 +148,7 @@ def _plain(markdown: str) -> str:
 
 def _prepare(notebook: nbformat.NotebookNode) -> None:
     """Give figures a text for those who do not see them, equations of outputs MathML, widgets a word in their place."""
+    notebook.metadata.pop("widgets", None)
     section = _plain(title(notebook))
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

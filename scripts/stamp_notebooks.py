@@ -1,0 +1,90 @@
+"""Write the same first code cell into every notebook, from the one address held in pyproject.toml ([tool.colorlib]).
+
+    python scripts/stamp_notebooks.py            stamp them all
+    python scripts/stamp_notebooks.py --check    say which are out of date, and change nothing
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+
+import nbformat
+
+from _notebooks import ROOT, read, series
+
+MARK = "# The same first cell in every notebook"
+PLACEHOLDER = "OWNER"
+CELL = MARK + ''': it gets colorlib where Colab lacks it (scripts/stamp_notebooks.py).
+import importlib.util, os, subprocess, sys
+
+if importlib.util.find_spec("colorlib") is None:
+    source = os.environ.get("COLORLIB_SOURCE", "@SOURCE@")
+    if "google.colab" not in sys.modules:
+        raise ImportError("colorlib is not installed: call `python scripts/setup_env.py` in the project's folder, "
+                          "then `make lab` (or .venv/bin/jupyter lab notebooks)")
+    if "@PLACEHOLDER@" in source:
+        raise ImportError("colorlib has no public address yet: set the environment variable COLORLIB_SOURCE to one")
+    others = ["accelerate", "safetensors", "typer", "torchmetrics", "lightning_utilities"]
+    missing = [name for name in others if importlib.util.find_spec(name) is None]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]  # what Colab has installed stays as it is
+    subprocess.run([*pip, source, *missing], check=True)
+    importlib.invalidate_caches()
+    print("Colab forgets your files when it disconnects: download what you want to keep, or copy it to Drive.")'''
+
+
+def source() -> str:
+    """Where Colab gets colorlib from."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^\[tool\.colorlib\]\n(?:#.*\n)*source = "([^"]+)"', text, re.MULTILINE)
+    if not found:
+        raise SystemExit("pyproject.toml: [tool.colorlib] has no line source = \"...\"; Colab gets colorlib from there.")
+    return found[1]
+
+
+def first_cell() -> str:
+    return CELL.replace("@SOURCE@", source()).replace("@PLACEHOLDER@", PLACEHOLDER)
+
+
+def badge(name: str) -> str | None:
+    """The Colab badge of a notebook; None until there is an address that it could open."""
+    found = re.search(r"github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?(?:@(\w+))?$", source())
+    if not found or PLACEHOLDER in found[1]:
+        return None
+    address = f"https://colab.research.google.com/github/{found[1]}/blob/{found[2] or 'main'}/notebooks/{name}"
+    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
+
+
+def stamp(notebook: nbformat.NotebookNode, name: str) -> bool:
+    """Put the first code cell (and the badge) in place. Returns whether that changed anything."""
+    before = [cell.source for cell in notebook.cells]
+    code = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
+    if code < len(notebook.cells) and notebook.cells[code].source.startswith(MARK):
+        notebook.cells[code].source = first_cell()
+    else:
+        notebook.cells.insert(min(code, 1) if notebook.cells else 0, nbformat.v4.new_code_cell(first_cell()))
+    if badge(name) and notebook.cells[0].cell_type == "markdown":
+        lines = [line for line in notebook.cells[0].source.split("\n") if "colab-badge.svg" not in line]
+        notebook.cells[0].source = "\n".join(lines[:1] + ["", badge(name)] + lines[1:])
+        notebook.cells[0].source = re.sub(r"\n{3,}", "\n\n", notebook.cells[0].source)
+    return before != [cell.source for cell in notebook.cells]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the same first code cell into every notebook.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 where a notebook is out of date")
+    options = parser.parse_args()
+    stale = []
+    for path in series():
+        notebook = read(path)
+        if stamp(notebook, path.name):
+            stale.append(path.name)
+            if not options.check:
+                nbformat.write(notebook, path)
+    print(f"{'Out of date' if options.check else 'Stamped'}: {', '.join(stale) or 'none'}")
+    return 1 if stale and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
