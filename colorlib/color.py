@@ -1,8 +1,8 @@
 """sRGB <-> CIELAB (D65, 2 degrees) on channels-first tensors, and the one place that scales Lab for a network.
 
-Two roads give the same numbers. Float tensors take the equations as they stand, differentiable. 8-bit photographs take a road
-built for speed: tables for the sRGB curve (it has 256 inputs), two Newton steps for the cube root, and tiles of pixels that stay
-in the processor's cache, so that a 12-megapixel photograph costs its result and a few megabytes more.
+Two roads give the same numbers (to 0.002 in Lab). Float tensors take the equations as they stand, differentiable.
+8-bit photographs take a road built for speed: tables for the sRGB curve (it has 256 inputs), two Newton steps for
+the cube root, and tiles of pixels that stay in the processor's cache, so that memory is the result and little more.
 
 Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).
 """
@@ -10,7 +10,8 @@ Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import torch
@@ -111,7 +112,7 @@ def rgb_to_L_ab(rgb: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rgb_to_L(rgb: Tensor) -> Tensor:
-    """Convert sRGB (..., 3, H, W), uint8 or float in 0..1, to scaled L (..., 1, H, W) alone; for uint8 cheaper than Lab."""
+    """Convert sRGB (..., 3, H, W), uint8 or float in 0..1, to scaled L (..., 1, H, W), the cheap road."""
     _check(rgb, 3, "rgb", bytes_too=True)
     if rgb.dtype == torch.uint8:
         return _fast_lab(rgb, only_L=True)
@@ -143,8 +144,7 @@ def fit_gamut(lab: Tensor) -> Tensor:
     if torch.is_grad_enabled() and lab.requires_grad:
         return _fit(lab)
     out = torch.empty(lab.shape, dtype=lab.dtype, device=lab.device)
-    for tile, into in _tiles(lab, out):
-        into.copy_(_fit(tile.transpose(0, 1)).transpose(0, 1))
+    _work_through(list(_tiles(lab.detach(), out)), lambda tile: _fit_tile)
     return out
 
 
@@ -196,6 +196,10 @@ def _fit(lab: Tensor) -> Tensor:
     return torch.where(share < 1, fitted, lab)
 
 
+def _fit_tile(tile: Tensor, into: Tensor) -> None:
+    into.copy_(_fit(tile.transpose(0, 1)).transpose(0, 1))
+
+
 def _share(Y: Tensor, high: Tensor, low: Tensor, black: float, white: float) -> Tensor:
     """Return the largest share in 0..1 of a colour's distance from grey that stays between black and white."""
     tiny = 1e-9 * white  # a grey needs no room: 0 / tiny is as good as any answer
@@ -204,24 +208,24 @@ def _share(Y: Tensor, high: Tensor, low: Tensor, black: float, white: float) -> 
     return torch.minimum(up, down).clamp(0, 1)
 
 
-# The fast road. Inside a tile of pixels every buffer is (3, pixels). Its views are made once for each shape of tile: a tile takes
-# a tenth of a millisecond, so that twenty slices of a microsecond each would show.
+# The fast road. Inside a tile of pixels every buffer is (3, pixels). Its views are made once for each shape of
+# tile: a tile takes a fraction of a millisecond, so that twenty slices of a microsecond each would show.
 
-_TILE = 32768  # pixels per thread: small enough for the cache, large enough to hide the cost of a call into torch
+_TILE = 32768  # pixels: few enough for the cache, enough to hide the cost of a call into torch
 _CODES = 32768  # steps of linear light in the encoding table, 10 and more to one 8-bit code
 _NEWTON = (27 / 16, 9 / 4)  # two unscaled steps y + u / 2y^2, s + 27/16 u / s^2 end at 9/4 of the root
 _OFFSET = 3 * 24**3 / 116**3 * _CODES  # where black lies, because 1728 (s - 24) is added as 1728 s
 
 
 def _tiles(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Cut tensors (..., C, H, W) that differ in C alone into views (C, n, rows, columns) of at most a cache-full of pixels."""
+    """Cut (..., C, H, W) that differ in C alone into views (C, n, rows, columns) of about a cache-full of pixels."""
     flat = [x.reshape(-1, *x.shape[-3:]) if x.numel() else x.new_empty(0, *x.shape[-3:]) for x in tensors]
     if any(x.numel() == 0 for x in flat):
         return
     if all(x.shape[2] == 1 or x.stride(2) == x.shape[3] * x.stride(3) for x in flat):
         flat = [x.flatten(2).unsqueeze(-1) for x in flat]  # one row of all pixels, so that tiles can be cut anywhere
     _, _, h, w = flat[0].shape
-    size = _TILE * torch.get_num_threads() if flat[0].device.type == "cpu" else 1 << 22
+    size = _TILE if flat[0].device.type == "cpu" else 1 << 22
     rows, images = max(1, size // w), max(1, size // (h * w))
     for batch in zip(*(x.transpose(0, 1).split(images, 1) for x in flat)):
         yield from zip(*(x.split(rows, 2) for x in batch))
@@ -279,7 +283,8 @@ class _ToLab:
         self.u_bits, self.y_bits = self.u.view(torch.int32), self.y.view(torch.int32)
         self.light = light.unsqueeze(1).unbind(0)
         self.result = self.y.view(-1, *tile.shape[1:]).unbind(0)
-        if "pairs" in table and pixels % 2 == 0 and tile.stride(2) * tile.stride(3) == 1:  # two neighbouring bytes at a time
+        # two neighbouring bytes at a time, where memory allows it
+        if "pairs" in table and pixels % 2 == 0 and tile.stride(2) * tile.stride(3) == 1:
             packed = torch.empty(3 * pixels, dtype=torch.uint8)
             index = torch.empty(3 * pixels // 2, dtype=torch.int64)
             self.copies = [(packed.view(tile.shape), None), (index, packed.view(torch.uint16))]
@@ -355,23 +360,46 @@ def _mix_into(columns: Sequence[Tensor], x: Sequence[Tensor], out: Tensor) -> Te
 
 def _fast_lab(rgb: Tensor, only_L: bool) -> Tensor:
     out = torch.empty(*rgb.shape[:-3], 1 if only_L else 3, *rgb.shape[-2:], device=rgb.device)
-    workers: dict[torch.Size, _ToLab] = {}
-    for tile, into in _tiles(rgb, out):
-        if tile.shape not in workers:
-            workers[tile.shape] = _ToLab(tile, _constants(rgb.device), only_L)
-        workers[tile.shape](tile, into)
+    table = _constants(rgb.device)
+    _work_through(list(_tiles(rgb, out)), lambda tile: _ToLab(tile, table, only_L))
     return out
 
 
-@torch.no_grad()
 def _fast_rgb8(L: Tensor, ab: Tensor, scaled: bool, fit: bool) -> Tensor:
+    L, ab = L.detach(), ab.detach()
     out = torch.empty(*L.shape[:-3], 3, *L.shape[-2:], dtype=torch.uint8, device=L.device)
-    workers: dict[torch.Size, _ToRgb8] = {}
-    for tile_L, tile_ab, into in _tiles(L, ab, out):
-        if tile_L.shape not in workers:
-            workers[tile_L.shape] = _ToRgb8(tile_L, _constants(L.device), scaled, fit)
-        workers[tile_L.shape](tile_L, tile_ab, into)
+    table = _constants(L.device)
+    _work_through(list(_tiles(L, ab, out)), lambda tile: _ToRgb8(tile, table, scaled, fit))
     return out
+
+
+def _work_through(tiles: list[tuple[Tensor, ...]], make: Callable[[Tensor], Callable[..., None]]) -> None:
+    """Run `make(tile)(*tile and output)` for all tiles, shared among as many Python threads as torch has for itself.
+
+    Torch would split each of the twenty small operations of a tile instead, and wait for the slowest thread after each of them:
+    where other programs keep the cores busy that is a hundred times slower. Torch lets go of the interpreter while it computes.
+    """
+
+    inference = torch.is_inference_mode_enabled()  # like no_grad, known to one thread only
+
+    def some(mine: list[tuple[Tensor, ...]]) -> None:
+        workers: dict[torch.Size, Callable[..., None]] = {}
+        with torch.inference_mode(inference), torch.no_grad():
+            for tile in mine:
+                if tile[0].shape not in workers:
+                    workers[tile[0].shape] = make(tile[0])
+                workers[tile[0].shape](*tile)
+
+    threads = torch.get_num_threads()
+    count = min(threads, len(tiles)) if tiles and tiles[0][0].device.type == "cpu" else 1
+    if count < 2:
+        return some(tiles)
+    try:
+        # this setting holds for the thread that makes it
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(some, [tiles[first::count] for first in range(count)]))
+    finally:
+        torch.set_num_threads(threads)  # and for threads not yet born, so take it back
 
 
 def _check(x: Tensor, channels: int, name: str, bytes_too: bool = False, half_too: bool = False) -> None:

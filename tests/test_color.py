@@ -111,7 +111,7 @@ def test_fitted_colours_keep_L_and_hue_and_reach_the_boundary():
     # moved colours end on the boundary: not one step too far
     on_boundary = (rgb.amin(1) < 1e-6) | (rgb.amax(1) > 1 - 1e-6)
     assert on_boundary[outside].all()
-    # in linear light the three points grey, fitted and original lie on one line: differences of channels keep their ratios
+    # in linear light grey, fitted and original lie on one line: differences of channels keep their ratios
     light, light_was = color._linear(rgb), torch.einsum("ij,bjhw->bihw", color._RGB_FROM_XYZ, color._xyz(lab))
     short, long = light[:, 0:2] - light[:, 1:3], light_was[:, 0:2] - light_was[:, 1:3]
     assert (short[:, 0] * long[:, 1] - short[:, 1] * long[:, 0]).abs().max() < 1e-6
@@ -203,6 +203,22 @@ def test_more_threads_give_the_same_numbers():
         assert torch.equal(one, two)
 
 
+def test_the_fast_road_runs_in_every_grad_mode_and_leaves_the_threads_alone():
+    rgb, threads = _bytes(2, 3, 200, 301), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with torch.inference_mode():
+            inside = color.rgb_to_lab(rgb)
+            back = color.lab_to_rgb8(inside, fit=True), color.L_ab_to_rgb8(*color.normalize(color.fit_gamut(inside)))
+        with torch.no_grad():
+            assert not color.fit_gamut(inside.clone().requires_grad_()).requires_grad
+        assert torch.equal(color.lab_to_rgb8(inside), rgb)
+        assert torch.equal(inside, color.rgb_to_lab(rgb)) and all(torch.equal(b, rgb) for b in back)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_the_fast_road_runs_under_autograd_and_half_precision():
     lab = color.rgb_to_lab(_bytes(1, 3, 8, 8)).requires_grad_()
     assert not color.lab_to_rgb8(lab).requires_grad and not color.lab_to_rgb8(lab, fit=True).requires_grad
@@ -253,12 +269,16 @@ class _Storages(TorchDispatchMode):
 
 @pytest.mark.parametrize("fit", [False, True])
 def test_a_big_photograph_costs_its_result_and_little_more(fit: bool):
-    rgb = _bytes(2000, 1500, 3).permute(2, 0, 1)
-    with _Storages() as forth:
-        lab = color.rgb_to_lab(rgb)
-    with _Storages() as back:
-        color.lab_to_rgb8(lab, fit=fit)
-    # beyond Lab in (forth: 4 bytes a value; back: it is viewed) and 8-bit out, nothing is as large as the 8-bit photograph
+    rgb, threads = _bytes(1000, 1200, 3).permute(2, 0, 1), torch.get_num_threads()
+    torch.set_num_threads(1)  # the mode sees its own thread alone
+    try:
+        with _Storages() as forth:
+            lab = color.rgb_to_lab(rgb)
+        with _Storages() as back:
+            color.lab_to_rgb8(lab, fit=fit)
+    finally:
+        torch.set_num_threads(threads)
+    # beyond Lab (4 bytes a value) and the 8-bit photograph nothing is as large as the 8-bit photograph
     for used, own in ((forth, 4 * rgb.numel()), (back, rgb.numel())):
         sizes = [size for size in used.bytes.values() if size not in (4 * rgb.numel(), rgb.numel())]
         assert own in used.bytes.values() and max(sizes) < rgb.numel()

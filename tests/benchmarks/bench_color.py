@@ -1,7 +1,7 @@
 """Pixels per second of the 8-bit colour conversions, ours beside scikit-image, kornia, OpenCV and a plain copy.
 
-All of them convert the same smooth synthetic photograph, interleaved in one run, each in the memory layout that is its own; the best
-of the repeats counts, which is the one least disturbed by other work on the machine.
+All of them convert the same smooth synthetic photograph, interleaved in one run, each in the memory layout that is its
+own; the best of the repeats counts, which is the one least disturbed by other work on the machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Check all 16 777 216 8-bit colours: Lab against scikit-image, and the way back. Run it: python tests/benchmarks/check_whole_cube.py"""
+"""Check all 16 777 216 8-bit colours: Lab against scikit-image, and the way back.
+
+Run it: python tests/benchmarks/check_whole_cube.py
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ def main() -> None:
     print(f"largest difference from scikit-image in L, a, b: {worst[0]:.5f} {worst[1]:.5f} {worst[2]:.5f}")
     print(f"largest difference between the fast and the float64 road: {worst_float:.5f}")
     print(f"largest difference of L alone (scaled): {worst_L_alone:.1e}")
-    print(f"colours that did not come back, of 16777216: {wrong['clipped']} clipped, {wrong['fitted']} fitted, {wrong['scaled']} scaled")
+    lost = ", ".join(f"{wrong[name]} {name}" for name in ("clipped", "fitted", "scaled"))
+    print(f"colours that did not come back, of 16777216: {lost}")
     print(f"largest change of L by rgb_to_grey: {wrong['grey L']:.3f}")
     if worst.max() > 0.01 or any(wrong[name] for name in ("clipped", "fitted", "scaled")):
         raise SystemExit("too large")
