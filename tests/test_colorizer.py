@@ -1,0 +1,353 @@
+"""The colorizer keeps L, keeps the aspect ratio, lets colours end at edges, and never returns grey for coloured."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from colorlib import color, colorizer
+from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, guided_upsample, render_shape
+from colorlib.generators import Generator, Prediction, UNet
+
+
+class Says(Generator):
+    """Returns what a function makes of L, and remembers how it was called."""
+
+    def __init__(self, answer, hint_channels=0):
+        super().__init__(1, hint_channels, 0)
+        self.config = {"hint_channels": hint_channels}
+        self.answer, self.hints = answer, None
+        self.inner = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+
+    def predict_from(self, x):
+        self.seen, self.modes = x, [module.training for module in self.modules()]
+        self.without_gradients = torch.is_inference_mode_enabled()
+        return Prediction(self.answer(x[:, :1]))
+
+
+def flat(a, b):
+    return lambda L: torch.tensor([a, b]).view(1, 2, 1, 1).expand(len(L), 2, *L.shape[-2:]) / 110
+
+
+def wild(L):
+    """Far outside of sRGB's gamut, and another colour at every pixel."""
+    return torch.randn(len(L), 2, *L.shape[-2:], generator=torch.Generator().manual_seed(1))
+
+
+def photo(height, width, seed=0):
+    noise = torch.rand(1, 3, -(-height // 4), -(-width // 4), generator=torch.Generator().manual_seed(seed))
+    return (F.interpolate(noise, (height, width), mode="bilinear")[0] * 255).round().to(torch.uint8)
+
+
+def lightness(rgb):
+    """L by scikit-image, of (3, H, W) values in 0..255 that need not be whole."""
+    from skimage.color import rgb2lab
+
+    return rgb2lab(np.moveaxis(np.asarray(rgb, dtype=np.float64), 0, -1).clip(0, 255) / 255)[..., 0]
+
+
+def assert_same_L(result, original):
+    """L of the photograph lies between that of the result rounded down and up by half a level in every channel."""
+    wanted, got = lightness(original), result.numpy().astype(np.float64)
+    assert (lightness(got - 0.51) <= wanted + 0.01).all() and (lightness(got + 0.51) >= wanted - 0.01).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 37), (37, 1), (5, 3), (63, 97), (333, 20), (20, 333), (64, 64)])
+@pytest.mark.parametrize("answer", [flat(20.0, 30.0), wild])
+def test_any_size_keeps_its_shape_and_its_L(size, answer):
+    rgb = photo(*size)
+    result = Colorizer(Says(answer), render_size=32).colorize(rgb)
+    assert result.shape == rgb.shape and result.dtype == torch.uint8
+    assert_same_L(result, rgb)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 10**6), st.floats(0, 3))
+def test_L_is_kept_whatever_the_colours(height, width, seed, saturation):
+    rgb = torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (3, height, width), dtype=np.uint8))
+    assert_same_L(Colorizer(Says(wild), render_size=16).colorize(rgb, saturation=saturation), rgb)
+
+
+def test_a_real_network_colours_odd_sizes():
+    generator = UNet(base_channels=4, levels=3)
+    for size in ((33, 47), (1, 9), (50, 7)):
+        rgb = photo(*size)
+        assert_same_L(Colorizer(generator, render_size=24).colorize(rgb), rgb)
+
+
+def test_the_colour_is_that_of_the_generator_scaled_by_saturation():
+    grey = torch.full((3, 40, 60), 128, dtype=torch.uint8)
+    for saturation in (0.0, 0.5, 1.0, 2.0):
+        result = Colorizer(Says(flat(10.0, -12.0)), render_size=16).colorize(grey, saturation=saturation)
+        mean = color.rgb_to_lab(result)[1:].mean((1, 2))
+        assert torch.allclose(mean, saturation * torch.tensor([10.0, -12.0]), atol=0.6)
+
+
+def test_a_colour_and_a_grey_photograph_of_it_give_the_same():
+    rgb = photo(48, 64)
+    painter = Colorizer(Says(flat(15.0, 20.0)), render_size=32)
+    difference = painter.colorize(rgb).int() - painter.colorize(color.rgb_to_grey(rgb)).int()
+    assert difference.abs().max() <= 2
+
+
+@pytest.mark.parametrize("full, render_size, expected", [
+    ((3000, 4000), 256, (256, 341)),
+    ((4000, 3000), 256, (341, 256)),
+    ((500, 4000), 256, (128, 1024)),  # a panorama: its long side stops at four render sizes, and is not squashed
+    ((256, 300), 256, (256, 300)),
+    ((200, 300), 256, (256, 384)),
+    ((50, 70), 256, (100, 140)),  # small: at most twice as large
+    ((1, 1), 256, (2, 2)),
+    ((1, 9000), 256, (1, 1024)),
+])  # fmt: skip
+def test_render_shape(full, render_size, expected):
+    assert render_shape(*full, render_size) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 20000), st.integers(1, 20000), st.integers(8, 1024))
+def test_render_shape_keeps_the_aspect_and_its_bounds(height, width, render_size):
+    low, wide = render_shape(height, width, render_size)
+    scale = max(low, wide) / max(height, width)
+    assert abs(low - height * scale) <= 1 and abs(wide - width * scale) <= 1 or min(low, wide) == 1
+    assert max(low, wide) <= 4 * render_size and low <= 2 * height and wide <= 2 * width
+
+
+def test_the_generator_sees_L_at_the_render_size():
+    generator = Says(flat(0.0, 0.0))
+    Colorizer(generator, render_size=32).colorize(photo(100, 150))
+    assert generator.seen.shape == (1, 1, 32, 48)
+    expected = color.rgb_to_L(F.interpolate(photo(100, 150)[None].float(), (32, 48), mode="bilinear", antialias=True)
+                              .round().to(torch.uint8))
+    assert torch.allclose(generator.seen, expected, atol=0.02)
+    Colorizer(generator, render_size=32).colorize(photo(100, 150), render_size=16)
+    assert generator.seen.shape == (1, 1, 16, 24)
+    prediction = Colorizer(generator, render_size=32).predict(color.rgb_to_L(photo(100, 150)[None]))
+    assert prediction.ab.shape == (1, 2, 32, 48)
+
+
+def test_evaluation_mode_without_gradients_and_every_mode_put_back():
+    generator = Says(flat(1.0, 1.0)).train()
+    generator.inner[1].eval()  # a frozen norm must stay frozen
+    before = [module.training for module in generator.modules()]
+    Colorizer(generator, render_size=16).colorize(photo(20, 20))
+    assert not any(generator.modes) and generator.without_gradients
+    assert [module.training for module in generator.modules()] == before
+    generator.answer = lambda L: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        Colorizer(generator, render_size=16).colorize(photo(20, 20))
+    assert [module.training for module in generator.modules()] == before
+    assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+
+def test_strips_give_what_the_whole_gives(monkeypatch):
+    rgb = photo(70, 90)
+    painter = Colorizer(Says(wild), render_size=20)
+    whole = painter.colorize(rgb)
+    monkeypatch.setattr(colorizer, "_STRIP", 1)  # one row at a time
+    assert (painter.colorize(rgb).int() - whole.int()).abs().max() <= 1
+
+
+# ------------------------------------------------------------------------------------------- guided upsampling
+
+
+def low(x, size):
+    return F.interpolate(x, size, mode="bilinear", antialias=True)
+
+
+def chroma_error(ab, ab_real, where):
+    return ((ab - ab_real) * color.AB_SCALE).norm(dim=1)[0][where].mean().item()
+
+
+def test_bilinear_rows_are_those_of_the_whole():
+    maps = torch.randn(1, 3, 7, 5)
+    whole = F.interpolate(maps, (40, 33), mode="bilinear")
+    for rows in (slice(0, 1), slice(13, 29), slice(39, 40)):
+        assert torch.allclose(colorizer._upsample_rows(maps, rows, (40, 33)), whole[:, :, rows], atol=1e-5)
+
+
+def test_flat_colour_stays_flat():
+    L = torch.rand(1, 1, 80, 60) * 2 - 1
+    ab_low = torch.tensor([0.3, -0.2]).view(1, 2, 1, 1).expand(1, 2, 10, 8)
+    assert torch.allclose(guided_upsample(ab_low, low(L, (10, 8)), L), ab_low[..., :1, :1].expand(1, 2, 80, 60),
+                          atol=1e-5)
+
+
+def test_colours_end_at_the_edge_of_L():
+    """Two flat regions with a slanted border, eight times enlarged: bilinear bleeds over several pixels."""
+    y, x = torch.meshgrid(torch.arange(160.0), torch.arange(200.0), indexing="ij")
+    left = (x + 0.4 * y < 130)[None, None]
+    L = torch.where(left, -0.4, 0.5)
+    ab = torch.where(left, torch.tensor([0.5, 0.1]).view(1, 2, 1, 1), torch.tensor([-0.3, 0.4]).view(1, 2, 1, 1))
+    L_low, ab_low = low(L, (20, 25)), low(ab, (20, 25))
+    border = ((x + 0.4 * y - 130).abs() < 10).view(160, 200)
+    guided = chroma_error(guided_upsample(ab_low, L_low, L), ab, border)
+    bilinear = chroma_error(F.interpolate(ab_low, (160, 200), mode="bilinear"), ab, border)
+    assert guided < 0.1 * bilinear
+
+
+def test_an_outlier_of_L_takes_no_colour_from_outside_of_its_neighbourhood():
+    L = torch.where(torch.arange(80.0) < 40, -0.2, 0.0).expand(1, 1, 80, 80).contiguous()
+    ab = L.repeat(1, 2, 1, 1) * 2
+    L_low, ab_low = low(L, (10, 10)), low(ab, (10, 10))
+    L[..., 30:32, 44:46] = 1.0  # a highlight; the line through both regions says ab = 2 there
+    assert guided_upsample(ab_low, L_low, L).max() <= ab_low.max() + 1e-6
+
+
+def test_less_colour_bleeds_in_sample_photographs():
+    """Chroma error (CIE units) within 2 pixels of the strongest 5 % of chroma edges, from the true ab at a short
+    side of 64 pixels; guided against bilinear."""
+    from colorlib.photos import sample_photographs
+
+    errors = []
+    for name, rgb in sample_photographs():
+        if name.startswith("motorcycle"):
+            continue  # large, and slow to look through
+        rgb = rgb[:, :600, :600]
+        L, ab = color.rgb_to_L_ab(rgb[None])
+        size = render_shape(*rgb.shape[-2:], 64)
+        L_low, ab_low = low(L, size), low(ab, size)
+        step = torch.zeros(ab.shape[-2:])
+        step[1:] = (ab[..., 1:, :] - ab[..., :-1, :]).norm(dim=1)[0]
+        step[:, 1:] = torch.maximum(step[:, 1:], (ab[..., 1:] - ab[..., :-1]).norm(dim=1)[0])
+        border = F.max_pool2d((step > step.flatten().kthvalue(int(0.95 * step.numel()))[0])[None, None].float(), 5, 1, 2)[0, 0] > 0
+        guided = chroma_error(guided_upsample(ab_low, L_low, L), ab, border)
+        bilinear = chroma_error(F.interpolate(ab_low, rgb.shape[-2:], mode="bilinear"), ab, border)
+        errors.append((guided, bilinear))
+        # china's far houses are finer than the small picture: there L says nothing about ab, and a tenth is lost
+        assert guided < bilinear or name == "china"
+    guided, bilinear = np.mean(errors, 0)
+    print(f"guided {guided:.2f}, bilinear {bilinear:.2f}")
+    assert guided < 0.9 * bilinear  # measured: 7.87 and 9.11
+
+
+def test_guidance_can_be_switched_off():
+    rgb = torch.full((3, 64, 64), 60, dtype=torch.uint8)
+    rgb[:, :, 29:] = 160
+    painter = Colorizer(Says(lambda L: (0.3 * (L + 0.5)).repeat(1, 2, 1, 1)), render_size=8)
+    edge = [color.rgb_to_lab(painter.colorize(rgb, guidance=on))[1, :, 26:32].mean(0) for on in (True, False)]
+    assert (edge[0][3:] - edge[0][:3]).min() > 10  # a jump at the edge of L
+    assert (edge[1][1:] - edge[1][:-1]).max() < 4  # a ramp over it
+
+
+def test_guided_upsample_refuses_pictures_of_two_sizes():
+    with pytest.raises(ValueError, match=r"\(1, 1, 5, 5\)"):
+        guided_upsample(torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 9, 9))
+
+
+# ------------------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_generator_that_returns_no_numbers_is_an_error(value):
+    def answer(L):
+        ab = torch.zeros(1, 2, *L.shape[-2:])
+        ab[0, 1, 3, 3] = value
+        return ab
+
+    with pytest.raises(ColorizerError, match="NaN or infinity"):
+        Colorizer(Says(answer), render_size=16).colorize(photo(20, 20))
+
+
+def test_a_generator_of_something_else_is_an_error():
+    with pytest.raises(ColorizerError, match=r"\(1, 3, 16, 16\)"):
+        Colorizer(Says(lambda L: L.repeat(1, 3, 1, 1)), render_size=16).colorize(photo(20, 20))
+
+
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory: you tried to"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"),
+    MemoryError(),
+])  # fmt: skip
+def test_out_of_memory_is_an_error_that_says_what_to_do(error):
+    def answer(L):
+        raise error
+
+    with pytest.raises(ColorizerError, match="not enough memory for .* smaller render size"):
+        Colorizer(Says(answer), render_size=16).colorize(photo(20, 20))
+
+
+def test_other_errors_of_a_generator_pass_through():
+    def answer(L):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        Colorizer(Says(answer), render_size=16).colorize(photo(20, 20))
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ({"saturation": math.nan}, "saturation is nan"),
+    ({"saturation": -0.1}, "saturation is -0.1"),
+    ({"decode": "mode"}, "decode is 'mode'; choose one of default, mean"),
+    ({"render_size": 7}, "render_size is 7"),
+    ({"render_size": 64.0}, "render_size is 64.0"),
+    ({"hints": [Hint(1, 1, 5, 5)]}, "takes no hints"),
+])  # fmt: skip
+def test_bad_arguments_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        Colorizer(Says(flat(1.0, 1.0)), render_size=16).colorize(photo(20, 20), **arguments)
+
+
+@pytest.mark.parametrize("rgb", [torch.zeros(3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.uint8),
+                                 torch.zeros(3, 0, 4, dtype=torch.uint8)])  # fmt: skip
+def test_what_is_no_photograph_is_refused(rgb):
+    with pytest.raises(ValueError, match=r"uint8 \(3, H, W\)"):
+        Colorizer(Says(flat(1.0, 1.0))).colorize(rgb)
+
+
+def test_predict_refuses_batches():
+    with pytest.raises(ValueError, match=r"\(2, 1, 8, 8\)"):
+        Colorizer(Says(flat(1.0, 1.0))).predict(torch.zeros(2, 1, 8, 8))
+
+
+# ------------------------------------------------------------------------------------------- hints, files, decode
+
+
+def test_hints_reach_the_generator_at_their_place():
+    generator = Says(flat(1.0, 1.0), hint_channels=3)
+    Colorizer(generator, render_size=16).colorize(photo(32, 64), hints=[Hint(63, 0, 55, -11), Hint(8, 31, -22, 0)])
+    marks = generator.seen[0, 1:]
+    assert marks.shape == (3, 16, 32) and marks[0].sum() == 2
+    assert torch.allclose(marks[:, 0, 31], torch.tensor([1, 0.5, -0.1]))
+    assert torch.allclose(marks[:, 15, 4], torch.tensor([1, -0.2, 0.0]))
+    Colorizer(generator, render_size=16).colorize(photo(32, 64))
+    assert generator.seen[0, 1:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("hint, words", [((64, 0, 0, 0), "x=64"), ((0, -1, 0, 0), "y=-1"), ((0, 0, 200, 0), "a=200"),
+                                         ((0, 0, 0, math.nan), "b=nan")])  # fmt: skip
+def test_hints_that_make_no_sense_are_refused(hint, words):
+    with pytest.raises(ValueError, match=words):
+        draw_hints([Hint(*hint)], (32, 64), (16, 32))
+
+
+def test_both_decodes_are_the_same_without_bins():
+    painter, rgb = Colorizer(Says(flat(9.0, 9.0)), render_size=16), photo(30, 20)
+    assert torch.equal(painter.colorize(rgb, decode="default"), painter.colorize(rgb, decode="mean"))
+
+
+def test_a_saved_colorizer_paints_the_same(tmp_path):
+    from colorlib.photos import read_photo, write_photo
+
+    painter = Colorizer(UNet(base_channels=4, levels=2).eval(), render_size=24, metadata={"recipe": "tiny"})
+    painter.save(tmp_path / "w.safetensors")
+    again = Colorizer.load(tmp_path / "w.safetensors", device="cpu")
+    assert again.render_size == 24 and again.metadata["recipe"] == "tiny"
+    rgb = photo(40, 30)
+    write_photo(tmp_path / "p.png", rgb)
+    for same in (rgb, tmp_path / "p.png", str(tmp_path / "p.png"), read_photo(tmp_path / "p.png")):
+        assert torch.equal(again.colorize(same), painter.colorize(rgb))
+
+
+def test_a_render_size_in_the_file_that_is_no_number_is_refused(tmp_path):
+    from colorlib.weights import save_weights
+
+    save_weights(tmp_path / "w.safetensors", UNet(base_channels=4, levels=2), {"render_size": "large"})
+    with pytest.raises(ValueError, match="render_size is 'large'"):
+        Colorizer.load(tmp_path / "w.safetensors")
