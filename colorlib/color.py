@@ -1,8 +1,8 @@
-"""sRGB <-> CIELAB (D65, 2 degrees) on channels-first tensors, and the one place that scales Lab for a network.
+"""sRGB <-> CIELAB (D65, 2 degrees) on channels-first tensors, and the one owner of the scaling for a network.
 
-Two roads give the same numbers (to 0.002 in Lab). Float tensors take the equations as they stand, differentiable.
-8-bit photographs take a road built for speed: tables for the sRGB curve (it has 256 inputs), two Newton steps for
-the cube root, and tiles of pixels that stay in the processor's cache, so that memory is the result and little more.
+Two roads give the same numbers (to 0.002 in Lab). Float tensors take the differentiable equations.
+8-bit photographs take a road built for speed: tables for the sRGB curve (it has 256 inputs), two Newton steps
+for the cube root, and tiles of pixels that stay in the processor's cache: memory is the result and little more.
 
 Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).
 """
@@ -22,7 +22,7 @@ AB_SCALE = 110.0
 
 _ROWS = [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 _XYZ_FROM_RGB = torch.tensor(_ROWS, dtype=torch.float64)
-# XYZ is always relative to white here. Rows that sum to exactly 1 give every grey a = b = 0 and make X = Y = Z = Y its XYZ;
+# XYZ is always relative to white here. Rows that sum to exactly 1 give every grey X = Y = Z, so a = b = 0;
 # the published white point, rounded to five digits, leaves greys up to 0.005 off.
 _XYZ_FROM_RGB = _XYZ_FROM_RGB / _XYZ_FROM_RGB.sum(1, keepdim=True)
 _RGB_FROM_XYZ = torch.linalg.inv(_XYZ_FROM_RGB)
@@ -37,7 +37,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         rgb: (..., 3, H, W), uint8 in 0..255 (the fast road) or float32/float64 in 0..1 (differentiable).
 
     Returns:
-        Lab of the same shape: L 0..100, a and b about -128..127; float32 for uint8 input, else the input's dtype.
+        Lab of the same shape: L 0..100, a and b about -128..127; float32 for uint8, else the input's dtype.
 
     Raises:
         ValueError: for another shape or dtype.
@@ -74,7 +74,7 @@ def lab_to_rgb8(lab: Tensor, fit: bool = False) -> Tensor:
 
     Args:
         lab: (..., 3, H, W), any float dtype, CIE units.
-        fit: what happens to colours outside the gamut: False clips each channel (as scikit-image does, which shifts L),
+        fit: what happens to colours outside the gamut: False clips each channel (which shifts L),
             True takes chroma away until they fit and keeps L (see fit_gamut).
 
     Returns:
@@ -101,13 +101,13 @@ def normalize(lab: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def denormalize(L: Tensor, ab: Tensor) -> Tensor:
-    """Join scaled L (..., 1, H, W) and ab (..., 2, H, W) to Lab (..., 3, H, W) in CIE units: the inverse of normalize."""
+    """Join scaled L (..., 1, H, W) and ab (..., 2, H, W) to Lab (..., 3, H, W): the inverse of normalize."""
     _check_pair(L, ab)
     return torch.cat([(L + 1) * L_SCALE, ab * AB_SCALE], -3)
 
 
 def rgb_to_L_ab(rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """Convert sRGB (..., 3, H, W), uint8 or float in 0..1, to scaled L (..., 1, H, W) and ab (..., 2, H, W)."""
+    """Convert sRGB (..., 3, H, W), uint8 or float, to scaled L (..., 1, H, W) and ab (..., 2, H, W)."""
     return normalize(rgb_to_lab(rgb))
 
 
@@ -120,7 +120,7 @@ def rgb_to_L(rgb: Tensor) -> Tensor:
 
 
 def L_ab_to_rgb8(L: Tensor, ab: Tensor, fit: bool = False) -> Tensor:
-    """Convert scaled L (..., 1, H, W) and ab (..., 2, H, W) to uint8 sRGB (..., 3, H, W); `fit` as in lab_to_rgb8."""
+    """Convert scaled L (..., 1, H, W), ab (..., 2, H, W) to uint8 (..., 3, H, W); `fit` as in lab_to_rgb8."""
     _check_pair(L, ab)
     return _fast_rgb8(L, ab, scaled=True, fit=fit)
 
@@ -128,14 +128,14 @@ def L_ab_to_rgb8(L: Tensor, ab: Tensor, fit: bool = False) -> Tensor:
 def fit_gamut(lab: Tensor) -> Tensor:
     """Move colours outside the sRGB gamut to its boundary at exactly the same L.
 
-    Linear RGB is mixed with the neutral grey of equal luminance Y; the largest share of colour that fits is closed form:
+    Linear RGB is mixed with the neutral grey of equal luminance Y; the largest share of colour that fits:
     each channel c must keep 0 <= Y + share (c - Y) <= 1. Colours inside the gamut come back untouched.
 
     Args:
-        lab: (..., 3, H, W), float32 or float64 in CIE units. L outside 0..100 fits nowhere: it is kept, with a = b = 0.
+        lab: (..., 3, H, W), float32 or float64 in CIE units. L outside 0..100 is kept, with a = b = 0.
 
     Returns:
-        Lab of the same shape and dtype. Differentiable where the input asks for a gradient; otherwise worked in tiles.
+        Lab of the same shape and dtype. Differentiable if the input requires a gradient, else worked in tiles.
 
     Raises:
         ValueError: for another shape or dtype.
@@ -149,7 +149,7 @@ def fit_gamut(lab: Tensor) -> Tensor:
 
 
 def rgb_to_grey(rgb: Tensor) -> Tensor:
-    """Return the grey photograph: uint8 (..., 3, H, W) with L kept (to 8 bits), a = b = 0 and three equal channels."""
+    """Return the grey photograph: uint8 (..., 3, H, W), L kept (to 8 bits), three equal channels."""
     L = rgb_to_L(rgb)
     return L_ab_to_rgb8(L, L.new_zeros(()).expand(*L.shape[:-3], 2, *L.shape[-2:]))
 
@@ -201,15 +201,15 @@ def _fit_tile(tile: Tensor, into: Tensor) -> None:
 
 
 def _share(Y: Tensor, high: Tensor, low: Tensor, black: float, white: float) -> Tensor:
-    """Return the largest share in 0..1 of a colour's distance from grey that stays between black and white."""
+    """Return the largest share in 0..1 of a colour's distance from grey that stays in the gamut."""
     tiny = 1e-9 * white  # a grey needs no room: 0 / tiny is as good as any answer
     up = (white - Y) / (high - Y).clamp(min=tiny)
     down = (Y - black) / (Y - low).clamp(min=tiny)
     return torch.minimum(up, down).clamp(0, 1)
 
 
-# The fast road. Inside a tile of pixels every buffer is (3, pixels). Its views are made once for each shape of
-# tile: a tile takes a fraction of a millisecond, so that twenty slices of a microsecond each would show.
+# The fast road. Inside a tile of pixels every buffer is (3, pixels). Its views are made once for each shape
+# of tile: a tile takes a fraction of a millisecond, so that twenty slices of a microsecond each would show.
 
 _TILE = 32768  # pixels: few enough for the cache, enough to hide the cost of a call into torch
 _CODES = 32768  # steps of linear light in the encoding table, 10 and more to one 8-bit code
@@ -218,12 +218,12 @@ _OFFSET = 3 * 24**3 / 116**3 * _CODES  # where black lies, because 1728 (s - 24)
 
 
 def _tiles(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Cut (..., C, H, W) that differ in C alone into views (C, n, rows, columns) of about a cache-full of pixels."""
+    """Cut (..., C, H, W), different in C alone, into views (C, n, rows, columns) of about _TILE pixels."""
     flat = [x.reshape(-1, *x.shape[-3:]) if x.numel() else x.new_empty(0, *x.shape[-3:]) for x in tensors]
     if any(x.numel() == 0 for x in flat):
         return
     if all(x.shape[2] == 1 or x.stride(2) == x.shape[3] * x.stride(3) for x in flat):
-        flat = [x.flatten(2).unsqueeze(-1) for x in flat]  # one row of all pixels, so that tiles can be cut anywhere
+        flat = [x.flatten(2).unsqueeze(-1) for x in flat]  # one row, to be cut anywhere
     _, _, h, w = flat[0].shape
     size = _TILE if flat[0].device.type == "cpu" else 1 << 22
     rows, images = max(1, size // w), max(1, size // (h * w))
@@ -233,9 +233,10 @@ def _tiles(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 @lru_cache(maxsize=8)
 def _constants(device: torch.device) -> dict[str, Tensor]:
-    """Tables and scaled matrices. X, Y, Z are scaled so that the root's rows come out as 500 fx, 200 fy, 200 fz."""
+    """Tables and scaled matrices. Scales make the root's rows come out as 500 fx, 200 fy, 200 fz."""
     eight_bit = _linear(torch.arange(256, dtype=torch.float64) / 255).float()
-    pairs = eight_bit[torch.arange(65536).to(torch.uint16).view(torch.uint8).long()]  # two bytes in, two floats out
+    # two bytes in, two floats out
+    pairs = eight_bit[torch.arange(65536).to(torch.uint16).view(torch.uint8).long()]
     scale = torch.tensor([[500.0], [200.0], [200.0]], dtype=torch.float64)
     root = scale / _NEWTON[1]
     bound = (root * _KNEE) ** 3
@@ -243,7 +244,8 @@ def _constants(device: torch.device) -> dict[str, Tensor]:
     # 85/256 for 1/3; the added constant centres the error (4 %) between the knee and white.
     u = (bound * torch.logspace(0, math.log10(_KNEE**-3), 4096, dtype=torch.float64)).float()
     miss = (u ** (1 / 3)).view(torch.int32) - 85 * (u.view(torch.int32) >> 8)
-    magic = (miss.amin(1, keepdim=True) + (miss.amax(1, keepdim=True) - miss.amin(1, keepdim=True)) // 2).int()
+    low, high = miss.amin(1, keepdim=True), miss.amax(1, keepdim=True)
+    magic = (low + (high - low) // 2).int()
     code = (torch.arange(_CODES + math.ceil(_OFFSET) + 1, dtype=torch.float64) + 0.5 - _OFFSET) / _CODES
     table = {
         "eight_bit": eight_bit,
@@ -323,7 +325,8 @@ class _ToRgb8:
     def __init__(self, L: Tensor, table: dict[str, Tensor], scaled: bool, fit: bool) -> None:
         pixels, shape, device = L.numel(), (3, *L.shape[1:]), L.device
         self.fit, self.columns = fit, table["rgb"]
-        self.L_unit, self.L_zero, self.ab_unit = (L_SCALE, L_SCALE + 16, AB_SCALE) if scaled else (1.0, 16.0, 1.0)
+        units = (L_SCALE, L_SCALE + 16, AB_SCALE) if scaled else (1.0, 16.0, 1.0)
+        self.L_unit, self.L_zero, self.ab_unit = units
         self.s, self.t = torch.empty(2, 3, pixels, device=device)
         self.xyz, self.t_rows = self.s.view(shape).unbind(0), self.t.unsqueeze(1).unbind(0)
         self.index32 = torch.empty(3, pixels, dtype=torch.int32, device=device)
@@ -340,12 +343,13 @@ class _ToRgb8:
         torch.add(y, a, alpha=self.ab_unit * 116 / 500, out=x)
         torch.sub(y, b, alpha=self.ab_unit * 116 / 200, out=z)
         if not math.isfinite(s.sum()):
-            raise ValueError("Lab holds values that are not finite; need finite L, a and b: look for what made them.")
+            raise ValueError("Lab holds values that are not finite; need finite ones: look for what made them.")
         torch.pow(torch.clamp_min(s, 24, out=t), 3, out=t).add_(s.clamp_max_(24), alpha=1728)
         light = _mix_into(self.columns, self.t_rows, s)
         if self.fit:
             Y = self.t_rows[1].mul_(_CODES / 116**3)
-            share = _share(Y, light.amax(0, keepdim=True), light.amin(0, keepdim=True), _OFFSET, _OFFSET + _CODES)
+            high, low = light.amax(0, keepdim=True), light.amin(0, keepdim=True)
+            share = _share(Y, high, low, _OFFSET, _OFFSET + _CODES)
             torch.lerp(Y, light, share, out=light)
         self.index.copy_(self.index32.copy_(light.clamp_(_OFFSET, _OFFSET + _CODES)))
         self.look_up()
@@ -374,10 +378,10 @@ def _fast_rgb8(L: Tensor, ab: Tensor, scaled: bool, fit: bool) -> Tensor:
 
 
 def _work_through(tiles: list[tuple[Tensor, ...]], make: Callable[[Tensor], Callable[..., None]]) -> None:
-    """Run `make(tile)(*tile and output)` for all tiles, shared among as many Python threads as torch has for itself.
+    """Run `make(tile)(*tile and output)` for all tiles, in as many Python threads as torch has.
 
-    Torch would split each of the twenty small operations of a tile instead, and wait for the slowest thread after each of them:
-    where other programs keep the cores busy that is a hundred times slower. Torch lets go of the interpreter while it computes.
+    Torch would split each of the twenty small operations of a tile and wait for the slowest thread after each:
+    where other programs keep the cores busy that stalls (about a hundred times slower, measured on 2 cores).
     """
 
     inference = torch.is_inference_mode_enabled()  # like no_grad, known to one thread only
@@ -406,11 +410,11 @@ def _check(x: Tensor, channels: int, name: str, bytes_too: bool = False, half_to
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} is a {type(x).__name__}; need a torch.Tensor: use torch.as_tensor({name}).")
     if x.dim() < 3 or x.shape[-3] != channels:
-        fix = ""
+        fix = " Reshape it."
         if x.dim() >= 3 and x.shape[-1] == channels:
             fix = f" The channels seem to come last: use {name}.movedim(-1, -3)."
         raise ValueError(
-            f"{name} has shape {tuple(x.shape)}; need (..., {channels}, H, W), channels first.{fix or ' Reshape it.'}"
+            f"{name} has shape {tuple(x.shape)}; need (..., {channels}, H, W), channels first.{fix}"
         )
     allowed = [torch.float32, torch.float64]
     allowed += [torch.uint8] if bytes_too else []
@@ -426,8 +430,8 @@ def _check_pair(L: Tensor, ab: Tensor) -> None:
     _check(ab, 2, "ab", half_too=True)
     if L.shape[:-3] != ab.shape[:-3] or L.shape[-2:] != ab.shape[-2:]:
         raise ValueError(
-            f"L has shape {tuple(L.shape)} and ab {tuple(ab.shape)}; need (..., 1, H, W) and (..., 2, H, W) with the "
-            "same batch and size: resize ab to L."
+            f"L has shape {tuple(L.shape)} and ab {tuple(ab.shape)}; need (..., 1, H, W) and (..., 2, H, W) "
+            "with the same batch and size: resize ab to L."
         )
     if L.device != ab.device:
         raise ValueError(f"L is on {L.device} and ab on {ab.device}; need one device: use ab.to(L.device).")

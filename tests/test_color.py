@@ -19,11 +19,11 @@ def _bytes(*shape: int, seed: int = 0) -> Tensor:
 
 
 def _cube(step: int) -> Tensor:
-    """Return every step-th 8-bit colour, the darkest (where the curve's knees are) and all greys, as (3, 1, N)."""
+    """Return every step-th 8-bit colour, the darkest (the curves' knees) and all greys, as (3, 1, N)."""
     axis, dark = torch.cat([torch.arange(0, 255, step), torch.tensor([255])]), torch.arange(14)
     greys = torch.arange(256).expand(3, 256).T
-    colours = torch.cat([torch.cartesian_prod(axis, axis, axis), torch.cartesian_prod(dark, dark, dark), greys])
-    return colours.T.to(torch.uint8).unsqueeze(1)
+    colours = [torch.cartesian_prod(axis, axis, axis), torch.cartesian_prod(dark, dark, dark), greys]
+    return torch.cat(colours).T.to(torch.uint8).unsqueeze(1)
 
 
 def _wild_lab(*shape: int, seed: int = 0) -> Tensor:
@@ -96,7 +96,8 @@ def test_scaling_is_fifty_and_one_hundred_and_ten():
     assert torch.allclose(color.denormalize(L, ab), color.rgb_to_lab(rgb), atol=1e-4)
     assert torch.allclose(color.rgb_to_L(rgb), L, atol=1e-6) and color.rgb_to_L(rgb).shape == (2, 1, 9, 7)
     wild = color.normalize(_wild_lab(1))
-    assert (color.L_ab_to_rgb8(*wild).int() - color.lab_to_rgb8(color.denormalize(*wild)).int()).abs().max() <= 1
+    scaled, plain = color.L_ab_to_rgb8(*wild), color.lab_to_rgb8(color.denormalize(*wild))
+    assert (scaled.int() - plain.int()).abs().max() <= 1
 
 
 def test_fitted_colours_keep_L_and_hue_and_reach_the_boundary():
@@ -181,7 +182,8 @@ def test_any_batch_layout_and_tile(batch: list[int], height: int, width: int, la
         assert torch.allclose(lab, color.rgb_to_lab(rgb.double() / 255).float(), atol=0.003)
         assert torch.allclose(color.rgb_to_L(rgb), L, atol=1e-6)
         other_layout = lab.transpose(-1, -2).contiguous().transpose(-1, -2)
-        for back in (color.lab_to_rgb8(lab), color.lab_to_rgb8(other_layout, fit=True), color.L_ab_to_rgb8(L, ab)):
+        fitted = color.lab_to_rgb8(other_layout, fit=True)
+        for back in (color.lab_to_rgb8(lab), fitted, color.L_ab_to_rgb8(L, ab)):
             assert back.shape == rgb.shape and torch.equal(back, rgb)
         assert torch.allclose(color.fit_gamut(other_layout), lab, atol=0.02)
         assert color.rgb_to_grey(rgb).shape == rgb.shape
@@ -209,7 +211,8 @@ def test_the_fast_road_runs_in_every_grad_mode_and_leaves_the_threads_alone():
     try:
         with torch.inference_mode():
             inside = color.rgb_to_lab(rgb)
-            back = color.lab_to_rgb8(inside, fit=True), color.L_ab_to_rgb8(*color.normalize(color.fit_gamut(inside)))
+            scaled = color.normalize(color.fit_gamut(inside))
+            back = color.lab_to_rgb8(inside, fit=True), color.L_ab_to_rgb8(*scaled)
         with torch.no_grad():
             assert not color.fit_gamut(inside.clone().requires_grad_()).requires_grad
         assert torch.equal(color.lab_to_rgb8(inside), rgb)
@@ -239,7 +242,7 @@ def test_the_fast_road_runs_under_autograd_and_half_precision():
         (lambda: color.lab_to_rgb8(_bytes(3, 8, 8)), ["lab is uint8"]),
         (lambda: color.fit_gamut(torch.zeros(2, 4, 4)), ["(2, 4, 4)"]),
         (lambda: color.normalize(torch.zeros(2, 4, 4)), ["(2, 4, 4)"]),
-        (lambda: color.denormalize(torch.zeros(1, 4, 4), torch.zeros(2, 4, 5)), ["(1, 4, 4)", "(2, 4, 5)", "resize"]),
+        (lambda: color.denormalize(torch.zeros(1, 4, 4), torch.zeros(2, 4, 5)), ["(1, 4, 4)", "(2, 4, 5)"]),
         (lambda: color.L_ab_to_rgb8(torch.zeros(1, 4, 4), torch.zeros(3, 4, 4)), ["ab has shape (3, 4, 4)"]),
         (lambda: color.lab_to_rgb8(torch.full((3, 4, 4), float("nan"))), ["finite"]),
         (lambda: color.lab_to_rgb8(torch.full((3, 4, 4), float("inf"))), ["finite"]),

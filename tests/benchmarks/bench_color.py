@@ -1,7 +1,7 @@
-"""Pixels per second of the 8-bit colour conversions, ours beside scikit-image, kornia, OpenCV and a plain copy.
+"""Pixels per second of the 8-bit colour conversions, beside scikit-image, kornia, OpenCV and a copy.
 
-All of them convert the same smooth synthetic photograph, interleaved in one run, each in the memory layout that is its
-own; the best of the repeats counts, which is the one least disturbed by other work on the machine.
+All of them convert the same smooth synthetic photograph, interleaved in one run, each in its own memory
+layout; the best of the repeats counts, which is the one least disturbed by other work on the machine.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import torch
 
 from colorlib import color
 
-SIZE = 1536  # 2.4 megapixels
+SIZE = 1024  # 1 megapixel
 REPEATS = 12
 Row = dict[str, str | float]
 
 
 def _best_seconds(roads: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Return the best time of each road, run in turn until the time is up (at least twice, at most REPEATS times)."""
+    """Return the best time of each road, run in turn until the time is up (2 to REPEATS times)."""
     best = dict.fromkeys(roads, float("inf"))
     end = time.perf_counter() + seconds
     for repeat in range(REPEATS + 1):
@@ -69,7 +69,7 @@ def _roads() -> dict[str, dict[str, Callable[[], object]]]:
     return {"uint8 -> Lab": to_lab, "Lab -> uint8": to_rgb8}
 
 
-def rows(seconds: float = 48.0) -> list[Row]:
+def rows(seconds: float = 32.0) -> list[Row]:
     """Measure, and return rows with the keys group, name, value, unit and note."""
     found: list[Row] = []
     threads = torch.get_num_threads()
@@ -87,7 +87,7 @@ def rows(seconds: float = 48.0) -> list[Row]:
                     note = ", ".join(f"{ratio:.1f} x {other}" for other, ratio in ratios.items())
                 group = f"color, {direction}, {count} thread" + ("s" if count > 1 else "")
                 value = SIZE * SIZE / elapsed / 1e6
-                found.append({"group": group, "name": name, "value": value, "unit": "megapixels/s", "note": note})
+                found.append({"group": group, "name": name, "value": value, "unit": "MP/s", "note": note})
     torch.set_num_threads(threads)
     cv2.setNumThreads(-1)
     return found
