@@ -2,8 +2,8 @@
 
 Photographs are decoded and shrunk once, to uint8. A batch is then a square window cut from each (a copy of a
 few kilobytes, so a Python loop over the batch is cheaper than a gather), and everything that costs arithmetic
-happens to the whole batch on the device: zoom, flip, Lab. So one thread feeds thousands of pictures a second to
-any device.
+happens to the whole batch on the device: zoom, flip, Lab. So one thread feeds thousands of pictures a second
+to any device.
 
 Which photographs, windows and flips step k gets depends on (seed, k) alone, by a counter-based random
 generator. Hence runs repeat, resume exactly, and do not depend on the number of workers.

@@ -147,7 +147,8 @@ def _total(answer: http.client.HTTPResponse, have: int) -> int | None:
 def _check_disk(part: Path, total: int | None, have: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if total is not None and free < 2.2 * total - have:   # the archive, and what is unpacked from it
-        raise PhotoError(part.parent, f"{free / 1e9:.1f} GB are free, {(2.2 * total - have) / 1e9:.1f} required",
+        required = (2.2 * total - have) / 1e9
+        raise PhotoError(part.parent, f"{free / 1e9:.1f} GB are free, {required:.1f} are required",
                          "free some space, or put data/downloads on another disk")
 
 
