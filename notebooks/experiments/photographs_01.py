@@ -3,7 +3,7 @@
     python notebooks/experiments/photographs_01.py --photos DIR      (about 12 minutes on 2 cores)
 
 Takes every photograph below DIR (default: the folder in COLORLIB_PHOTOS), leaves the grey ones out, splits by file name,
-trains on 64 x 64 crops with three seeds and writes data/results/photographs_01.json, whose table notebook 01 shows.
+trains on 48 x 48 crops with three seeds and writes data/results/photographs_01.json, whose table notebook 01 shows.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch import Tensor
 from colorlib import baseline, color, photos, runtime
 from colorlib.verdicts import confidence_interval, write_json
 
-SIZE, SEEDS = 64, (0, 1, 2)
-NUM_STEPS, NUM_TEST = 600, 256
+SIZE, SEEDS = 48, (0, 1, 2)
+NUM_STEPS, NUM_TEST, LOOKS = 400, 256, 4
 NUMBERS = (8, 32, 128, 512, 2048)  # training pictures; those of them that there are, and all there are
 NAME = "photographs_01"
 
@@ -76,7 +76,8 @@ class Data:
                                for L_held, ab_held in (self.validation, self.test)))
             return 0.0
 
-        baseline.regress(network, L, to_rgb(L, ab) if rgb else ab, loss, num_steps=steps, seed=self.seed, watch=watch)
+        baseline.regress(network, L, to_rgb(L, ab) if rgb else ab, loss, num_steps=steps, seed=self.seed,
+                         watch=watch, looks=LOOKS)
         return ab_of(answers(network, self.test[0])), looks
 
     def transferred(self, which: str) -> Tensor:
@@ -99,7 +100,7 @@ def measure(data: Data) -> dict[str, float]:
         numbers[f"error_{name}"] = baseline.ab_error(answer, ab)
         numbers[f"saturation_{name}"] = (baseline.chroma(answer).mean() / baseline.chroma(ab).mean()).item()
     for look, ((_, error), (_, error_rgb)) in enumerate(zip(looks, rgb_looks), 1):
-        numbers[f"error_l1_at_{look}_of_8"], numbers[f"error_rgb_at_{look}_of_8"] = error, error_rgb
+        numbers[f"error_l1_at_{look}_of_{LOOKS}"], numbers[f"error_rgb_at_{look}_of_{LOOKS}"] = error, error_rgb
     for num in NUMBERS:
         if num <= len(data.train[0]):
             _, looks = data.trained(F.l1_loss, num=num, steps=NUM_STEPS // 2)
