@@ -2,7 +2,7 @@
 
 Two roads give the same numbers (to 0.002 in Lab). Float tensors take the differentiable equations.
 8-bit photographs take a road built for speed: tables for the sRGB curve (it has 256 inputs), two Newton steps
-for the cube root, and tiles of pixels that stay in the processor's cache: memory is the result and little more.
+for the cube root, and tiles of pixels that stay in the processor's cache: memory is little more than the result.
 
 Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).
 """
@@ -135,7 +135,7 @@ def fit_gamut(lab: Tensor) -> Tensor:
         lab: (..., 3, H, W), float32 or float64 in CIE units. L outside 0..100 is kept, with a = b = 0.
 
     Returns:
-        Lab of the same shape and dtype. Differentiable if the input requires a gradient, else worked in tiles.
+        Lab of the same shape and dtype. Differentiable if the input requires a gradient, else in tiles.
 
     Raises:
         ValueError: for another shape or dtype.
@@ -343,7 +343,7 @@ class _ToRgb8:
         torch.add(y, a, alpha=self.ab_unit * 116 / 500, out=x)
         torch.sub(y, b, alpha=self.ab_unit * 116 / 200, out=z)
         if not math.isfinite(s.sum()):
-            raise ValueError("Lab holds values that are not finite; need finite ones: look for what made them.")
+            raise ValueError("Lab holds values that are not finite; need finite ones: look for their cause.")
         torch.pow(torch.clamp_min(s, 24, out=t), 3, out=t).add_(s.clamp_max_(24), alpha=1728)
         light = _mix_into(self.columns, self.t_rows, s)
         if self.fit:
@@ -380,8 +380,8 @@ def _fast_rgb8(L: Tensor, ab: Tensor, scaled: bool, fit: bool) -> Tensor:
 def _work_through(tiles: list[tuple[Tensor, ...]], make: Callable[[Tensor], Callable[..., None]]) -> None:
     """Run `make(tile)(*tile and output)` for all tiles, in as many Python threads as torch has.
 
-    Torch would split each of the twenty small operations of a tile and wait for the slowest thread after each:
-    where other programs keep the cores busy that stalls (about a hundred times slower, measured on 2 cores).
+    Torch would split each of the twenty small operations of a tile and wait for the slowest after each:
+    where other programs keep the cores busy that stalls.
     """
 
     inference = torch.is_inference_mode_enabled()  # like no_grad, known to one thread only
