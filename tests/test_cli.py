@@ -1,0 +1,353 @@
+"""The command line: what it writes, what it refuses to replace, and one line for whatever is wrong."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from colorlib import cli
+from colorlib.colorizer import Colorizer
+from colorlib.generators import UNet
+from colorlib.metrics import psnr
+from colorlib.photos import read_photo, split_of, write_photo
+
+
+@pytest.fixture
+def colorlib(capfd):
+    """Run a command line in this process: exit code, standard output, standard error."""
+
+    def run(*args):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main([str(arg) for arg in args])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return stop.value.code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    Colorizer(UNet(base_channels=4, levels=2, dropout=0.0), render_size=16).save(path)
+    return path
+
+
+def picture(seed, height=24, width=32):
+    coarse = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(seed))
+    return (torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0] * 255).to(torch.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve colour photographs, some of each split; one grey, one that is broken."""
+    place = tmp_path / "photos"
+    (place / "below").mkdir(parents=True)
+    for number in range(12):
+        write_photo(place / f"p{number}.png", picture(number))
+    assert {split_of(f"p{number}.png") for number in range(12)} >= {"train", "test"}
+    write_photo(place / "below" / "grey.png", picture(3)[:1].expand(3, -1, -1))
+    (place / "below" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    return place
+
+
+def one_line(err):
+    assert re.fullmatch(r"colorlib: [^\n]+\n", err), err
+    return err
+
+
+# ------------------------------------------------------------------------------------------------------- help
+
+
+def test_help_names_the_commands_and_shows_examples():
+    runner = CliRunner()
+    result = runner.invoke(cli.app, ["--help"])
+    assert result.exit_code == 0 and all(name in result.stdout for name in ("colorize", "train", "evaluate"))
+    for command in ("colorize", "train", "evaluate"):
+        text = runner.invoke(cli.app, [command, "--help"]).stdout
+        assert f"  colorlib {command} " in text  # an example
+
+
+def test_the_options_are_those_of_the_design():
+    options = {
+        "colorize": "-o --weights --render-size --saturation --decode --settings --format --force",
+        "train": "--photos --out --steps --recipe --size --loss --generator --seed --resume --force",
+        "evaluate": "--photos --split --decode --weights --json --force",
+    }
+    for command, names in options.items():
+        text = CliRunner().invoke(cli.app, [command, "--help"]).stdout
+        assert all(re.search(rf"(?<![\w-]){name}(?![\w-])", text) for name in names.split())
+        assert set(re.findall(r"^  (?:-o, )?(--[\w-]+)", text, re.M)) == {
+            *names.replace("-o", "--output", 1 if "-o " in names[:3] else 0).split(), "--help"}  # fmt: skip
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; sys.argv = ['colorlib', '--help']; from colorlib.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += "print(sorted({'torch', 'numpy', 'PIL', 'torchmetrics', 'accelerate'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# --------------------------------------------------------------------------------------------------- colorize
+
+
+def test_colorize_keeps_name_size_format_and_input(colorlib, tmp_path, weights):
+    inputs = [tmp_path / name for name in ("a.png", "b.JPEG", "c.webp", "d.tif", "e.bmp", "f.gif")]
+    for number, path in enumerate(inputs[:5]):
+        write_photo(path, picture(number, 20 + number, 33))
+    from PIL import Image
+
+    Image.fromarray(picture(5).permute(1, 2, 0).numpy()).save(inputs[5])
+    before = [path.read_bytes() for path in inputs]
+    code, out, err = colorlib("colorize", *inputs, "-o", tmp_path / "new" / "deep", "--weights", weights)
+    assert (code, err) == (0, "")
+    names = ["a.png", "b.JPEG", "c.webp", "d.tif", "e.bmp", "f.png"]
+    assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == names
+    for path, name in zip(inputs, names):
+        result = read_photo(tmp_path / "new" / "deep" / name)
+        assert result.rgb.shape == read_photo(path).rgb.shape
+        assert result.format == {"f.png": "PNG"}.get(name, read_photo(path).format)
+        assert psnr(result.rgb, Colorizer.load(weights).colorize(path)) > 35  # quality that does not show
+        assert f"{path} -> " in out
+    assert [path.read_bytes() for path in inputs] == before
+
+
+def test_colorize_into_another_format(colorlib, tmp_path, weights):
+    write_photo(tmp_path / "a.png", picture(0))
+    assert colorlib("colorize", tmp_path / "a.png", "-o", tmp_path / "o", "--weights", weights, "--format", "jpeg")[0] == 0
+    assert read_photo(tmp_path / "o" / "a.jpg").format == "JPEG"
+
+
+def test_colorize_options_reach_the_colorizer_and_win_over_the_settings(colorlib, tmp_path, weights):
+    photo, settings = tmp_path / "a.png", tmp_path / "s.json"
+    write_photo(photo, picture(0))
+    settings.write_text('{"saturation": 2.0, "render_size": 24, "decode": "mean"}')
+    painter = Colorizer.load(weights)
+    common = ("colorize", photo, "--weights", weights)
+    expected = {
+        "none": ((), {}),
+        "options": (("--saturation", 3, "--render-size", 12), {"saturation": 3.0, "render_size": 12}),
+        "file": (("--settings", settings), {"saturation": 2.0, "render_size": 24}),
+        "both": (("--settings", settings, "--saturation", 0), {"saturation": 0.0, "render_size": 24}),
+    }
+    for name, (options, arguments) in expected.items():
+        assert colorlib(*common, "-o", tmp_path / name, *options)[0] == 0
+        assert torch.equal(read_photo(tmp_path / name / "a.png").rgb, painter.colorize(photo, **arguments))
+
+
+def test_a_bad_photograph_does_not_keep_the_good_ones_back(colorlib, tmp_path, folder, weights):
+    inputs = [folder / "p0.png", folder / "below" / "broken.jpg", folder / "none.png", folder / "p1.png"]
+    code, out, err = colorlib("colorize", *inputs, "-o", tmp_path / "o", "--weights", weights)
+    assert code == 2 and sorted(path.name for path in (tmp_path / "o").iterdir()) == ["p0.png", "p1.png"]
+    lines = err.splitlines()
+    assert len(lines) == 3 and "broken.jpg" in lines[0] and "none.png" in lines[1] and "2 of 4" in lines[2]
+
+
+def test_nothing_is_replaced_without_force(colorlib, tmp_path, weights):
+    photo, result = tmp_path / "a.png", tmp_path / "o" / "a.png"
+    write_photo(photo, picture(0))
+    result.parent.mkdir()
+    result.write_bytes(b"mine")
+    command = ("colorize", photo, "-o", result.parent, "--weights", weights)
+    code, _, err = colorlib(*command)
+    assert code == 2 and "--force" in one_line(err) and result.read_bytes() == b"mine"
+    assert colorlib(*command, "--force")[0] == 0 and read_photo(result).rgb.shape == (3, 24, 32)
+
+
+@pytest.mark.parametrize("names", [["a.png"], ["a.gif", "a.png"]])
+def test_a_photograph_is_never_replaced_even_with_force(colorlib, tmp_path, weights, names):
+    from PIL import Image
+
+    for number, name in enumerate(names):
+        Image.fromarray(picture(number).permute(1, 2, 0).numpy()).save(tmp_path / name)
+    before = [(tmp_path / name).read_bytes() for name in names]
+    code, _, err = colorlib("colorize", *[tmp_path / name for name in names], "-o", tmp_path, "--weights", weights, "--force")
+    assert code == 2 and "would replace the photograph" in err
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+
+
+def test_two_photographs_of_one_name_do_not_collide(colorlib, tmp_path, weights):
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        write_photo(tmp_path / place / "a.png", picture(len(place) + ord(place[0])))
+    inputs = [tmp_path / place / "a.png" for place in ("one", "two")]
+    code, _, err = colorlib("colorize", *inputs, "-o", tmp_path / "o", "--weights", weights, "--force")
+    assert code == 2 and "would replace that of" in err and "1 of 2" in err
+    assert torch.equal(read_photo(tmp_path / "o" / "a.png").rgb, Colorizer.load(weights).colorize(inputs[0]))
+
+
+# ------------------------------------------------------------------------------------------------ one line each
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("nothing",), "No such command"),
+    (("colorize",), "PHOTO"),
+    (("colorize", "{p}"), "-o"),
+    (("colorize", "{p}", "-o", "{o}"), "colorlib train"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{tmp}/none"), "no such weights file"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{p}"), "safetensors"),
+    (("colorize", "{p}", "-o", "{p}", "--weights", "{w}"), "is a file; name a folder"),
+    (("colorize", "{p}", "-o", "{p}/below", "--weights", "{w}"), "p0.png"),
+    (("colorize", "{tmp}", "-o", "{o}", "--weights", "{w}"), "folder"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--saturation", "-1"), "saturation is -1"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--saturation", "nan"), "saturation is nan"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--render-size", "2"), "render_size is 2"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--render-size", "x"), "--render-size"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--decode", "best"), "--decode"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--format", "exe"), "--format"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--settings", "{tmp}/none"), "none"),
+    (("train", "--photos", "{tmp}/none", "--out", "{o}", "--steps", "1"), "does not exist"),
+    (("train", "--photos", "{p}", "--out", "{o}", "--steps", "1"), "is not a folder"),
+    (("train", "--photos", "{empty}", "--out", "{o}", "--steps", "1"), "holds no photographs"),
+    (("train", "--photos", "{d}", "--out", "{o}", "--steps", "0"), "--steps"),
+    (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--recipe", "best"), "--recipe"),
+    (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--loss", "wgan-gp"), "--loss"),
+    (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--generator", "vit"), "--generator"),
+    (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--resume"), "no checkpoint to resume"),
+    (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--resume", "--force"), "one of them"),
+    (("evaluate", "--photos", "{d}", "--json", "{o}/x.json", "--weights", "{w}"), "folder that exists"),
+    (("evaluate", "--photos", "{d}", "--json", "{tmp}", "--weights", "{w}"), "name a file"),
+    (("evaluate", "--photos", "{d}", "--json", "{p}", "--weights", "{w}"), "--force"),
+    (("evaluate", "--photos", "{d}", "--json", "{tmp}/x.json"), "colorlib train"),
+    (("evaluate", "--photos", "{d}/below", "--json", "{tmp}/x.json", "--weights", "{w}"), "1 grey"),
+    (("evaluate", "--photos", "{empty}", "--json", "{tmp}/x.json", "--weights", "{w}"), "holds no photographs"),
+])  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(colorlib, tmp_path, folder, weights, arguments, words):
+    (tmp_path / "empty").mkdir()
+    places = {"p": folder / "p0.png", "d": folder, "o": tmp_path / "out", "w": weights, "tmp": tmp_path,
+              "empty": tmp_path / "empty"}  # fmt: skip
+    code, out, err = colorlib(*[argument.format(**places) for argument in arguments])
+    assert code == 2 and words in one_line(err)
+    assert not (tmp_path / "x.json").exists() and not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("text, words", [
+    ("nothing", "no JSON"),
+    ("[1]", "list"),
+    ('{"saturation": 1, "colour": 2}', "colour"),
+    ('{"saturation": "much"}', "'much'"),
+    ('{"render_size": true}', "True"),
+    ('{"render_size": 32.5}', "32.5"),
+    ('{"decode": "best"}', "'best'"),
+    ('{"hints": [[1, 2, 3, 4]]}', "a hint is"),
+    ('{"hints": [{"x": 1, "y": 2, "a": 3}]}', "a hint is"),
+    ('{"hints": [{"x": 1, "y": 2, "a": 3, "b": "4"}]}', "a hint is"),
+    ('{"hints": [{"x": 1, "y": 2, "a": 3, "b": 4}]}', "takes no hints"),
+])  # fmt: skip
+def test_bad_settings_are_refused(colorlib, tmp_path, folder, weights, text, words):
+    (tmp_path / "s.json").write_text(text)
+    code, _, err = colorlib("colorize", folder / "p0.png", "-o", tmp_path / "o", "--weights", weights,
+                            "--settings", tmp_path / "s.json")  # fmt: skip
+    assert code == 2 and words in one_line(err)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(colorlib, tmp_path, folder, weights):
+    (tmp_path / "o").mkdir(mode=0o500)
+    code, _, err = colorlib("colorize", folder / "p0.png", "-o", tmp_path / "o", "--weights", weights)
+    assert code == 2 and "may not be written" in one_line(err)
+
+
+# ------------------------------------------------------------------------------------------------ train, evaluate
+
+
+def train(folder, run, steps, *more):
+    return ("train", "--photos", folder, "--out", run, "--steps", steps, "--recipe", "tiny", "--size", 16, *more)
+
+
+@pytest.mark.parametrize("loss", ["l1", "pix2pix"])
+def test_train_then_colorize(colorlib, tmp_path, folder, loss):
+    size = ("--size", 16) if loss == "l1" else ("--size", 32)
+    code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--loss", loss, *size))
+    assert code == 0 and "weights.safetensors" in out and "train" in out
+    weights = tmp_path / "run" / "weights.safetensors"
+    painter = Colorizer.load(weights)
+    assert painter.metadata["loss"] == loss and painter.render_size == size[1] * 5 // 4
+    assert colorlib("colorize", folder / "p0.png", "-o", tmp_path / "o", "--weights", weights)[0] == 0
+
+
+def test_a_run_is_replaced_or_resumed_only_when_asked(colorlib, tmp_path, folder):
+    run = tmp_path / "run"
+    assert colorlib(*train(folder, run, 2))[0] == 0
+    before = (run / "checkpoint.safetensors").read_bytes()
+    code, _, err = colorlib(*train(folder, run, 3))
+    assert code == 2 and "--resume" in one_line(err) and (run / "checkpoint.safetensors").read_bytes() == before
+    code, _, err = colorlib(*train(folder, run, 3, "--resume", "--seed", 5))
+    assert code == 2 and "was trained with --seed 0" in one_line(err)
+    code, out, _ = colorlib(*train(folder, run, 3, "--resume"))
+    assert code == 0 and "step 3" in out
+    assert colorlib(*train(folder, run, 1, "--force"))[0] == 0
+    assert json.loads((run / "history.json").read_text())["steps"] == 1
+
+
+def test_evaluate_writes_the_keys_and_leaves_grey_and_broken_ones_out(colorlib, tmp_path, folder, weights):
+    target = tmp_path / "x.json"
+    code, out, err = colorlib("evaluate", "--photos", folder, "--json", target, "--weights", weights)
+    assert code == 0 and "broken.jpg" in err
+    result = json.loads(target.read_text())
+    assert {"psnr", "ssim", "auc", "delta_e", "colourfulness", "colourfulness_real", "photos"} <= result.keys()
+    assert result["photos"] == 12 and result["left_out"] == {"grey": 1, "bad": ["below/broken.jpg"]}
+    painter = Colorizer.load(weights)
+    values = [psnr(painter.colorize(folder / f"p{n}.png"), read_photo(folder / f"p{n}.png").rgb) for n in range(12)]
+    assert result["psnr"] == pytest.approx(sum(values) / 12)
+    assert result["zero_line"]["colourfulness"] < 0.1 and "grey" in out and f"{result['psnr']:.3f}" in out
+
+
+def test_evaluate_on_the_test_split_alone(colorlib, tmp_path, folder, weights):
+    code, _, _ = colorlib("evaluate", "--photos", folder, "--json", tmp_path / "x.json", "--weights", weights,
+                          "--split", "test")  # fmt: skip
+    held_back = [number for number in range(12) if split_of(f"p{number}.png") == "test"]
+    assert code == 0 and json.loads((tmp_path / "x.json").read_text())["photos"] == len(held_back)
+
+
+# ----------------------------------------------------------------------------------------------- as a process
+
+
+def command(*args):
+    return [sys.executable, "-m", "colorlib.cli", *map(str, args)]
+
+
+def wait_for(path: Path, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < end, "no such file came"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_leaves_a_checkpoint_that_resume_continues(colorlib, tmp_path, folder):
+    """A real SIGINT in the middle of a run of a million steps; the run goes on for three more."""
+    run = tmp_path / "run"
+    (folder / "below" / "broken.jpg").unlink()
+    process = subprocess.Popen(command(*train(folder, run, 10**6)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+    try:
+        wait_for(run / "checkpoint.safetensors", process)  # written every so many steps: training is under way
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "--resume" in one_line(err)
+    step = int(re.search(r"after step (\d+)", err)[1])
+    assert json.loads((run / "history.json").read_text())["steps"] == step > 0
+    code, out, _ = colorlib(*train(folder, run, step + 3, "--resume"))
+    assert code == 0 and f"step {step + 3}" in out
+    losses = json.loads((run / "history.json").read_text())["losses"]["l1"]
+    assert len(losses) == step + 3
+
+
+def test_bad_input_of_the_process_is_one_line(tmp_path, weights):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    done = subprocess.run(command("colorize", tmp_path / "broken.jpg", "-o", tmp_path / "o", "--weights", weights),
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
+    assert done.returncode == 2 and done.stdout == "" and "broken.jpg" in one_line(done.stderr)
