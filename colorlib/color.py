@@ -2,7 +2,7 @@
 
 Two roads give the same numbers (to 0.002 in Lab). Float tensors take the differentiable equations.
 8-bit photographs take a road built for speed: tables for the sRGB curve (it has 256 inputs), two Newton steps
-for the cube root, and tiles of pixels that stay in the processor's cache: memory is little more than the result.
+for the cube root, and tiles of pixels that stay in the processor's cache: little memory beyond the result.
 
 Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).
 """
