@@ -1,8 +1,8 @@
 """The work of setup_env.py, under the interpreter that .venv is made from. Standard library alone.
 
-.venv/colorlib-setup.json is written last and says what the environment holds; where it is right, there is nothing to
-do. .venv/colorlib-setup.part stands while an installer runs: found at the start, the last one was interrupted, and
-the environment is made afresh (what had been downloaded comes from the cache).
+.venv/colorlib-setup.json is written last and says what the environment holds; where it is right, there is
+nothing to do. .venv/colorlib-setup.part stands while an installer runs: found at the start, the last one was
+interrupted, and the environment is made afresh (what had been downloaded comes from the cache).
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "colorlib-setup.json"
 UNFINISHED = VENV / "colorlib-setup.part"
 WHEELHOUSE = ROOT / "wheelhouse"
-BASE_PYTHON = getattr(sys, "_base_executable", None) or sys.executable  # not .venv's own, where that is activated
+BASE_PYTHON = (
+    getattr(sys, "_base_executable", None) or sys.executable
+)  # not .venv's own, where that is activated
 EXTRAS = ("notebooks", "tests", "bench", "heic")
 
-# GB to download and GB on disk, measured with the wheels of constraints.txt, notebooks and tests (November 2026).
+# GB to download and on disk of what constraints.txt pins for notebooks and tests. "cuda" and downloads are
+# measured (November 2026); the 1.8 is "cuda" less the CUDA packages, with an earlier CPU wheel of torch.
 SIZES = {"cuda": (3.3, 6.3), "cpu": (0.4, 1.8)}
 FREE_GB = {"cuda": 8.0, "cpu": 3.0}
 
@@ -49,9 +52,13 @@ class SetupError(Exception):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Make .venv, once, from pyproject.toml under constraints.txt.")
+    parser = argparse.ArgumentParser(
+        description="Make .venv, once, from pyproject.toml under constraints.txt."
+    )
     parser.add_argument("--extras", default="notebooks", help=f"comma-separated, of {', '.join(EXTRAS)}")
-    parser.add_argument("--wheelhouse", action="store_true", help="download every wheel into wheelhouse/ instead")
+    parser.add_argument(
+        "--wheelhouse", action="store_true", help="download every wheel into wheelhouse/ instead"
+    )
     options = parser.parse_args(arguments)
     try:
         extras = _checked_extras(options.extras)
@@ -80,7 +87,9 @@ def _checked_extras(text: str) -> set[str]:
 def _checked_torch(chosen: str) -> str:
     """ "cpu" or "cuda". Off Linux the package index serves the small build anyway."""
     if chosen not in ("", "cpu", "default"):
-        raise SetupError(f"TORCH={chosen}: the choices are TORCH=cpu (the small build without CUDA) and no TORCH at all.")
+        raise SetupError(
+            f"TORCH={chosen}: the choices are TORCH=cpu (the small build without CUDA) and no TORCH at all."
+        )
     return "cpu" if chosen == "cpu" or sys.platform != "linux" else "cuda"
 
 
@@ -118,7 +127,7 @@ def set_up(extras: set[str], torch: str) -> None:
 
 
 def _hash() -> str:
-    """Of what decides the packages: constraints.txt, and pyproject.toml as far as the tables of single tools."""
+    """Of what decides the packages: constraints.txt, and pyproject.toml up to the tables of single tools."""
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("\n[tool.")[0]
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     return hashlib.sha256((project + constraints).encode()).hexdigest()
@@ -150,7 +159,11 @@ def _why_afresh(have: dict | None, wanted: dict) -> str | None:
     if UNFINISHED.exists():
         return "The last set-up was interrupted"
     if have is None:
-        return None if _runs_python(wanted["python"]) else "There is a .venv that does not run or has another Python"
+        return (
+            None
+            if _runs_python(wanted["python"])
+            else "There is a .venv that does not run or has another Python"
+        )
     if have["root"] != wanted["root"]:
         return "The project has moved"
     if not PYTHON.exists():
@@ -178,18 +191,26 @@ def _minor(version: str) -> str:
 
 def _remove_venv() -> None:
     if VENV.is_symlink():
-        raise SetupError(".venv is a link to another folder, which is left alone: remove the link and call again.")
+        raise SetupError(
+            ".venv is a link to another folder, which is left alone: remove the link and call again."
+        )
     try:
         shutil.rmtree(VENV)
     except OSError as error:
-        raise SetupError(f".venv cannot be removed ({error}): close the programs that use it and call again.") from None
+        raise SetupError(
+            f".venv cannot be removed ({error}): close the programs that use it and call again."
+        ) from None
 
 
 def _check_machine() -> None:
     if sys.platform == "darwin" and platform.machine() == "x86_64":
-        raise SetupError("PyTorch has no build for Macs with an Intel processor any more: use the notebooks on Colab.")
+        raise SetupError(
+            "PyTorch has no build for Macs with an Intel processor any more: use the notebooks on Colab."
+        )
     if sys.maxsize < 2**32:
-        raise SetupError("This Python is a 32-bit one, for which PyTorch has no build: install the 64-bit one.")
+        raise SetupError(
+            "This Python is a 32-bit one, for which PyTorch has no build: install the 64-bit one."
+        )
 
 
 def _uv() -> list[str] | None:
@@ -215,14 +236,20 @@ def _check_disk(torch: str, with_uv: list[str] | None, small_change: bool) -> No
         # on one disk uv links what it has unpacked; on two it copies
         needs = [(ROOT, project), (cache, project if _device(cache) != _device(ROOT) else 0.0)]
     else:
-        needs = [(ROOT, project), (Path(tempfile.gettempdir()), 0.5 if small_change else SIZES[torch][0] + 0.5)]
+        needs = [
+            (ROOT, project),
+            (Path(tempfile.gettempdir()), 0.5 if small_change else SIZES[torch][0] + 0.5),
+        ]
     for folder, _ in needs:
         needed = sum(need for other, need in needs if _device(other) == _device(folder))
         free = shutil.disk_usage(folder).free / 1e9
         if free < needed:
-            smaller = ", or take the small build with TORCH=cpu" if torch == "cuda" and not small_change else ""
+            smaller = (
+                ", or take the small build with TORCH=cpu" if torch == "cuda" and not small_change else ""
+            )
             raise SetupError(
-                f"The disk of {folder} has {free:.1f} GB free and the set-up needs {needed:.0f} GB: make room{smaller}."
+                f"The disk of {folder} has {free:.1f} GB free and the set-up needs {needed:.0f} GB: "
+                f"make room{smaller}."
             )
 
 
@@ -237,7 +264,8 @@ def _device(folder: Path) -> int:
 def _say_what(wanted: dict, extras: set[str], with_uv: list[str] | None, complete: bool) -> None:
     download, disk = SIZES[wanted["torch"]]
     print(
-        f"Setting up .venv: Python {wanted['python']}, colorlib with {', '.join(sorted(extras)) or 'no extras'}, "
+        f"Setting up .venv: Python {wanted['python']}, "
+        f"colorlib with {', '.join(sorted(extras)) or 'no extras'}, "
         f"by {'uv' if with_uv else 'pip'}.",
         flush=True,
     )
@@ -248,12 +276,17 @@ def _say_what(wanted: dict, extras: set[str], with_uv: list[str] | None, complet
     else:
         print(f"Download: about {download} GB, less what the cache has; {disk} GB on disk.", flush=True)
         if wanted["torch"] == "cuda":
-            print("No NVIDIA GPU? TORCH=cpu takes 0.4 GB instead (if PyTorch's own index can be reached).", flush=True)
+            print(
+                "No NVIDIA GPU? TORCH=cpu takes 0.4 GB instead (if PyTorch's own index can be reached).",
+                flush=True,
+            )
 
 
 def _make_venv(with_pip: bool) -> None:
     if PYTHON.exists() and _runs_python(platform.python_version()):
-        if not with_pip or (subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True).returncode == 0):
+        if not with_pip or (
+            subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True).returncode == 0
+        ):
             return
     command = [BASE_PYTHON, "-m", "venv", str(VENV)] + ([] if with_pip else ["--without-pip"])
     answer = subprocess.run(command, capture_output=True, text=True)
@@ -285,7 +318,15 @@ def _install(extras: set[str], torch: str, with_uv: list[str] | None) -> None:
         command = [*with_uv, "pip", "install", "--python", str(PYTHON)]
         command += ["--torch-backend", "cpu"] if small and not WHEELHOUSE.is_dir() else []
     else:
-        command = [str(PYTHON), "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
+        command = [
+            str(PYTHON),
+            "-m",
+            "pip",
+            "install",
+            "--progress-bar",
+            "off",
+            "--disable-pip-version-check",
+        ]
     command += ["-c", str(ROOT / "constraints.txt"), "torch", "torchvision"]
     command += ["-e", str(ROOT) + (f"[{','.join(sorted(extras))}]" if extras else "")]
     _run(command, offline=WHEELHOUSE.is_dir(), small=small)
@@ -300,10 +341,18 @@ def _run(command: list[str], offline: bool = False, small: bool = False) -> None
         environment |= {"PIP_FIND_LINKS": folder, "UV_FIND_LINKS": folder}
         command = [*command, "--no-index"]
     last: collections.deque[str] = collections.deque(maxlen=400)
-    worth_reading = re.compile(r"(Resolved|Prepared|Installed) \d|Downloading .*(\d{3}(\.\d+)? ?M|G)i?B|Installing collected")
+    worth_reading = re.compile(
+        r"(Resolved|Prepared|Installed) \d|Downloading .*(\d{3}(\.\d+)? ?M|G)i?B|Installing collected"
+    )
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, encoding="utf-8", errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command,
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as process:
         for line in process.stdout:
             last.append(line.rstrip())
@@ -328,14 +377,16 @@ def _why(text: str, offline: bool, small: bool) -> str:
     if DISK_FULL.search(text):
         return f"The disk is full: make room, then {again}."
     if offline:
-        return "wheelhouse/ does not hold all that is needed: make it anew on the same system and Python (make wheelhouse)."
+        return "wheelhouse/ lacks something: make it anew on the same system and Python (make wheelhouse)."
     if NETWORK.search(text):
         if small and "pytorch.org" in text:
             return (
-                "PyTorch's index for the small CPU build (TORCH=cpu) cannot be reached: check the network, or leave "
-                f"TORCH=cpu out; the ordinary build runs without a GPU as well (download {SIZES['cuda'][0]} GB)."
+                "PyTorch's index for the small CPU build (TORCH=cpu) cannot be reached: check the network, "
+                f"or leave TORCH=cpu out; the ordinary build needs no GPU either ({SIZES['cuda'][0]} GB)."
             )
-        return f"The network is down or the package index cannot be reached: check the connection, then {again}."
+        return (
+            f"The network is down or the package index cannot be reached: check the connection, then {again}."
+        )
     return "The packages could not be installed (not a matter of the network): the lines above say why."
 
 
@@ -346,28 +397,50 @@ def fill_wheelhouse(extras: set[str], torch: str) -> None:
     _check_machine()
     _check_disk(torch, None, small_change=False)
     print(
-        f"Downloading about {SIZES[torch][0]} GB into wheelhouse/: for {platform.system()} {platform.machine()} "
+        f"Downloading about {SIZES[torch][0]} GB into wheelhouse/: "
+        f"for {platform.system()} {platform.machine()} "
         f"and Python {_minor(platform.python_version())} only.",
         flush=True,
     )
-    filling = ROOT / "build" / "wheelhouse"  # moved when it is full, so that half of one is never taken for one
+    filling = (
+        ROOT / "build" / "wheelhouse"
+    )  # moved when it is full, so that half of one is never taken for one
     filling.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run([BASE_PYTHON, "-m", "venv", scratch], check=True)
         pip = [str(Path(scratch) / PYTHON.relative_to(VENV)), "-m", "pip"]
-        _run([
-            *pip, "download", "--progress-bar", "off", "--only-binary", ":all:", "--dest", str(filling),
-            "-c", str(ROOT / "constraints.txt"), "torch", "torchvision", "hatchling", "editables",
-            f"{ROOT}[{','.join(sorted(extras))}]",
-        ])
+        _run(
+            [
+                *pip,
+                "download",
+                "--progress-bar",
+                "off",
+                "--only-binary",
+                ":all:",
+                "--dest",
+                str(filling),
+                "-c",
+                str(ROOT / "constraints.txt"),
+                "torch",
+                "torchvision",
+                "hatchling",
+                "editables",
+                f"{ROOT}[{','.join(sorted(extras))}]",
+            ]
+        )
     if WHEELHOUSE.exists():
         shutil.rmtree(WHEELHOUSE)
     shutil.move(str(filling), str(WHEELHOUSE))
     wheels = list(WHEELHOUSE.glob("*.whl"))
     size = sum(wheel.stat().st_size for wheel in wheels) / 1e9
     print(f"wheelhouse/: {len(wheels)} wheels, {size:.1f} GB.")
-    print("In class: copy the project with this folder and call `make lab` (or `python scripts/setup_env.py`) as always;")
-    print(f"where wheelhouse/ is there, nothing is asked of the network. Python {_minor(platform.python_version())} is a must.")
+    print(
+        "In class: copy the project with this folder; `make lab` or `python scripts/setup_env.py`, as always."
+    )
+    print(
+        f"Where wheelhouse/ is there, the network is not asked. "
+        f"It serves Python {_minor(platform.python_version())} alone."
+    )
 
 
 if __name__ == "__main__":

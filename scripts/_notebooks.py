@@ -1,4 +1,4 @@
-"""What the scripts share about the notebooks of the series: which they are, how they are executed, cleaned and read."""
+"""What the scripts share about the notebooks of the series: which they are, how to execute and clean them."""
 
 from __future__ import annotations
 
@@ -51,12 +51,17 @@ def code_hash(notebook: nbformat.NotebookNode) -> str:
 
 def answers(notebook: nbformat.NotebookNode) -> list[str]:
     """The Python of the folded answers, in order."""
-    folded = [text for cell in notebook.cells if cell.cell_type == "markdown" for text in _DETAILS.findall(cell.source)]
+    folded = [
+        text
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for text in _DETAILS.findall(cell.source)
+    ]
     return [code.rstrip() for text in folded for code in _PYTHON_FENCE.findall(text)]
 
 
 def workplace(folder: Path) -> Path:
-    """An empty copy of what lies beside the notebooks (pictures, scripts), to execute them in: git stays clean."""
+    """A copy of what lies beside the notebooks (pictures, scripts), to execute them in: git stays clean."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if NOTEBOOKS.is_dir():
@@ -66,12 +71,16 @@ def workplace(folder: Path) -> Path:
 
 
 def execute(notebook: nbformat.NotebookNode, preset: str, folder: Path) -> tuple[float, str | None]:
-    """Run every cell, in place, in `folder`. Returns the seconds it took and, where a cell failed, its error."""
+    """Run every cell, in `folder`. Returns the seconds that it took and, where a cell failed, its error."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, whatever the user has installed
     started = time.time()
     client = NotebookClient(
-        notebook, timeout=CELL_SECONDS[preset], kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}}, record_timing=False, extra_arguments=["--log-level=40"],
+        notebook,
+        timeout=CELL_SECONDS[preset],
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        extra_arguments=["--log-level=40"],
     )
     try:
         client.execute()
@@ -83,12 +92,14 @@ def execute(notebook: nbformat.NotebookNode, preset: str, folder: Path) -> tuple
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
-    """Take out what differs from machine to machine and what GitHub cannot render: widget state, timings, progress."""
-    notebook.metadata = nbformat.from_dict({
-        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-        **{key: notebook.metadata[key] for key in ("colorlib",) if key in notebook.metadata},
-    })
+    """Take out what differs between machines or GitHub cannot render: timings, progress, widget state."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+            **{key: notebook.metadata[key] for key in ("colorlib",) if key in notebook.metadata},
+        }
+    )
     for cell in notebook.cells:
         for key in ("execution", "ExecuteTime", "collapsed", "scrolled"):
             cell.metadata.pop(key, None)
@@ -102,8 +113,10 @@ def _clean_output(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None
             return None
         output.metadata = {key: value for key, value in output.metadata.items() if key != "needs_background"}
     if output.output_type == "stream":
-        # a progress bar writes over its line: what stays on a terminal is the text after the last carriage return
-        lines = [line.rsplit("\r", 1)[-1] for line in output.text.replace("\r\n", "\n").rstrip("\r").split("\n")]
+        # a progress bar writes over its line: on a terminal the text after the last carriage return stays
+        lines = [
+            line.rsplit("\r", 1)[-1] for line in output.text.replace("\r\n", "\n").rstrip("\r").split("\n")
+        ]
         output.text = "\n".join(lines)
         if not output.text.strip():
             return None

@@ -1,7 +1,7 @@
 """Execute every notebook in order and write the series as pages: `make run`.
 
-The committed notebooks are read and never written; everything lands in build/. The pages need no network and no script:
-pictures are embedded, equations are MathML.
+The committed notebooks are read and never written; everything lands in build/. The pages need no network and
+no script: pictures are embedded, equations are MathML.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from colorlib.runtime import PRESETS, machine, preset
 
 SITE = ROOT / "build" / "site"
 PIECES = Path(__file__).resolve().parent / "site"
-NOT_HERE = "<p class='interactive'>An interactive control: it works in the running notebook (<code>make lab</code>).</p>"
+NOT_HERE = "<p class='interactive'>A control: it works in the running notebook (<code>make lab</code>).</p>"
 
 
 # what latex2mathml lacks, in what it has
@@ -69,10 +69,14 @@ def to_mathml(latex: str, display: bool) -> str:
     try:
         mathml = convert(known, display="block" if display else "inline")
     except Exception as error:
-        raise ValueError(f"equation {latex.strip()!r} is not understood ({error!r}); write it more simply") from None
+        raise ValueError(
+            f"equation {latex.strip()!r} is not understood ({error!r}); write it more simply"
+        ) from None
     unknown = re.search(r"\\[A-Za-z]+|>&<", mathml)
     if unknown:
-        raise ValueError(f"equation {latex.strip()!r}: {unknown[0].strip('<>')} is not understood; write it another way")
+        raise ValueError(
+            f"equation {latex.strip()!r}: {unknown[0].strip('<>')} is not understood; write it another way"
+        )
     return mathml
 
 
@@ -92,7 +96,11 @@ class _Renderer(IPythonRenderer):
 
     def _html_embed_images(self, html: str) -> str:
         # nbconvert's own takes a piece such as <details> for a whole document, and closes what is still open
-        return re.sub(r'(<img[^>]*src=")([^"]+)', lambda found: found[1] + self._embed_image_or_attachment(found[2]), html)
+        return re.sub(
+            r'(<img[^>]*src=")([^"]+)',
+            lambda found: found[1] + self._embed_image_or_attachment(found[2]),
+            html,
+        )
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         if "colab.research.google.com" in url:
@@ -131,7 +139,9 @@ def render(path: Path, notebook: nbformat.NotebookNode) -> Page:
         ValueError: an equation of the notebook is not understood.
     """
     first = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
-    paragraphs = [part.strip() for part in first.split("\n\n") if not part.lstrip().startswith(("#", "[![", "<"))]
+    paragraphs = [
+        part.strip() for part in first.split("\n\n") if not part.lstrip().startswith(("#", "[![", "<"))
+    ]
     page = Page(path.stem + ".html", _plain(title(notebook)), _plain(paragraphs[0]) if paragraphs else "")
     _prepare(notebook)
     try:
@@ -147,7 +157,7 @@ def _plain(markdown: str) -> str:
 
 
 def _prepare(notebook: nbformat.NotebookNode) -> None:
-    """Give figures a text for those who do not see them, equations of outputs MathML, widgets a word in their place."""
+    """Give figures a text for those who do not see them; MathML for equations, a word in place of widgets."""
     notebook.metadata.pop("widgets", None)
     section = _plain(title(notebook))
     for cell in notebook.cells:
@@ -161,7 +171,9 @@ def _prepare(notebook: nbformat.NotebookNode) -> None:
                 data["text/html"] = to_mathml(data["text/latex"].strip().strip("$"), display=True)
             for kind in ("image/png", "image/jpeg"):
                 if kind in data:
-                    output["metadata"].setdefault(kind, {}).setdefault("alt", f"Figure of the section {section}")
+                    output["metadata"].setdefault(kind, {}).setdefault(
+                        "alt", f"Figure of the section {section}"
+                    )
 
 
 def write_site(pages: list[Page], site: Path, note: str) -> Path:
@@ -170,7 +182,9 @@ def write_site(pages: list[Page], site: Path, note: str) -> Path:
     site.mkdir(parents=True)
     template = string.Template((PIECES / "page.html").read_text(encoding="utf-8"))
     highlight = HtmlFormatter(style="default").get_style_defs(".highlight")
-    (site / "site.css").write_text((PIECES / "site.css").read_text(encoding="utf-8") + highlight, encoding="utf-8")
+    (site / "site.css").write_text(
+        (PIECES / "site.css").read_text(encoding="utf-8") + highlight, encoding="utf-8"
+    )
     # without a font made for equations a browser sets indices on the line; Linux often has none
     font = resources.files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"
     (site / "STIXTwoMath-Regular.ttf").write_bytes(font.read_bytes())
@@ -179,15 +193,22 @@ def write_site(pages: list[Page], site: Path, note: str) -> Path:
         for page in pages
     )
     index = Page("index.html", "How a machine colours a photograph", "")
-    index.body = f"<h1>{index.title}</h1><p>Read the pages in order.</p><ol class='series'>{listing}</ol><p>{note}</p>"
+    index.body = (
+        f"<h1>{index.title}</h1><p>Read the pages in order.</p><ol class='series'>{listing}</ol><p>{note}</p>"
+    )
     everything = [index, *pages]
     for number, page in enumerate(everything):
         before = everything[number - 1] if number else None
         after = everything[number + 1] if number + 1 < len(everything) else None
         (site / page.name).write_text(
             template.substitute(
-                title=html.escape(page.title), body=page.body, series=_menu(everything, page), turn=_turn(before, after),
-                sections="".join(f'<li><a href="#{a}">{html.escape(text)}</a></li>' for a, text in page.sections),
+                title=html.escape(page.title),
+                body=page.body,
+                series=_menu(everything, page),
+                turn=_turn(before, after),
+                sections="".join(
+                    f'<li><a href="#{a}">{html.escape(text)}</a></li>' for a, text in page.sections
+                ),
             ),
             encoding="utf-8",
         )
@@ -196,21 +217,34 @@ def write_site(pages: list[Page], site: Path, note: str) -> Path:
 
 def _menu(pages: list[Page], here: Page) -> str:
     return "".join(
-        f'<li><a href="{page.name}"{" aria-current=page" if page is here else ""}>{html.escape(page.title)}</a></li>'
+        f'<li><a href="{page.name}"{" aria-current=page" if page is here else ""}>'
+        f"{html.escape(page.title)}</a></li>"
         for page in pages
     )
 
 
 def _turn(before: Page | None, after: Page | None) -> str:
-    left = f'<a rel="prev" href="{before.name}">&larr; {html.escape(before.title)}</a>' if before else "<span></span>"
-    right = f'<a rel="next" href="{after.name}">{html.escape(after.title)} &rarr;</a>' if after else "<span></span>"
+    left = (
+        f'<a rel="prev" href="{before.name}">&larr; {html.escape(before.title)}</a>'
+        if before
+        else "<span></span>"
+    )
+    right = (
+        f'<a rel="next" href="{after.name}">{html.escape(after.title)} &rarr;</a>'
+        if after
+        else "<span></span>"
+    )
     return f'{left}<a class="to-contents" href="#contents">Contents</a>{right}'
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Execute the notebooks and write build/site/index.html.")
-    parser.add_argument("--preset", choices=PRESETS, help="the size of the runs; gpu where there is one, else laptop")
-    parser.add_argument("--as-committed", action="store_true", help="show the committed outputs, execute nothing")
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="the size of the runs; gpu where there is one, else laptop"
+    )
+    parser.add_argument(
+        "--as-committed", action="store_true", help="show the committed outputs, execute nothing"
+    )
     options = parser.parse_args()
     if options.preset:
         os.environ["COLORLIB_PRESET"] = options.preset

@@ -23,8 +23,15 @@ def train(num_steps: int, adversarial: bool) -> UNet:
     seed_everything(0)
     generator = UNet(levels=6, base_channels=24)
     discriminator = PatchDiscriminator(receptive_field=34, base_channels=32) if adversarial else None
-    fit(generator, scenes.scene_batches(SIZE, BATCH, seed=1), num_steps=num_steps, discriminator=discriminator,
-        lambda_l1=20.0, lr=1e-3 if discriminator is None else 4e-4, schedule=linear_decay)
+    fit(
+        generator,
+        scenes.scene_batches(SIZE, BATCH, seed=1),
+        num_steps=num_steps,
+        discriminator=discriminator,
+        lambda_l1=20.0,
+        lr=1e-3 if discriminator is None else 4e-4,
+        schedule=linear_decay,
+    )
     return generator
 
 
@@ -34,8 +41,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/figures/grey-to-colour.png"))
     arguments = parser.parse_args()
     L, ab = scenes.render(7, SIZE, seed=HELD_OUT_SEED).L_ab()
-    columns = {"L1 alone": predict(train(arguments.steps, adversarial=False), L).ab,
-               "pix2pix": predict(train(arguments.steps, adversarial=True), L).ab, "truth": ab}
+    columns = {
+        "L1 alone": predict(train(arguments.steps, adversarial=False), L).ab,
+        "pix2pix": predict(train(arguments.steps, adversarial=True), L).ab,
+        "truth": ab,
+    }
     from colorlib.color import L_ab_to_rgb8
 
     rows = [L_ab_to_rgb8(L, ab * 0), *(L_ab_to_rgb8(L, each) for each in columns.values())]

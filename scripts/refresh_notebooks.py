@@ -1,4 +1,4 @@
-"""Execute the series at preset laptop and write the outputs into notebooks/ and data/results: `make notebooks`.
+"""Execute the series at preset laptop, into notebooks/ and data/results: `make notebooks`.
 
     python scripts/refresh_notebooks.py          all of them
     python scripts/refresh_notebooks.py 01 04    these
@@ -21,7 +21,9 @@ PRESET = "laptop"
 def main(chosen: list[str]) -> int:
     paths = [path for path in series() if not chosen or path.name[:2] in chosen]
     if not paths:
-        print(f"No notebook of the series is called {' or '.join(chosen) or 'NN_topic.ipynb'}.", file=sys.stderr)
+        print(
+            f"No notebook of the series is called {' or '.join(chosen) or 'NN_topic.ipynb'}.", file=sys.stderr
+        )
         return 1
     os.environ["COLORLIB_PRESET"] = PRESET
     os.environ["COLORLIB_RESULTS"] = str(ROOT / "data" / "results")
@@ -39,7 +41,7 @@ def main(chosen: list[str]) -> int:
             print(f"    as far as it came: {folder / path.name}")
             failed += 1
             continue
-        # the test of the form asks for this: outputs that belong to another code, or to preset smoke, are refused
+        # for the test of the form: outputs of another code, or of preset smoke, are refused
         notebook.metadata["colorlib"] = {"preset": PRESET, "code": code_hash(notebook)}
         clean(notebook)
         part = folder / "part.ipynb"

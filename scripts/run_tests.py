@@ -1,8 +1,8 @@
 """The library's tests and every notebook under nbval at preset smoke, with one summary line: `make test`.
 
     python scripts/run_tests.py [arguments of pytest]
-The notebooks that nbval runs are copies in build/tests, with the code of the folded answers at their end: it runs in the
-notebook's own kernel, after the cells that the reader ran.
+The notebooks that nbval runs are copies in build/tests, with the code of the folded answers at their end: it
+runs in the notebook's own kernel, after the cells that the reader ran.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from _notebooks import CELL_SECONDS, ROOT, answers, read, series, workplace
 
 
 def with_answers(path: Path, folder: Path) -> Path:
-    """A copy of a notebook with its answers as cells; stored outputs only where nbval is asked to compare them."""
+    """A copy of a notebook with its answers as cells; stored outputs only where nbval is to compare."""
     notebook = read(path)
     for cell in notebook.cells:
         if cell.cell_type == "code" and "NBVAL_CHECK_OUTPUT" not in cell.source:
@@ -31,8 +31,11 @@ def with_answers(path: Path, folder: Path) -> Path:
 
 def nbval_arguments(copies: list[Path]) -> list[str]:
     return [
-        "--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_SECONDS['smoke']}",
-        f"--nbval-sanitize-with={ROOT / 'tests' / 'notebooks' / 'sanitize.cfg'}", *map(str, copies),
+        "--nbval-lax",
+        "--nbval-current-env",
+        f"--nbval-cell-timeout={CELL_SECONDS['smoke']}",
+        f"--nbval-sanitize-with={ROOT / 'tests' / 'notebooks' / 'sanitize.cfg'}",
+        *map(str, copies),
     ]
 
 

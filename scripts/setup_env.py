@@ -4,8 +4,8 @@
     python scripts/setup_env.py --extras notebooks,tests     and what the tests need
     PYTHON=python3.12   another interpreter (3.10 to 3.13)    TORCH=cpu   PyTorch's small CPU build
 
-This file finds an interpreter and says so in one sentence where there is none; `_install.py` does the work under it.
-It keeps to syntax that every Python since 2.7 reads, so that an old one gets the sentence and not a SyntaxError.
+This file finds an interpreter and says so in one sentence where there is none; `_install.py` does the work
+under it. It keeps to syntax that every Python since 2.7 reads: an old one gets the sentence and not a SyntaxError.
 """
 
 from __future__ import print_function
@@ -16,11 +16,11 @@ import sys
 
 OLDEST, NEWEST = (3, 10), (3, 13)
 HERE = os.path.dirname(os.path.abspath(__file__))
-HOW = "Install one from https://www.python.org/downloads or with the packages of your system"
+HOW = "Install one from python.org or with the packages of your system"
 
 
 def version_of(command):
-    """(3, 12) for a command that runs, None for one that does not: pyenv leaves shims behind that only complain."""
+    """(3, 12) for a command that runs, None for one that does not: pyenv has shims that only complain."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         process = subprocess.Popen(command + ["-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -65,7 +65,9 @@ def find_interpreter(asked):
         if fits(version_of(command)):
             return command
     here = spelled(sys.version_info[:2])
-    stop("This is Python %s; %s, and none was found. %s, or pass PYTHON=/path/to/python." % (here, bounds, HOW))
+    stop(
+        "This is Python %s; %s, and none was found. %s, or pass PYTHON=/path/to/python." % (here, bounds, HOW)
+    )
 
 
 def main():

@@ -1,7 +1,7 @@
-"""Write the same first code cell into every notebook, from the one address held in pyproject.toml ([tool.colorlib]).
+"""Write the same first code cell into every notebook, with the address held in pyproject.toml.
 
-    python scripts/stamp_notebooks.py            stamp them all
-    python scripts/stamp_notebooks.py --check    say which are out of date, and change nothing
+python scripts/stamp_notebooks.py            stamp them all
+python scripts/stamp_notebooks.py --check    say which are out of date, and change nothing
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ from _notebooks import ROOT, read, series
 
 MARK = "# The same first cell in every notebook"
 PLACEHOLDER = "OWNER"
-CELL = MARK + ''': it gets colorlib where Colab lacks it (scripts/stamp_notebooks.py).
+CELL = (
+    MARK
+    + """: it gets colorlib where Colab lacks it (scripts/stamp_notebooks.py).
 import importlib.util, os, subprocess, sys
 
 if importlib.util.find_spec("colorlib") is None:
     source = os.environ.get("COLORLIB_SOURCE", "@SOURCE@")
     if "google.colab" not in sys.modules:
-        raise ImportError("colorlib is not installed: call `python scripts/setup_env.py` in the project's folder, "
+        raise ImportError("colorlib is not installed: call `python scripts/setup_env.py` in the project, "
                           "then `make lab` (or .venv/bin/jupyter lab notebooks)")
     if "@PLACEHOLDER@" in source:
-        raise ImportError("colorlib has no public address yet: set the environment variable COLORLIB_SOURCE to one")
+        raise ImportError("colorlib has no public address yet: set the environment variable COLORLIB_SOURCE")
     others = ["accelerate", "safetensors", "typer", "torchmetrics", "lightning_utilities"]
     missing = [name for name in others if importlib.util.find_spec(name) is None]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]  # what Colab has installed stays as it is
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]  # what Colab has stays as it is
     subprocess.run([*pip, source, *missing], check=True)
     importlib.invalidate_caches()
-    print("Colab forgets your files when it disconnects: download what you want to keep, or copy it to Drive.")'''
+    print("Colab forgets your files when it disconnects: download or copy to Drive what you want to keep")"""
+)
 
 
 def source() -> str:
@@ -39,7 +42,9 @@ def source() -> str:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     found = re.search(r'^\[tool\.colorlib\]\n(?:#.*\n)*source = "([^"]+)"', text, re.MULTILINE)
     if not found:
-        raise SystemExit("pyproject.toml: [tool.colorlib] has no line source = \"...\"; Colab gets colorlib from there.")
+        raise SystemExit(
+            'pyproject.toml: [tool.colorlib] has no line source = "..."; Colab gets colorlib from there.'
+        )
     return found[1]
 
 
@@ -52,7 +57,9 @@ def badge(name: str) -> str | None:
     found = re.search(r"github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?(?:@(\w+))?$", source())
     if not found or PLACEHOLDER in found[1]:
         return None
-    address = f"https://colab.research.google.com/github/{found[1]}/blob/{found[2] or 'main'}/notebooks/{name}"
+    address = (
+        f"https://colab.research.google.com/github/{found[1]}/blob/{found[2] or 'main'}/notebooks/{name}"
+    )
     return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
 
 
@@ -73,7 +80,9 @@ def stamp(notebook: nbformat.NotebookNode, name: str) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Write the same first code cell into every notebook.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 where a notebook is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit code 1 where a notebook is out of date"
+    )
     options = parser.parse_args()
     stale = []
     for path in series():

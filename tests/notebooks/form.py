@@ -31,8 +31,14 @@ def problems(path: Path, following: Path | None, claims: Path) -> list[str]:
     """
     notebook = nbformat.read(path, as_version=4)
     found = [
-        *size(path), *code(notebook), *outputs(notebook), *prose(notebook), *sections(notebook),
-        *next_link(notebook, following), *laptop(notebook), *verdicts(notebook, claims),
+        *size(path),
+        *code(notebook),
+        *outputs(notebook),
+        *prose(notebook),
+        *sections(notebook),
+        *next_link(notebook, following),
+        *laptop(notebook),
+        *verdicts(notebook, claims),
     ]
     try:
         render(path, notebook)  # last: it writes into the notebook
@@ -66,7 +72,8 @@ def code(notebook: Notebook) -> Iterator[str]:
     if own > 8:
         yield f"the median code cell has {own:g} lines; at most 8"
     if max(lengths) > 30:
-        yield f"a code cell has {max(lengths)} lines; at most 30: {cells[lengths.index(max(lengths))].source[:50]!r}"
+        longest = cells[lengths.index(max(lengths))].source
+        yield f"a code cell has {max(lengths)} lines; at most 30: {longest[:50]!r}"
     if cells[0].source != first_cell():
         yield "the first code cell is not the stamped one: run scripts/stamp_notebooks.py"
     for before, cell in zip([None, *notebook.cells], notebook.cells, strict=False):
@@ -102,14 +109,16 @@ def outputs(notebook: Notebook) -> Iterator[str]:
 
 def prose(notebook: Notebook) -> Iterator[str]:
     text = markdown(notebook)
-    pictures = re.findall(r"!\[[^\]]*\]\((https?:[^)\s]+)", text) + re.findall(r"<img[^>]*src=.(https?:[^\"']+)", text)
+    pictures = re.findall(r"!\[[^\]]*\]\((https?:[^)\s]+)", text) + re.findall(
+        r"<img[^>]*src=.(https?:[^\"']+)", text
+    )
     for address in pictures:
         if address != BADGE:
             yield f"a hot-linked picture: {address}"
     for cell in notebook.cells:
         mark = re.search(r"\b(TODO|FIXME|XXX)\b", cell.source)
         if mark:
-            yield f"a {mark[0]}: {cell.source[max(0, mark.start() - 20):mark.end() + 30]!r}"
+            yield f"a {mark[0]}: {cell.source[max(0, mark.start() - 20) : mark.end() + 30]!r}"
         if MACHINE_PATH.search(cell.source) and not cell.source.startswith("# The same first cell"):
             yield f"a path of the machine: {MACHINE_PATH.search(cell.source)[0]}"
 
@@ -153,7 +162,9 @@ def verdicts(notebook: Notebook, claims: Path) -> Iterator[str]:
     """The table 'What we measured' against the result files."""
     table = section(notebook, "What we measured") or ""
     rows = {row[1]: row[0] for row in CLAIM_ROW.finditer(table)}
-    for name in re.findall(r"Claim\(\s*[\"'](C\d+)[\"']", "\n".join(cell.source for cell in code_cells(notebook))):
+    for name in re.findall(
+        r"Claim\(\s*[\"'](C\d+)[\"']", "\n".join(cell.source for cell in code_cells(notebook))
+    ):
         if name not in rows:
             yield f"{name} is judged and has no row in 'What we measured'"
     for name, row in rows.items():
@@ -164,7 +175,7 @@ def verdicts(notebook: Notebook, claims: Path) -> Iterator[str]:
         record = json.loads(file.read_text(encoding="utf-8"))
         said = [bold for bold in re.findall(r"\*\*([^*]+)\*\*", row) if bold in VERDICTS]
         if said != [record["verdict"]]:
-            yield f"{name}: the table says {said or 'no verdict'}, the result file {record['verdict']!r} (in bold, please)"
+            yield f"{name}: in bold stands {said or 'no verdict'}, in the result file {record['verdict']!r}"
         number = rf"(?<![\d.]){re.escape(record['number'])}(?![\d]|\.\d)"
         if not re.search(number, row.replace("\N{MINUS SIGN}", "-")):
             yield f"{name}: the row does not hold the number of the result file, {record['number']}"

@@ -31,7 +31,8 @@ def test_every_result_is_in_a_notebook():
 # a notebook with nothing wrong, and one error at a time planted in it
 
 RECORD = {"verdict": "supported", "number": "0.217 (0.19 to 0.244)", "preset": "laptop"}
-EXERCISE = "1. Why?\n\n<details><summary>Answer</summary>\n\nSo.\n\n```python\nassert seven == 7\n```\n\n</details>\n\n"
+ANSWER = "<details><summary>Answer</summary>\n\nSo.\n\n```python\nassert seven == 7\n```\n\n</details>\n\n"
+EXERCISE = "1. Why?\n\n" + ANSWER
 LAST = "## References\n\nIsola et al. 2017.\n\nNext: [more](08_more.ipynb)"
 
 
@@ -47,8 +48,10 @@ def good() -> nbformat.NotebookNode:
             new_code_cell(first_cell(), execution_count=1),
             new_markdown_cell("Now $x_1$."),
             new_code_cell("seven = 7\nclaim = ('C2')", execution_count=2, outputs=[output]),
-            new_markdown_cell("## What we measured\n\n| claim | number | verdict |\n|---|---|---|\n"
-                              "| C2 | brown: 0.217 (0.19 to 0.244) | **supported** |"),
+            new_markdown_cell(
+                "## What we measured\n\n| claim | number | verdict |\n|---|---|---|\n"
+                "| C2 | brown: 0.217 (0.19 to 0.244) | **supported** |"
+            ),
             new_markdown_cell("## Exercises\n\n" + 3 * EXERCISE),
             *more(3),
             *more(4),
@@ -73,23 +76,28 @@ def test_the_good_notebook_is_good(tmp_path):
 def _source(cell: int, text: str):
     def plant(notebook):
         notebook.cells[cell].source = text
+
     return plant
 
 
 def _add(cell: int, text: str):
     def plant(notebook):
         notebook.cells[cell].source += text
+
     return plant
 
 
 def _output(output: nbformat.NotebookNode):
     def plant(notebook):
         notebook.cells[3].outputs = [output]
+
     return plant
 
 
 def _data(**data: str):
-    return _output(new_output("display_data", {key.replace("_", "/", 1): value for key, value in data.items()}))
+    return _output(
+        new_output("display_data", {key.replace("_", "/", 1): value for key, value in data.items()})
+    )
 
 
 def _long_cells(notebook):
@@ -116,6 +124,7 @@ def _empty_cell(notebook):
 def _metadata(key: str, value: object):
     def plant(notebook):
         notebook.metadata[key] = value
+
     return plant
 
 
@@ -132,14 +141,26 @@ ERRORS = {
     "long cell": (_source(3, "\n".join(31 * ["7"])), "a code cell has 31 lines"),
     "no prose": (_code_after_code, "no prose before the code cell 'seven'"),
     "empty cell": (_empty_cell, "an empty code cell"),
-    "error output": (_output(new_output("error", ename="ValueError", evalue="", traceback=[])), "an error in the output"),
+    "error output": (
+        _output(new_output("error", ename="ValueError", evalue="", traceback=[])),
+        "an error in the output",
+    ),
     "counts": (_counts, "execution counts are [1, 5, 3, 4]"),
     "widget state": (_metadata("widgets", {}), "widget state"),
-    "widget view": (_output(new_output("display_data", {"application/vnd.jupyter.widget-view+json": {}})), "a widget in"),
+    "widget view": (
+        _output(new_output("display_data", {"application/vnd.jupyter.widget-view+json": {}})),
+        "a widget in",
+    ),
     "size": (_heavy, "1.6 MB"),
-    "hot link": (_add(2, "\n\n![x](https://example.org/x.png)"), "a hot-linked picture: https://example.org/x.png"),
+    "hot link": (
+        _add(2, "\n\n![x](https://example.org/x.png)"),
+        "a hot-linked picture: https://example.org/x.png",
+    ),
     "hot link in html": (_add(2, '\n\n<img src="http://example.org/y.png">'), "a hot-linked picture"),
-    "script in output": (_data(text_html="<script src='https://example.org/x.js'>"), "something from elsewhere"),
+    "script in output": (
+        _data(text_html="<script src='https://example.org/x.js'>"),
+        "something from elsewhere",
+    ),
     "to do": (_add(2, " TODO: more"), "a TODO"),
     "first cell": (_source(1, "import colorlib"), "the first code cell is not the stamped one"),
     "old first cell": (_add(1, "\n"), "the first code cell is not the stamped one"),
@@ -149,15 +170,27 @@ ERRORS = {
     "no references": (_source(10, "[more](08_more.ipynb)"), "no section '## References'"),
     "exercises": (_source(5, "## Exercises\n\n" + 2 * EXERCISE), "2 exercises"),
     "answer": (_add(5, EXERCISE.replace("assert", "assert assert")), "is not Python"),
-    "no next": (_source(10, "## References\n\n[more](09_more.ipynb)"), "does not link to the next notebook, 08_more"),
+    "no next": (
+        _source(10, "## References\n\n[more](09_more.ipynb)"),
+        "does not link to the next notebook, 08_more",
+    ),
     "smoke outputs": (_metadata("colorlib", {"preset": "smoke", "code": ""}), "not of preset laptop"),
     "stale outputs": (_metadata("colorlib", {"preset": "laptop", "code": "0"}), "code was changed after"),
     "machine path": (_data(text_plain="/home/ann/x.jpg"), "a path of the machine"),
     "machine path in prose": (_add(2, " see /Users/ann"), "a path of the machine: /Users/ann"),
-    "other verdict": (_source(4, good().cells[4].source.replace("supported", "partly")), "the table says ['partly']"),
-    "no verdict": (_source(4, good().cells[4].source.replace("**", "")), "the table says no verdict"),
-    "other number": (_source(4, good().cells[4].source.replace("0.217", "0.218")), "does not hold the number"),
-    "longer number": (_source(4, good().cells[4].source.replace("0.217", "10.217")), "does not hold the number"),
+    "other verdict": (
+        _source(4, good().cells[4].source.replace("supported", "partly")),
+        "in bold stands ['partly']",
+    ),
+    "no verdict": (_source(4, good().cells[4].source.replace("**", "")), "in bold stands no verdict"),
+    "other number": (
+        _source(4, good().cells[4].source.replace("0.217", "0.218")),
+        "does not hold the number",
+    ),
+    "longer number": (
+        _source(4, good().cells[4].source.replace("0.217", "10.217")),
+        "does not hold the number",
+    ),
     "no row": (_add(3, '\nClaim("C14", "...")'), "C14 is judged and has no row"),
     "no result": (_add(4, "\n| C14 | 1.0 | **partly** |"), "no result file C14.json"),
     "equation": (_add(2, " $\\nosuchthing{x}$"), "\\nosuchthing is not understood"),
@@ -206,11 +239,17 @@ def test_first_cell_on_colab_leaves_installed_packages_alone(tmp_path):
         return subprocess.run(command, capture_output=True, text=True, env=environment)
 
     answer = run(COLORLIB_SOURCE="git+https://example.org/colorlib")
-    assert "RAN -m pip install --quiet --no-deps git+https://example.org/colorlib torchmetrics\n" in answer.stdout
+    assert (
+        "RAN -m pip install --quiet --no-deps git+https://example.org/colorlib torchmetrics\n"
+        in answer.stdout
+    )
     assert "when it disconnects" in answer.stdout
     unpublished = run()
     if "OWNER" in first_cell().split("COLORLIB_SOURCE")[1]:
-        assert "set the environment variable COLORLIB_SOURCE" in unpublished.stderr and "RAN" not in unpublished.stdout
+        assert (
+            "set the environment variable COLORLIB_SOURCE" in unpublished.stderr
+            and "RAN" not in unpublished.stdout
+        )
 
 
 def test_first_cell_elsewhere_says_how_to_install(tmp_path):
@@ -243,8 +282,10 @@ def test_answers_are_read_from_the_folded_details_alone():
 
 
 def test_nbval_runs_the_answers_in_the_notebooks_kernel(tmp_path):
-    """One copy with a right answer passes, one with a wrong answer fails; the kernel is this environment's."""
-    here = new_markdown_cell(f"<details>\n\n```python\nimport sys\nassert sys.prefix == {sys.prefix!r}\n```\n\n</details>")
+    """A copy with right answers passes, one with a wrong one fails; the kernel is this environment's."""
+    here = new_markdown_cell(
+        f"<details>\n\n```python\nimport sys\nassert sys.prefix == {sys.prefix!r}\n```\n\n</details>"
+    )
     right, wrong = good(), good()
     right.cells.append(here)
     wrong.cells[5].source = wrong.cells[5].source.replace("seven == 7", "seven == 8", 1)
@@ -254,7 +295,9 @@ def test_nbval_runs_the_answers_in_the_notebooks_kernel(tmp_path):
         nbformat.write(notebook, tmp_path / "in" / name)
         copies.append(with_answers(tmp_path / "in" / name, tmp_path))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"]
-    answer = subprocess.run([*command, *nbval_arguments(copies)], capture_output=True, text=True, cwd=tmp_path)
+    answer = subprocess.run(
+        [*command, *nbval_arguments(copies)], capture_output=True, text=True, cwd=tmp_path
+    )
     assert "1 failed, 14 passed" in answer.stdout, answer.stdout + answer.stderr
     assert "02_wrong.ipynb::Cell 4" in answer.stdout
 
@@ -264,4 +307,3 @@ def test_execute_names_the_error_and_keeps_what_ran(tmp_path):
     _, error = execute(notebook, "smoke", tmp_path)
     assert error == "ZeroDivisionError: division by zero"
     assert notebook.cells[0].outputs[0].text == "before\n"
-
