@@ -24,7 +24,7 @@ PATCHES = (1, 16, 70, 286)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300, help="updates per run (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=200, help="updates per run (default: %(default)s)")
     parser.add_argument("--base-channels", type=int, default=8, help="width of both networks (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs per patch size (default: %(default)s)")
     arguments = parser.parse_args()

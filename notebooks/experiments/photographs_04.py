@@ -48,7 +48,7 @@ def at_edges(L: Tensor) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"), help="folder (default: COLORLIB_PHOTOS)")
-    parser.add_argument("--steps", type=int, default=400, help="updates per run (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=250, help="updates per run (default: %(default)s)")
     parser.add_argument("--base-channels", type=int, default=12, help="width of the U-Net (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs per setting (default: %(default)s)")
     arguments = parser.parse_args()
