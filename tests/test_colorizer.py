@@ -145,6 +145,14 @@ def test_evaluation_mode_without_gradients_and_every_mode_put_back():
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
+def test_the_number_of_threads_is_put_back(monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr(color, "L_ab_to_rgb8", lambda *args, **fit: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Colorizer(Says(wild), render_size=16).colorize(photo(20, 20))
+    assert torch.get_num_threads() == before
+
+
 def test_strips_give_what_the_whole_gives(monkeypatch):
     rgb = photo(70, 90)
     painter = Colorizer(Says(wild), render_size=20)
