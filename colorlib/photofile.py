@@ -20,7 +20,7 @@ from torch import Tensor
 
 from colorlib.pixels import resize_short, upright_srgb
 
-MAX_PIXELS = 120_000_000   # a 108-megapixel telephone passes; the decoder then needs about 1 GB
+MAX_PIXELS = 120_000_000   # a 108-megapixel telephone passes
 MAX_JPEG_SCANS = 200       # progressive files have about 10; thousands are a way to hang a decoder
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC"
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
