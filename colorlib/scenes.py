@@ -21,7 +21,7 @@ from torch import Tensor
 from colorlib._scenery.canvas import NUM_DRAWS
 from colorlib._scenery.landscape import draw
 from colorlib._scenery.materials import (
-    CLASSES, FREE_OF_SLOT, KINDS, LABEL_OF_SLOT, LABELS, REGION_OF_SLOT, SEASONS, TIMES, tables,
+    CLASSES, FACTS_OF_SLOT, KINDS, LABELS, SEASONS, TIMES, tables,
 )
 from colorlib._scenery.truth import (
     PALETTES, Judgement, Palette, best_l1, best_l2, entropy, expected_chroma, expected_l1, expected_l2, judge,
@@ -115,9 +115,10 @@ def _render_tile(table: Tensor, size: int) -> Scenes:
         r, g, b = lab_to_rgb8(mix[:, None])[:, 0].int()
         words.view(-1)[mixed] = r | g << 8 | b << 16
         pictures.append(words.view(torch.uint8).view(n, size, size, 4)[..., :3].permute(0, 3, 1, 2).contiguous())
-    free = _look_up(FREE_OF_SLOT.to(device), slot) * (canvas.share == 1)
-    return Scenes(rgb=pictures[0], night=pictures[1], labels=_look_up(LABEL_OF_SLOT.to(device), slot),
-                  edges=_edges(_look_up(REGION_OF_SLOT.to(device), slot)), free=free, **facts)
+    words = _look_up(FACTS_OF_SLOT.to(device), slot).view(torch.uint8).view(n, size, size, 4)
+    label, region, free = (words[..., i].contiguous() for i in range(3))
+    free.view(-1)[mixed] = 0
+    return Scenes(rgb=pictures[0], night=pictures[1], labels=label, edges=_edges(region), free=free, **facts)
 
 
 @torch.no_grad()

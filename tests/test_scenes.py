@@ -10,6 +10,7 @@ from skimage.color import rgb2lab
 
 from colorlib import scenes as world
 from colorlib._scenery import landscape
+from colorlib._scenery.canvas import Canvas
 from colorlib.scenes import CLASSES, KINDS, LABELS, PALETTES, SEASONS, TIMES, render
 
 
@@ -247,6 +248,17 @@ def test_sky_by_time_of_day(many):
     sky = many.labels == LABELS.index("sky")
     warm = [(ab[:, 0][sky & (many.time == t)[:, None, None]] * 110).mean().item() for t in range(3)]
     assert warm[2] > warm[1] + 10 and warm[0] > warm[1] + 5
+
+
+def test_paint_is_alpha_compositing():
+    """What is in front, what is behind and the share make up cover * new + (1 - cover) * old."""
+    cover = torch.linspace(0, 1, 41)[None, None]
+    flat = torch.ones_like(cover)
+    canvas = Canvas(torch.full_like(cover, 100).int(), torch.zeros_like(cover).int(), flat.clone())
+    canvas.paint(cover, 0, flat * 200.5 / 256)
+    assert (canvas.share >= 0.5).all()
+    mixed = canvas.share * canvas.front + (1 - canvas.share) * canvas.behind
+    assert torch.allclose(mixed, cover * 200 + (1 - cover) * 100, atol=1e-3)
 
 
 # Pairs for translation

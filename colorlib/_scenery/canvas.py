@@ -113,6 +113,10 @@ class Canvas:
     def __init__(self, front: Tensor, behind: Tensor, share: Tensor):
         self.front, self.behind, self.share = front, behind, share
 
+    def band(self, rows: slice) -> Canvas:
+        """The same canvas, some rows of it: what is painted there is painted here."""
+        return Canvas(self.front[:, rows], self.behind[:, rows], self.share[:, rows])
+
     def paint(self, cover: Tensor, slot, tone: Tensor) -> None:
         """Draw over what is there. cover (n, h, w) in [0, 1]; tone in [0, 1], darkest to lightest."""
         # Choices are products with 0 and 1: on a CPU torch.where costs several times as much.
@@ -120,14 +124,14 @@ class Canvas:
         some = cover.ceil()                     # 1 where anything is covered
         most = (cover + 0.5).int()              # 1 where it is the larger part
         change = (code - self.front).mul_(most)
-        self.front = self.front + change
+        self.front += change
         # the loser of the two stays behind: code - change is code where it lost, else the old front
-        self.behind = (code - change).sub_(self.behind).mul_(some.int()).add_(self.behind)
-        self.share = torch.lerp(self.share, torch.maximum(cover, 1 - cover), some)
+        self.behind += (code - change).sub_(self.behind).mul_(some.int())
+        self.share.lerp_(torch.maximum(cover, 1 - cover), some)
 
     def shade(self, amount: Tensor) -> None:
         """Take this share (0..1) of its tone away from what is there: a shadow."""
-        self.front = self.front - ((self.front & 255) * amount).int()
+        self.front -= ((self.front & 255) * amount).int()
 
 
 class Patch(Canvas):

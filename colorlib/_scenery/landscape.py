@@ -66,78 +66,87 @@ def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
     steps = (torch.arange(size, device=device) + 0.5) / size
     x, y = steps[None, None, :], steps[None, :, None]
 
-    def cover(top: Tensor) -> Tensor:    # (n, S) height of an upper edge -> covered share of each pixel
+    grain = windows(bank.fine, draws.take(2), size)
+    wave = windows(bank.wave, draws.take(2), size)
+    relief = windows(bank.relief, draws.take(2), size)
+
+    def band(low: float, high: float) -> tuple[slice, Canvas, Tensor, Tensor]:
+        """The rows that a layer can be seen in: most layers need half of the picture only."""
+        rows = slice(int(low * size), min(size, int(high * size) + 1))
+        return rows, canvas.band(rows), y[:, rows], grain[:, rows] - 0.5
+
+    def cover(y: Tensor, top: Tensor) -> Tensor:    # rows and height of an upper edge (n, S) -> share covered (n, rows, S)
         return ((y - top[:, None, :]) * size + 0.5).clamp_(0, 1)
 
     # Sky: the tone falls from the horizon to the zenith; near the sun the sky is as light as at the horizon.
-    height = (y / _wide(horizon)).clamp(max=1)
+    height = (y / _wide(horizon)).clamp_(max=1)
     distance = ((x - _wide(sun_x)) ** 2 + (y - _wide(sun_y)) ** 2).sqrt_()
     glow = (1 - distance / 0.42).clamp_(min=0)
     tone = height + (1 - height) * glow * glow * 0.8
     canvas = Canvas(SKY * 256 + (tone * 255).int(), torch.zeros(n, size, size, dtype=torch.int32, device=device),
                     torch.ones(n, size, size, device=device))
-    stars = windows(bank.star, draws.take(2), size)
-    stars = stars * (1 - height) * 2
-    canvas.paint(stars.clamp_(max=1), STAR, tone)
+    rows, sky_part, _, rough = band(0, 0.58)
+    height, distance, tone = height[:, rows], distance[:, rows], tone[:, rows]
+    stars = windows(bank.star, draws.take(2), size)[:, rows] * (1 - height) * min(2.0, size / 48)
+    sky_part.paint(stars.clamp_(max=1), STAR, tone)
     radius = torch.where(low_sun, 0.062, 0.05)
-    grain = windows(bank.fine, draws.take(2), size)
-    canvas.paint(((_wide(radius) - distance) * size + 0.5).clamp_(0, 1), SUN, 0.55 + 1.2 * (grain - 0.5))
+    sky_part.paint(((_wide(radius) - distance) * size + 0.5).clamp_(0, 1), SUN, 0.55 + 1.2 * rough)
 
-    # Clouds: soft, lit from the sun's side, thinner towards zenith and horizon.
-    offsets = draws.take(2)
-    cloud = windows(bank.cloud, offsets, size)
-    amount = _wide(draws.one(0.40, 0.72))
-    thick = ((cloud - amount) * 5.0).clamp_(0, 1) * (height * 6 - 0.3).clamp_(0, 1) * ((1 - height) * 4).clamp_(0, 1)
+    # Clouds: soft, lit from above, thinner towards zenith and horizon.
+    cloud = windows(bank.cloud, draws.take(2), size)[:, rows]
+    thick = ((cloud - _wide(draws.one(0.40, 0.72))) * 5.0).clamp_(0, 1) * (height * 6 - 0.3).clamp_(0, 1) * ((1 - height) * 4).clamp_(0, 1)
     lit = cloud - cloud.roll(-max(1, size // 32), 1)    # the upper side of a cloud is light
-    canvas.paint(thick * (0.93 - 0.3 * thick.lt(0.3)), CLOUD, 0.62 + 1.6 * lit - 0.35 * (thick - 0.6))
+    sky_part.paint(thick * 0.9, CLOUD, 0.62 + 1.6 * lit - 0.35 * (thick - 0.6))
 
     # Mountains, far and near.
-    relief = windows(bank.relief, draws.take(2), size)
+    rows, mountains, y_here, rough = band(0, 0.7)
     line = _wide(draws.one(0.25, 0.75))
+    snow_line = torch.where(_wide(winter), 0.3, 0.36 + 0.3 * line)
     for peaks, rock, snow in ((_FAR_PEAKS, FAR_ROCK, FAR_SNOW), (_NEAR_PEAKS, ROCK, SNOW)):
         ridge = windows(bank.ridge, draws.take(1), size)
         tall = _of_class(peaks, scene_class) * draws.one(0.8, 1.15)
         rise = (0.15 + 0.95 * (ridge - 0.15)).clamp(min=0) * tall[:, None]
         top = horizon[:, None] + 0.04 - rise
         slope = (rise.roll(-1, 1) - rise.roll(1, 1)) * size * 0.5
-        below = y - top[:, None, :]
-        tone = 0.52 - _wide(light) * (0.55 * relief + (0.25 * slope)[:, None, :] * (1 - below * 6).clamp_(min=0)) + 0.5 * (grain - 0.5)
-        white = _wide(horizon) - y + 0.14 * (grain - 0.5) + 0.05 * relief > torch.where(_wide(winter), 0.3, 0.55 + 0.3 * line) * _wide(tall)
-        canvas.paint(cover(top), rock + white.int() * (snow - rock), tone)
+        below = y_here - top[:, None, :]
+        side = 0.55 * relief[:, rows] + (0.25 * slope)[:, None, :] * (1 - below * 6).clamp_(min=0)
+        white = 0.14 * rough + 0.05 * relief[:, rows] - y_here > snow_line * _wide(tall) - _wide(horizon)
+        mountains.paint(cover(y_here, top), rock + white.int() * (snow - rock), 0.52 - _wide(light) * side + 0.5 * rough)
 
     # Hills, sea, meadow.
+    is_coast = scene_class == COAST
+    rows, hills, y_here, rough = band(0.2, 0.75)
     for rise, depth, slot in ((0.05, 0.0, FAR_HILL), (0.03, 0.10, HILL)):
         soft = windows(bank.soft, draws.take(1), size)
-        strength = draws.one(0.5, 1.6)
-        top = horizon[:, None] + rise - strength[:, None] * depth * 0.3 - (soft - 0.3) * 0.16 * strength[:, None]
-        below = y - top[:, None, :]
+        strength = draws.one(0.5, 1.6)[:, None]
+        top = horizon[:, None] + rise - strength * depth * 0.3 - (soft - 0.3) * 0.16 * strength
         slope = (soft.roll(-1, 1) - soft.roll(1, 1)) * size
-        tone = 0.60 - _wide(light) * (0.10 * slope)[:, None, :] - 1.4 * below + 1.1 * (grain - 0.5)
-        canvas.paint(cover(top), slot, tone)
-    wave = windows(bank.wave, draws.take(2), size)
-    is_coast = scene_class == COAST
+        tone = 0.60 - (0.10 * light[:, None] * slope)[:, None, :] - 1.4 * (y_here - top[:, None, :]) + 1.1 * rough
+        hills.paint(cover(y_here, top), slot, tone)
+    rows, sea, y_here, rough = band(0.4, 1)
+    ripple = wave[:, rows] - 0.5
     glitter = (1 - (x - _wide(sun_x)).abs() * 6).clamp_(min=0) * _wide(low_sun.float() * 0.35 + 0.15)
-    below = (y - _wide(horizon)).clamp_(min=0)
-    tone = 0.62 - 1.1 * below + (0.4 + 2.2 * glitter) * (wave - 0.5) + glitter * 0.7
-    canvas.paint(cover(torch.where(is_coast, horizon, 2.0)[:, None].expand(n, size)), SEA, tone)
+    tone = 0.62 - 1.1 * (y_here - _wide(horizon)) + (0.4 + 2.2 * glitter) * ripple + glitter * 0.7
+    sea.paint(cover(y_here, torch.where(is_coast, horizon, 2.0)[:, None].expand(n, size)), SEA, tone)
     soft = windows(bank.soft, draws.take(1), size)
     ground = torch.where(is_coast, draws.one(0.68, 0.76), horizon + 0.055)
     ground_top = ground[:, None] + (soft - 0.5) * torch.where(is_coast, 0.3, 0.08)[:, None]
-    sand = torch.where(is_coast, 0.05, -2.0)[:, None]
-    canvas.paint(cover(torch.where(sand > 0, ground_top - sand * (0.5 + soft), 2.0)), SAND, 0.55 + 0.8 * (grain - 0.5) + 0.4 * (wave - 0.5))
-    depth = ((y - _wide(ground)) / (1 - _wide(ground))).clamp_(0, 1)      # 0 far, 1 at our feet
-    tone = 0.66 - 0.20 * depth + (1 - depth) * 0.8 * (wave - 0.5) + (0.35 + 0.6 * depth) * (grain - 0.5)
-    canvas.paint(cover(ground_top), GRASS, tone)
+    shore = torch.where(is_coast[:, None], ground_top - 0.05 * (0.5 + soft), 2.0)
+    sea.paint(cover(y_here, shore), SAND, 0.55 + 0.8 * rough + 0.4 * ripple)
+    depth = ((y_here - _wide(ground)) / (1 - _wide(ground))).clamp_(0, 1)      # 0 far, 1 at our feet
+    tone = 0.66 - 0.20 * depth + (0.8 - 0.8 * depth) * ripple + (0.35 + 0.6 * depth) * rough
+    sea.paint(cover(y_here, ground_top), GRASS, tone)
 
     # Road: a band across the picture, slightly bent.
+    rows, street, y_here, rough = band(0.65, 1)
     has_road = draws.one() < _of_class(_ROAD, scene_class)
     road_y = draws.one(0.80, 0.84)
     bend = draws.one(-0.03, 0.03)[:, None] * torch.cos(6.3 * (steps[None] - 0.5)) + draws.one(-0.02, 0.02)[:, None] * (steps[None] - 0.5)
     middle = torch.where(has_road, road_y, 3.0)[:, None] + bend
-    off = (y - middle[:, None, :]).abs()
-    canvas.paint(((0.07 - off) * size + 0.5).clamp_(0, 1), ROAD, 0.55 + 0.35 * (grain - 0.5) - 6 * (off - 0.053).clamp_(min=0))
+    off = (y_here - middle[:, None, :]).abs()
+    street.paint(((0.07 - off) * size + 0.5).clamp_(0, 1), ROAD, 0.55 + 0.35 * rough - 6 * (off - 0.053).clamp_(min=0))
     dash = torch.sin(steps * 50) > -0.2
-    canvas.paint(((0.006 - off) * size + 0.5).clamp_(0, 1) * dash, LINE, 0.6 + 0 * off)
+    street.paint(((0.006 - off) * size + 0.5).clamp_(0, 1) * dash, LINE, 0.6 + 0 * off)
 
     # Objects, row by row towards us. Which places are taken follows from the class.
     chosen = {kind: choose(draws.take(count), palette(kind)[1].to(device))
@@ -164,7 +173,7 @@ def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
         scale = low + (high - low) * b
         house_y = torch.maximum(on_ground(picks, at) + 0.3 * scale, horizon[picks] + 0.9 * scale) + 0.03 * a
         objects.houses(canvas, picks, place + first, at, house_y, scale, torch.where(c < 0.5, -1.0, 1.0), d, c % 0.5 < 0.4, light[picks],
-                         grain, 0.82 / places, 2 * high)
+                         grain, 0.82 / places, 2.1 * high)
     picks, place, at, (a, b, c, d) = row(4, _of_class(_TREE, scene_class), 0.02)
     objects.trees(canvas, picks, place + 8, at, (on_ground(picks, at) + 0.08 + 0.06 * a).clamp(max=0.75), 0.18 + 0.07 * b,
                   firs[picks, place + 8], bare[picks], light[picks], grain, 1 / 4 - 0.02, 0.32)
@@ -178,7 +187,8 @@ def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
     start = torch.where(has_road, 0.93, ground + 0.14)
     flowering = _of_class(_FLOWER, scene_class) * torch.where(winter, 0.5, 1.0)
     for line_number in range(4):
-        picks, place, at, (a, b, c, d) = row(6, flowering, 0.03)
+        crowded = has_road if line_number in (1, 2) else torch.zeros_like(has_road)    # little room before a road
+        picks, place, at, (a, b, c, d) = row(6, flowering * torch.where(crowded, 0.3, 1.0), 0.03)
         near = (line_number + 0.6 * (a - 0.5)) / 3
         foot = start[picks] + (1.06 - start[picks]) * near
         objects.flowers(canvas, picks, place + 6 * line_number, at, foot, (0.016 + 0.072 * (foot - 0.5)) * (0.85 + 0.3 * b), 6.28 * c,

@@ -64,6 +64,8 @@ REGION_OF_SLOT = torch.arange(NUM_SLOTS, dtype=torch.uint8)
 for _slot, _same in ((STAR, SKY), (FAR_SNOW, FAR_ROCK), (SNOW, ROCK), (LINE, ROAD), (STEM, GRASS),
                      (WINDOW_LIT, WINDOW_DARK)):
     REGION_OF_SLOT[_slot] = _same
+# All three in one word, so that one look-up per pixel is enough.
+FACTS_OF_SLOT = LABEL_OF_SLOT.int() | REGION_OF_SLOT.int() << 8 | FREE_OF_SLOT.int() << 16
 
 # Skies: Lab from the zenith to the horizon, the light they cast (factor on L, shift of a and b), and their clouds.
 _SKIES = (

@@ -54,14 +54,14 @@ def trees(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, s
 def houses(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, scale: Tensor, flip: Tensor,
            shape: Tensor, lit: Tensor, light: Tensor, grain: Tensor, cell: float, height: float) -> None:
     """Houses: a gable in front, a long side with the roof above. scale is half of the width."""
-    patch = Patch(canvas, picks, x, y + 0.1 * scale, cell, height)
+    patch = Patch(canvas, picks, x, y + 0.22 * scale, cell, height)
     s, flip = _column(scale), _column(flip)
     u, v = (patch.x - _column(x)) / s * flip, (_column(y) - patch.y) / s
     number, light = _column(number).int(), _column(light) * flip      # light from the left of the unflipped house: -1
     wall = 0.62 + 0.22 * _column(shape)                         # height of the wall
     rise = 0.78 - 0.12 * _column(shape)                         # height of the roof
     noise = patch.look(grain) - 0.5
-    _contact_shadow(patch, u, v, light, 1.0, 0.55)
+    _contact_shadow(patch, u, v, light, 0.95, 0.5)
 
     chimney = least(0.09 - (u - 0.45).abs(), v - wall, wall + rise + 0.16 - v)
     patch.paint(patch.cover(chimney * s), CHIMNEY, 0.5 + 3 * light * (u - 0.45))
