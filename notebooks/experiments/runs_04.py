@@ -68,9 +68,9 @@ class ResultFile:
         print(run, flush=True)
         self.record["machine"] = machine()
         self.record["summary"] = {}
-        for name in dict.fromkeys(run["name"] for run in self.record["runs"]):
-            runs = [run for run in self.record["runs"] if run["name"] == name]
-            self.record["summary"][name] = {key: spread([run[key] for run in runs]) for key in numbers}
+        for setting in dict.fromkeys(run["name"] for run in self.record["runs"]):
+            runs = [run for run in self.record["runs"] if run["name"] == setting]
+            self.record["summary"][setting] = {key: spread([run[key] for run in runs]) for key in numbers}
         write_json(self.path, self.record)
 
 
