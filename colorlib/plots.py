@@ -268,8 +268,9 @@ def compare_panels(
     """
     num_bars = max(len(values) for values in panels.values())
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(len(panels) * max(3.2, 0.8 * num_bars + 0.8), height),
-                                    squeeze=False, layout="constrained")
+        width = max(3.2, 0.8 * num_bars + 0.8)
+        figure, axes = plt.subplots(1, len(panels), figsize=(len(panels) * width, height), squeeze=False,
+                                    layout="constrained")
         for axis, (title, values), ylabel in zip(axes.flat, panels.items(), ylabels):
             for x, (name, numbers) in enumerate(values.items()):
                 colour = COLOURS[x % len(COLOURS)]
@@ -277,8 +278,8 @@ def compare_panels(
                 axis.plot(np.full(len(numbers), x), numbers, "o", color=colour, markersize=4)
             if title in (reference or {}):
                 axis.axhline(reference[title], color="black", linewidth=1, linestyle="--")
-            axis.set_xticks(range(len(values)), [name.replace(" ", "\n", 1) if len(name) > 8 else name for name in values],
-                            fontsize=8)
+            short = [name.replace(" ", "\n", 1) if len(name) > 8 else name for name in values]
+            axis.set_xticks(range(len(values)), short, fontsize=8)
             axis.grid(axis="x", visible=False)
             axis.set(ylabel=ylabel, title=title)
     return _done(figure)
@@ -297,18 +298,18 @@ def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Fig
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.5, 2.9), layout="constrained")
         places = [*range(levels), *(2 * levels - 2 - level for level in range(levels - 1))]
-        blocks = [("encoder", level) for level in range(levels)] + [("decoder", level) for level in range(levels - 1)]
+        blocks = [(COLOURS[0], level) for level in range(levels)]
+        blocks += [(COLOURS[1], level) for level in range(levels - 1)]
         axis.bar([-1, 2 * levels - 1], [size, size], width=0.12, color="black")
-        for x, (side, level) in zip(places, blocks):
-            colour = COLOURS[0] if side == "encoder" else COLOURS[1]
+        for x, (colour, level) in zip(places, blocks):
             axis.bar(x, sides[level], width=0.12 + 0.5 * widths[level] / max(widths), color=colour, alpha=0.6)
             note = f"{sides[level]:g}\n{widths[level]} ch"
             axis.text(x, sides[level] / 2 + 1.5, note, ha="center", va="bottom", fontsize=7)
         for level in range(levels - 1 if skips else 0):
             right, y = 2 * levels - 2 - level, -sides[level] / 2 - 3
-            axis.annotate("", (right, y), (level, y), arrowprops={"arrowstyle": "->", "color": "black", "linewidth": 0.8})
-        for x, text in ((-1, f"condition\n{size} x {size}"), (2 * levels - 1, f"prediction\n{size} x {size}")):
-            axis.text(x, size / 2 + 2, text, ha="center", va="bottom", fontsize=8)
+            axis.annotate("", (right, y), (level, y), arrowprops={"arrowstyle": "->", "linewidth": 0.8})
+        for x, text in ((-1, "condition"), (2 * levels - 1, "prediction")):
+            axis.text(x, size / 2 + 2, f"{text}\n{size} x {size}", ha="center", va="bottom", fontsize=8)
         for bar in axis.patches:
             bar.set_y(-bar.get_height() / 2)
         axis.set(xlim=(-1.8, 2 * levels - 0.2), ylim=(-size * 0.6, size * 0.72))
@@ -330,10 +331,11 @@ def patches(image: Tensor, fields: Sequence[int], *, title: str = "") -> Figure:
         for field, colour, line in zip(sorted(fields, reverse=True), COLOURS, LINES):
             corner = (width / 2 - field / 2 - 0.5, height / 2 - field / 2 - 0.5)
             axis.add_patch(plt.Rectangle(corner, field, field, fill=False, edgecolor="white", linewidth=3.5))
-            axis.add_patch(plt.Rectangle(corner, field, field, fill=False, edgecolor=colour, linewidth=1.8, linestyle=line,
-                                         label=f"{field} x {field}"))
+            axis.add_patch(plt.Rectangle(corner, field, field, fill=False, edgecolor=colour, linewidth=1.8,
+                                         linestyle=line, label=f"{field} x {field}"))
         margin = max(0, max(fields) - width) / 2 + width * 0.03
-        axis.set(xlim=(-margin - 0.5, width + margin - 0.5), ylim=(height + margin - 0.5, -margin - 0.5), title=title)
+        axis.set(xlim=(-margin - 0.5, width + margin - 0.5), ylim=(height + margin - 0.5, -margin - 0.5))
+        axis.set_title(title)
         axis.set_axis_off()
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     return _done(figure)

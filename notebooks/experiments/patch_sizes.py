@@ -1,9 +1,9 @@
-"""Claim C16 with the paper's own sizes: patches of 1, 16, 70 and 286 pixels on pictures of 256 x 256 (scenes).
+"""Claim C16 with the paper's own sizes: patches of 1, 16, 70 and 286 pixels on scenes of 256 x 256.
 
     python notebooks/experiments/patch_sizes.py
 
-Writes patch_sizes.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where it was.
-The networks are narrow and the runs short, so that a laptop does it; --steps and --base-channels make it longer.
+Writes patch_sizes.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where
+it was. Networks are narrow and runs short, so that a laptop does it; --steps and --base-channels change that.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ PATCHES = (1, 16, 70, 286)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--steps", type=int, default=200, help="updates per run (default: %(default)s)")
-    parser.add_argument("--base-channels", type=int, default=8, help="width of both networks (default: %(default)s)")
+    parser.add_argument("--base-channels", type=int, default=8,
+                        help="width of the networks (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs per patch size (default: %(default)s)")
     arguments = parser.parse_args()
     results = ResultFile(results_dir() / "patch_sizes.json", {

@@ -2,8 +2,9 @@
 
     python notebooks/experiments/photographs_04.py --photos DIR
 
-Photographs are split by their file names (train, validation, test); the numbers are from the test split. Writes
-photographs_04.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where it was.
+Photographs are split by their file names (train, validation, test); the numbers are from the test split.
+Writes photographs_04.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where
+it was.
 """
 
 from __future__ import annotations
@@ -46,10 +47,13 @@ def at_edges(L: Tensor) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"), help="folder (default: COLORLIB_PHOTOS)")
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"),
+                        help="folder (default: COLORLIB_PHOTOS)")
     parser.add_argument("--steps", type=int, default=250, help="updates per run (default: %(default)s)")
-    parser.add_argument("--base-channels", type=int, default=12, help="width of the U-Net (default: %(default)s)")
+    parser.add_argument("--base-channels", type=int, default=12,
+                        help="width of the U-Net (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs per setting (default: %(default)s)")
     arguments = parser.parse_args()
     if not arguments.photos:
@@ -59,8 +63,8 @@ def main() -> None:
     results = ResultFile(results_dir() / "photographs_04.json", {
         "claim": "C14, C16, C22 on photographs",
         "command": "python notebooks/experiments/photographs_04.py --photos DIR",
-        "data": f"{len(train)} photographs to train on, {min(NUM_TEST, len(test))} of the test split to measure on, "
-                f"{SIZE} x {SIZE}; grey ones left out",
+        "data": f"{len(train)} photographs to train on, {min(NUM_TEST, len(test))} of the test split to "
+                f"measure on, {SIZE} x {SIZE}; grey ones left out",
         "steps": arguments.steps, "base_channels": arguments.base_channels, "batch_size": BATCH_SIZE,
         "lambda_l1": 100, "lr": 2e-4, "seeds": list(range(arguments.seeds)),
     })

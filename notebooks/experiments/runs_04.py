@@ -1,4 +1,4 @@
-"""What the two scripts of notebook 04 share: measures, and a result file that an interrupted script goes on from."""
+"""What the two scripts of notebook 04 share: measures, and a result file that survives an interruption."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def pixels(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     return ab.reshape(-1, 2) if mask is None else ab[mask]
 
 
-def shuffled(condition: Tensor, target: Tensor, batch_size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def shuffled(
+    condition: Tensor, target: Tensor, batch_size: int, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches without end from pairs in memory, in a new order for every pass."""
     generator = torch.Generator().manual_seed(seed)
     while True:
