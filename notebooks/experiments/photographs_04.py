@@ -3,8 +3,8 @@
     python notebooks/experiments/photographs_04.py --photos DIR
 
 Photographs are split by their file names (train, validation, test); the numbers are from the test split.
-Writes photographs_04.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where
-it was.
+Writes photographs_04.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on
+where it was.
 """
 
 from __future__ import annotations
