@@ -5,7 +5,7 @@
     PYTHON=python3.12   another interpreter (3.10 to 3.13)    TORCH=cpu   PyTorch's small CPU build
 
 This file finds an interpreter and says so in one sentence where there is none; `_install.py` does the work
-under it. It keeps to syntax that every Python since 2.7 reads: an old one gets the sentence and not a SyntaxError.
+under it. It keeps to syntax that Python 2.7 reads too: an old one gets the sentence, not a SyntaxError.
 """
 
 from __future__ import print_function

@@ -1,7 +1,7 @@
 """Every benchmark, in one table: `make bench`, or `python tests/benchmarks [NAME ...] [--save]`.
 
-A benchmark is a module bench_<name>.py beside this file with rows() -> list of dicts of group, name, value, unit
-and note. Ratios within a group are measured side by side in one run. The table goes to build/bench.json, with
+A benchmark is a module bench_<name>.py beside this file with rows() -> list of dicts of group, name, value,
+unit and note. Ratios within a group are measured side by side in one run. The table goes to build/bench.json, with
 --save to data/results/bench.json.
 """
 
