@@ -69,13 +69,19 @@ class Recipe:
 
 RECIPES = {
     # pix2pix at a size for 96 x 96 crops
-    Name.default: Recipe(Loss.pix2pix, Network.unet, base_channels=32, levels=5, dropout=0.5, receptive_field=34,
-                         lambda_l1=100.0, lr=2e-4, batch_size=16),
+    Name.default: Recipe(
+        Loss.pix2pix, Network.unet, base_channels=32, levels=5, dropout=0.5, receptive_field=34,
+        lambda_l1=100.0, lr=2e-4, batch_size=16,
+    ),
     # to see in a minute that everything works
-    Name.tiny: Recipe(Loss.l1, Network.unet, base_channels=8, levels=4, dropout=0.0, receptive_field=16,
-                      lambda_l1=100.0, lr=1e-3, batch_size=8),
+    Name.tiny: Recipe(
+        Loss.l1, Network.unet, base_channels=8, levels=4, dropout=0.0, receptive_field=16,
+        lambda_l1=100.0, lr=1e-3, batch_size=8,
+    ),
 }  # fmt: skip
-SUFFIX = {Format.jpeg: ".jpg", Format.png: ".png", Format.webp: ".webp", Format.tiff: ".tif", Format.bmp: ".bmp"}
+SUFFIX = {
+    Format.jpeg: ".jpg", Format.png: ".png", Format.webp: ".webp", Format.tiff: ".tif", Format.bmp: ".bmp"
+}  # fmt: skip
 WEIGHTS = "Weights that `colorlib train` wrote. Needed, as this version ships none."
 FOLDER = "Colour photographs, in any tree of folders."
 
@@ -95,14 +101,15 @@ def colorize(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help=WEIGHTS)] = None,
     render_size: Annotated[int | None, typer.Option(
-        metavar="N", help="Short side, in pixels, at which the network sees the photograph.  [default: the weights']",
+        metavar="N",
+        help="Short side, in pixels, at which the network sees the photograph.  [default: the weights']",
     )] = None,
     saturation: Annotated[float | None, typer.Option(
         metavar="X", help="0 is grey, 1 what the network says.  [default: 1.0]")] = None,
     decode: Annotated[Decode | None, typer.Option(
         help="How a distribution over colours becomes one.  [default: default]")] = None,
     settings: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="JSON with saturation, render_size, decode, hints. Options win over it.")] = None,
+        metavar="FILE", help="JSON: saturation, render_size, decode, hints. Options win over it.")] = None,
     format: Annotated[Format | None, typer.Option(
         help="File format of the results.  [default: the photograph's]")] = None,
     force: Annotated[bool, typer.Option(
@@ -143,8 +150,9 @@ def colorize(
 def train(
     photos: Annotated[Path, typer.Option(metavar="DIR", help=FOLDER)],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoint, weights and history.")],
-    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps in all, those before --resume included.")],
-    recipe: Annotated[Name, typer.Option(help="Network, loss and learning rate; tiny is a first try.")] = Name.default,
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps in all, also with --resume.")],
+    recipe: Annotated[Name, typer.Option(
+        help="Network, loss and learning rate; tiny is a first try.")] = Name.default,
     size: Annotated[int, typer.Option(metavar="N", min=16, help="Side of the square crops, in pixels.")] = 96,
     loss: Annotated[Loss | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
@@ -181,11 +189,12 @@ def train(
             base_channels=chosen.base_channels, levels=chosen.levels, dropout=chosen.dropout),
         build_discriminator=(lambda: PatchDiscriminator(receptive_field=chosen.receptive_field))
         if loss is Loss.pix2pix else None,
-        num_steps=steps, size=size, batch_size=chosen.batch_size, lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed,
+        num_steps=steps, size=size, batch_size=chosen.batch_size,
+        lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed,
     )  # fmt: skip
     history = commands.train_on_photos(plan, resume, force)
     if history.interrupted:
-        _complain(f"stopped after step {history.num_steps} of {steps}; go on by the same command with --resume")
+        _complain(f"stopped after step {history.num_steps} of {steps}; to go on, add --resume")
         raise typer.Exit(130)
     print(f"{out / 'weights.safetensors'}: step {history.num_steps}, L1 {history.mean('l1'):.4f} "
           f"over the last {min(50, history.num_steps)} steps, {history.seconds:.0f} s")
@@ -195,7 +204,8 @@ def train(
 def evaluate(
     photos: Annotated[Path, typer.Option(metavar="DIR", help=FOLDER)],
     output: Annotated[Path, typer.Option("--json", metavar="FILE", help="Where the numbers go.")],
-    split: Annotated[Split, typer.Option(help="test: the tenth that `colorlib train` never sees.")] = Split.all,
+    split: Annotated[Split, typer.Option(
+        help="test: the tenth that `colorlib train` never sees.")] = Split.all,
     decode: Annotated[Decode, typer.Option(help="As in colorize.")] = Decode.default,
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help=WEIGHTS)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the JSON file.")] = False,
@@ -240,7 +250,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit: 0, 2 for bad input, 130 for Ctrl-C."""
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     try:
-        sys.exit(typer.main.get_command(app).main(args=args, prog_name="colorlib", standalone_mode=False) or 0)
+        command = typer.main.get_command(app)
+        sys.exit(command.main(args=args, prog_name="colorlib", standalone_mode=False) or 0)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except ClickException as error:

@@ -1,9 +1,9 @@
 """A photograph in, a colour photograph of the same size out.
 
-    photograph -> L -> small L -> generator -> small ab -> guided upsampling by the full L -> L + ab -> colour photograph
+    photograph -> small L -> generator -> small ab -> upsampling guided by L -> L + ab -> colour photograph
 
-The generator sees the photograph at a render size; everything at full size happens in strips of rows, so that a
-12-megapixel photograph costs little more memory than its own bytes.
+The generator sees the photograph at a render size; everything at full size happens in strips of rows, so that
+a 12-megapixel photograph costs little more memory than its own bytes.
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ from torch import Tensor, nn
 
 from . import color
 from .generators import Generator, Prediction
+from .guided import guided_upsample, local_lines, on_lines, upsample_rows
 from .weights import load_generator, save_weights
 
 if TYPE_CHECKING:
     from .photos import Photo
 
 RENDER_SIZE = 256
-MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: memory of a panorama stays bounded
+MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: a panorama needs no more memory
 MAX_ENLARGE = 2  # a photograph smaller than the render size is enlarged at most so much: more only adds blur
 DECODES = ("default", "mean")
-_RADIUS = 2  # of the guided filter's window, in pixels of the small picture: 5 x 5
-_EPSILON = 1e-3  # its regularisation: edges of L below about 1.6 CIE units (0.03 when scaled) carry no colour edge
 _STRIP = 2**17  # pixels at a time: the float copies of a strip stay in the cache
 
 
 class ColorizerError(RuntimeError):
-    """The photograph could not be coloured (memory, or a generator that returns no numbers). Nothing was returned."""
+    """The photograph could not be coloured: not enough memory, or a generator that returns no numbers."""
 
 
 class Hint(NamedTuple):
@@ -54,8 +53,8 @@ class Colorizer:
 
     Args:
         generator: takes L, gives ab.
-        render_size: short side, in pixels, of the picture that the generator sees. The aspect ratio is kept. Beyond
-            4:1 the long side is held at 4 times the render size; a smaller photograph is enlarged at most twice.
+        render_size: short side, in pixels, of the picture that the generator sees; the aspect ratio is kept
+            (see `render_shape` for panoramas and small photographs).
         device: where to compute; the generator is moved there. None: where the generator is.
         metadata: text entries that `save` writes beside the weights, such as the recipe.
 
@@ -113,7 +112,7 @@ class Colorizer:
 
         Raises:
             ValueError: a wrong shape, or hints for a generator that takes none.
-            ColorizerError: the generator returned NaN or infinity, another shape, or there is not enough memory.
+            ColorizerError: the generator returned NaN, infinity or another shape, or memory is short.
         """
         if L.ndim != 4 or L.shape[:2] != (1, 1) or L.numel() == 0:
             raise ValueError(f"L has shape {tuple(L.shape)}; required is one photograph, (1, 1, H, W)")
@@ -148,7 +147,7 @@ class Colorizer:
         guidance: bool = True,
         render_size: int | None = None,
     ) -> Tensor:
-        """Colour one photograph. Its L is kept; a colour that sRGB cannot show at that L is made paler, not lighter.
+        """Colour one photograph. Its L is kept; a colour that sRGB cannot show at that L is made paler.
 
         Args:
             photo: uint8 (3, H, W), grey or colour (its L alone is used); or a Photo; or a path.
@@ -168,7 +167,7 @@ class Colorizer:
             ColorizerError: see `predict`.
         """
         if not (math.isfinite(saturation) and saturation >= 0):
-            raise ValueError(f"saturation is {saturation}; it must be a number of at least 0 (1 changes nothing)")
+            raise ValueError(f"saturation is {saturation}; it must be a number >= 0 (1 changes nothing)")
         if decode not in DECODES:
             raise ValueError(f"decode is {decode!r}; choose one of {', '.join(DECODES)}")
         rgb = _rgb_of(photo)
@@ -177,8 +176,10 @@ class Colorizer:
         marks = draw_hints(hints, full, size) if hints else None
         with torch.inference_mode(), _memory_for(full):
             # resized as 8-bit RGB, like the photographs that the generator was trained on
-            small = rgb if size == full else F.interpolate(rgb[None], size, mode="bilinear", antialias=True)[0]
-            L_low = color.rgb_to_L(small[None].to(self.device))
+            small = rgb[None]
+            if size != full:
+                small = F.interpolate(small, size, mode="bilinear", antialias=True)
+            L_low = color.rgb_to_L(small.to(self.device))
             ab_low = self._generate(L_low, marks).ab.float() * saturation
             with _one_thread():
                 return self._join(rgb, ab_low, L_low, guidance)
@@ -188,15 +189,15 @@ class Colorizer:
         size = height, width = rgb.shape[-2:]
         if ab_low.shape[-2] >= height and ab_low.shape[-1] >= width:  # a small photograph, rendered enlarged
             ab_low, guidance = F.interpolate(ab_low, size, mode="bilinear", antialias=True), False
-        maps = _local_lines(ab_low, L_low) if guidance else ab_low
+        maps = local_lines(ab_low, L_low) if guidance else ab_low
         colored = torch.empty_like(rgb)
         rows = max(1, _STRIP // width)
         for top in range(0, height, rows):
             strip = slice(top, min(top + rows, height))
             L = color.rgb_to_L(rgb[None, :, strip].to(self.device))
-            ab = _upsample_rows(maps, strip, size)
+            ab = upsample_rows(maps, strip, size)
             if guidance:
-                ab = _on_lines(ab, L)
+                ab = on_lines(ab, L)
             colored[:, strip] = color.L_ab_to_rgb8(L, ab, fit=True)[0].cpu()
         return colored
 
@@ -204,8 +205,8 @@ class Colorizer:
 def render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
     """Height and width at which the generator sees a photograph: its short side becomes the render size.
 
-    The aspect ratio is kept to the nearest pixel. Two bounds come first: the long side stays within MAX_ASPECT times
-    the render size, and nothing is enlarged more than MAX_ENLARGE times.
+    The aspect ratio is kept to the nearest pixel. Two bounds come first: the long side stays within
+    MAX_ASPECT times the render size, and nothing is enlarged more than MAX_ENLARGE times.
 
     Raises:
         ValueError: a render size that is not a whole number of at least 8.
@@ -233,68 +234,14 @@ def draw_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, in
     for hint in hints:
         x, y, a, b = hint
         if not (0 <= x < full[1] and 0 <= y < full[0]):
-            raise ValueError(f"a hint at x={x}, y={y} lies outside of the photograph of {full[1]} x {full[0]} pixels")
+            raise ValueError(
+                f"a hint at x={x}, y={y} lies outside of the photograph of {full[1]} x {full[0]} pixels"
+            )
         if not (-128 <= a <= 127 and -128 <= b <= 127):
             raise ValueError(f"a hint has a={a}, b={b}; both are CIE units from -128 to 127")
         row, column = int(y * size[0] / full[0]), int(x * size[1] / full[1])
         drawn[0, :, row, column] = torch.tensor([1.0, a / color.AB_SCALE, b / color.AB_SCALE])
     return drawn
-
-
-def guided_upsample(ab_low: Tensor, L_low: Tensor, L_full: Tensor) -> Tensor:
-    """Enlarge ab so that its edges fall on the edges of L.
-
-    In every 5 x 5 window of the small picture ab is fitted as a straight line in L; the slopes are averaged over the
-    windows that cover a pixel, and the lines, enlarged bilinearly, are read at the full L. Two deviations from the paper's
-    filter, which would blur ab by its window: every line goes exactly through the small pixel's own ab, and the result
-    stays within the ab of the 5 x 5 small pixels around it, so that a highlight does not run along its line out of all
-    colours.
-
-    Args:
-        ab_low: (B, 2, h, w), ab / 110.
-        L_low: (B, 1, h, w), L / 50 - 1 of the same small picture.
-        L_full: (B, 1, H, W), L / 50 - 1 of the photograph.
-
-    Returns:
-        (B, 2, H, W).
-
-    Reference: He and Sun 2015, Fast guided filter, algorithm 2; He, Sun, Tang 2013, Guided image filtering, eq. 5 and 6.
-    """
-    if ab_low.shape[-2:] != L_low.shape[-2:]:
-        raise ValueError(f"ab_low is {tuple(ab_low.shape)} and L_low {tuple(L_low.shape)}; their pictures must be one size")
-    size = L_full.shape[-2:]
-    return _on_lines(_upsample_rows(_local_lines(ab_low, L_low), slice(0, size[0]), size), L_full)
-
-
-def _box(x: Tensor) -> Tensor:
-    """Mean over the window; at the border over the part of it that lies inside."""
-    return F.avg_pool2d(x, 2 * _RADIUS + 1, 1, _RADIUS, count_include_pad=False)
-
-
-def _local_lines(ab: Tensor, L: Tensor) -> Tensor:
-    """(B, 8, h, w): slope and offset of the line ab = slope * L + offset at each small pixel, lowest and highest ab."""
-    mean_L, mean_ab = _box(L), _box(ab)
-    variance = (_box(L * L) - mean_L.square()).clamp_(min=0)  # rounding may leave it below 0
-    covariance = _box(L * ab) - mean_L * mean_ab
-    slope = _box(covariance / (variance + _EPSILON))
-    window = (2 * _RADIUS + 1, 1, _RADIUS)
-    return torch.cat([slope, ab - slope * L, -F.max_pool2d(-ab, *window), F.max_pool2d(ab, *window)], 1)
-
-
-def _on_lines(lines: Tensor, L: Tensor) -> Tensor:
-    slope, offset, lowest, highest = lines.chunk(4, 1)
-    return torch.addcmul(offset, slope, L).clamp_(lowest, highest)
-
-
-def _upsample_rows(maps: Tensor, rows: slice, size: tuple[int, int]) -> Tensor:
-    """The given rows of the maps, enlarged bilinearly to `size`, without the other rows."""
-    height = maps.shape[-2]
-    y = (torch.arange(rows.start, rows.stop, device=maps.device) + 0.5) * (height / size[0]) - 0.5
-    y = y.clamp_(0, height - 1)
-    above = y.long()
-    below = (above + 1).clamp_(max=height - 1)
-    between = torch.lerp(maps[..., above, :], maps[..., below, :], (y - above)[:, None])  # (B, C, rows, w)
-    return F.interpolate(between, (len(y), size[1]), mode="bilinear")  # widens: the number of rows is the same
 
 
 def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:
@@ -332,8 +279,8 @@ def _evaluation(generator: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Strips are thousands of operations of microseconds: threads that wait for each other after every one save a
-    fraction of a second on idle cores, and cost half a minute on busy ones."""
+    """Strips are thousands of operations of microseconds: threads that wait for each other after every one
+    save a fraction of a second on idle cores, and cost half a minute on busy ones."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

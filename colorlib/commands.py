@@ -1,4 +1,4 @@
-"""What the commands of `cli` do. They print results to standard output and raise on bad input; `cli` reports."""
+"""What the commands of `cli` do. They print results and raise on bad input; `cli` reports that."""
 
 from __future__ import annotations
 
@@ -159,7 +159,8 @@ def _hint(path: Path, hint: object) -> Hint:
 class Plan:
     """A training run on a folder of photographs.
 
-    `description` says what makes the run that run: it goes into the weights file, and a resumed run must have the same.
+    `description` says what makes the run that run: it goes into the weights file, and a resumed run must have
+    the same.
     """
 
     photos: Path
@@ -185,7 +186,7 @@ def train_on_photos(plan: Plan, resume: bool, force: bool) -> History:
     if resume:
         _check_same_run(plan)
     elif checkpoint.exists() and not force:
-        raise ValueError(f"{plan.out} holds a run already: go on with it by --resume, or replace it with --force")
+        raise ValueError(f"{plan.out} holds a run already: go on by --resume, or replace it by --force")
     short_side = math.ceil(1.25 * plan.size)  # what the crops are cut from, and so the scale that is learned
     files: dict[str, list[Path]] = {split: [] for split in SPLITS}
     for path in scan(plan.photos):
@@ -215,8 +216,8 @@ def _check_same_run(plan: Plan) -> None:
     _, before = read_tensors(plan.out / "weights.safetensors")
     for name, value in plan.description.items():
         if before.get(name) != value:
-            raise ValueError(f"{plan.out} was trained with --{name} {before.get(name)}, and this command says {value}: "
-                             "give the same, or another --out")
+            raise ValueError(f"{plan.out} was trained with --{name} {before.get(name)}, this command says "
+                             f"{value}: give the same, or another --out")
 
 
 # ---------------------------------------------------------------------------------------------- evaluate
@@ -233,7 +234,7 @@ class Evaluation:
     bad: dict[str, str]  # name in the folder -> what is wrong
 
     def write(self, path: Path) -> None:
-        """Write the numbers as JSON, whole or not at all. PSNR of equal photographs, infinite, becomes null."""
+        """Write the numbers as JSON, whole or not at all; an infinite PSNR (equal photographs) as null."""
         left_out = {"grey": self.num_grey, "bad": sorted(self.bad)}
         result = {**self.means, "photos": self.num_photos, "left_out": left_out, "zero_line": self.zero_line}
         finite = {name: None if value == math.inf else value for name, value in result.items()}

@@ -1,7 +1,7 @@
 """How far a colour photograph is from the real one, and how colourful it is.
 
-PSNR and SSIM are torchmetrics', CIEDE2000 is scikit-image's; only what they lack is ours. All of them work through a
-photograph in strips of rows where they can, so that 12 megapixels do not need gigabytes.
+PSNR and SSIM are torchmetrics', CIEDE2000 is scikit-image's; only what they lack is ours. SSIM and CIEDE2000
+go through a photograph in strips of rows, so that 12 megapixels do not need gigabytes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def psnr(rgb_a: Tensor, rgb_b: Tensor) -> float:
 
 
 def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
-    """Structural similarity, mean over the three channels and all windows inside the photograph, through torchmetrics.
+    """Structural similarity: mean over channels and all windows inside the photograph, through torchmetrics.
 
     Args:
         rgb_a: photograph, uint8 (3, H, W), H and W at least 11 (the window).
@@ -75,14 +75,16 @@ def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
     _check_pair(rgb_a, rgb_b)
     height, width = rgb_a.shape[-2:]
     if min(height, width) < _WINDOW:
-        raise ValueError(f"a photograph of {width} x {height} pixels; SSIM needs {_WINDOW} x {_WINDOW} at least: leave it out")
+        raise ValueError(
+            f"a photograph of {width} x {height} pixels; SSIM needs {_WINDOW} x {_WINDOW}: leave it out"
+        )
     windows = height - _WINDOW + 1
     total, margin = 0.0, _WINDOW // 2
     for top in range(0, windows, _STRIP):
         bottom = min(top + _STRIP, windows)
         strips = [rgb[None, :, top : bottom + _WINDOW - 1].float() for rgb in (rgb_a, rgb_b)]
         _, every = structural_similarity_index_measure(*strips, data_range=255.0, return_full_image=True)
-        # only whole windows: some versions of torchmetrics average those with a mirrored border in, some do not
+        # whole windows only: some versions of torchmetrics average those over the mirrored border too
         total += every[..., margin:-margin, margin:-margin].double().mean().item() * (bottom - top)
     return total / windows
 
@@ -90,8 +92,8 @@ def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
 def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
     """Area under the curve of the share of pixels whose ab error is at most t, for t from 0 to 150.
 
-    The error of a pixel is the Euclidean distance of the two (a, b). The share of pixels with error <= t is taken at
-    t = 0, 1, ..., 150, integrated by the trapezoidal rule and divided by 150.
+    The error of a pixel is the Euclidean distance of the two (a, b). The share of pixels with error <= t is
+    taken at t = 0, 1, ..., 150, integrated by the trapezoidal rule and divided by 150.
 
     Args:
         ab_pred: (..., 2, H, W), CIE units (about -128 to 127; not scaled to [-1, 1]).
@@ -108,14 +110,15 @@ def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
     """
     if ab_pred.shape != ab_real.shape or ab_pred.ndim < 3 or ab_pred.shape[-3] != 2 or ab_pred.numel() == 0:
         raise ValueError(
-            f"ab of shapes {tuple(ab_pred.shape)} and {tuple(ab_real.shape)}; both must be the same (..., 2, H, W)"
+            f"ab of shapes {tuple(ab_pred.shape)} and {tuple(ab_real.shape)}; both must be one (..., 2, H, W)"
         )
     error = (ab_pred - ab_real).square().sum(-3).sqrt()
     if not torch.isfinite(error).all():
         raise ValueError("ab contains values that are not finite; look for the NaN before measuring it")
     # an error of 2.3 is inside every t >= 3: its bin is the ceiling
     first_inside = error.ceil().clamp(max=AUC_LARGEST + 1).long().flatten()
-    share = torch.bincount(first_inside, minlength=AUC_LARGEST + 2)[: AUC_LARGEST + 1].cumsum(0).double() / error.numel()
+    counts = torch.bincount(first_inside, minlength=AUC_LARGEST + 2)[: AUC_LARGEST + 1]
+    share = counts.cumsum(0).double() / error.numel()
     return 100 * torch.trapezoid(share).item() / AUC_LARGEST
 
 
@@ -151,14 +154,14 @@ def delta_e(rgb_a: Tensor, rgb_b: Tensor) -> float:
 def colourfulness(rgb: Tensor) -> float:
     """How colourful a photograph looks; says nothing about whether its colours are right.
 
-    With rg = R - G and yb = (R + G) / 2 - B over all pixels: the length of their two standard deviations plus 0.3
-    times the length of their two means.
+    With rg = R - G and yb = (R + G) / 2 - B over all pixels: the length of their two standard deviations plus
+    0.3 times the length of their two means.
 
     Args:
         rgb: photograph, uint8 (3, H, W).
 
     Returns:
-        0 (grey) to about 200. Hasler and Suesstrunk call 15 slightly, 33 moderately, 59 quite, 82 highly colourful.
+        0 (grey) to about 200; the paper calls 15 slightly, 33 moderately, 59 quite and 82 highly colourful.
 
     Raises:
         ValueError: not uint8 (3, H, W).
@@ -168,7 +171,7 @@ def colourfulness(rgb: Tensor) -> float:
     """
     _check_photo(rgb)
     red, green, blue = rgb.to(torch.int32)
-    # whole numbers (2 yb instead of yb), so that the sums are exact; float32 sums of 12 million squares are not
+    # whole numbers (2 yb instead of yb), so that sums are exact; float32 sums of 12 million squares are not
     rg, yb2 = red - green, red + green - 2 * blue
     count = rg.numel()
     means = [rg.sum().item() / count, yb2.sum().item() / count / 2]

@@ -13,6 +13,7 @@ from torch import nn
 from colorlib import color, colorizer
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, guided_upsample, render_shape
 from colorlib.generators import Generator, Prediction, UNet
+from colorlib.guided import upsample_rows
 
 
 class Says(Generator):
@@ -176,7 +177,7 @@ def test_bilinear_rows_are_those_of_the_whole():
     maps = torch.randn(1, 3, 7, 5)
     whole = F.interpolate(maps, (40, 33), mode="bilinear")
     for rows in (slice(0, 1), slice(13, 29), slice(39, 40)):
-        assert torch.allclose(colorizer._upsample_rows(maps, rows, (40, 33)), whole[:, :, rows], atol=1e-5)
+        assert torch.allclose(upsample_rows(maps, rows, (40, 33)), whole[:, :, rows], atol=1e-5)
 
 
 def test_flat_colour_stays_flat():
@@ -223,7 +224,8 @@ def test_less_colour_bleeds_in_sample_photographs():
         step = torch.zeros(ab.shape[-2:])
         step[1:] = (ab[..., 1:, :] - ab[..., :-1, :]).norm(dim=1)[0]
         step[:, 1:] = torch.maximum(step[:, 1:], (ab[..., 1:] - ab[..., :-1]).norm(dim=1)[0])
-        border = F.max_pool2d((step > step.flatten().kthvalue(int(0.95 * step.numel()))[0])[None, None].float(), 5, 1, 2)[0, 0] > 0
+        strong = step > step.flatten().kthvalue(int(0.95 * step.numel()))[0]
+        border = F.max_pool2d(strong[None, None].float(), 5, 1, 2)[0, 0] > 0
         guided = chroma_error(guided_upsample(ab_low, L_low, L), ab, border)
         bilinear = chroma_error(F.interpolate(ab_low, rgb.shape[-2:], mode="bilinear"), ab, border)
         errors.append((guided, bilinear))

@@ -151,7 +151,7 @@ def test_pairs_that_cannot_be_compared_are_refused(metric, bad, words):
 
 
 def test_ssim_says_that_a_photograph_is_too_small():
-    with pytest.raises(ValueError, match="10 x 30 pixels; SSIM needs 11"):
+    with pytest.raises(ValueError, match="10 x 30 pixels; SSIM needs 11 x 11"):
         metrics.ssim(photo(30, 10), photo(30, 10))
 
 

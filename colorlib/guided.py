@@ -1,0 +1,74 @@
+"""Guided upsampling: a small ab, enlarged so that its edges fall on the edges of the photograph's L."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_RADIUS = 2  # of the guided filter's window, in pixels of the small picture: 5 x 5
+_EPSILON = 1e-3  # its regularisation: an edge of L below about 1.6 CIE units (0.03 scaled) is no colour edge
+
+
+def guided_upsample(ab_low: Tensor, L_low: Tensor, L_full: Tensor) -> Tensor:
+    """Enlarge ab so that its edges fall on the edges of L.
+
+    In every 5 x 5 window of the small picture ab is fitted as a straight line in L; the slopes are averaged
+    over the windows that cover a pixel, and the lines, enlarged bilinearly, are read at the full L. Two
+    deviations: every line goes exactly through the small pixel's own ab, because the paper's filter would
+    blur ab by its window; and the result stays within the ab of the 5 x 5 small pixels around it, so that a
+    highlight does not run along its line out of all colours.
+
+    Args:
+        ab_low: (B, 2, h, w), ab / 110.
+        L_low: (B, 1, h, w), L / 50 - 1 of the same small picture.
+        L_full: (B, 1, H, W), L / 50 - 1 of the photograph.
+
+    Returns:
+        (B, 2, H, W).
+
+    Reference: He and Sun 2015, Fast guided filter, algorithm 2; He, Sun, Tang 2013, Guided image filtering,
+    equations 5 and 6.
+    """
+    if ab_low.shape[-2:] != L_low.shape[-2:]:
+        raise ValueError(
+            f"ab_low is {tuple(ab_low.shape)} and L_low {tuple(L_low.shape)}; both need one height and width"
+        )
+    size = L_full.shape[-2:]
+    return on_lines(upsample_rows(local_lines(ab_low, L_low), slice(0, size[0]), size), L_full)
+
+
+def _box(x: Tensor) -> Tensor:
+    """Mean over the window; at the border over the part of it that lies inside."""
+    return F.avg_pool2d(x, 2 * _RADIUS + 1, 1, _RADIUS, count_include_pad=False)
+
+
+def local_lines(ab: Tensor, L: Tensor) -> Tensor:
+    """The line ab = slope * L + offset at each small pixel, and the ab between which it holds.
+
+    Returns:
+        (B, 8, h, w): slope, offset, lowest ab, highest ab, two channels each.
+    """
+    mean_L, mean_ab = _box(L), _box(ab)
+    variance = (_box(L * L) - mean_L.square()).clamp_(min=0)  # rounding may leave it below 0
+    covariance = _box(L * ab) - mean_L * mean_ab
+    slope = _box(covariance / (variance + _EPSILON))
+    window = (2 * _RADIUS + 1, 1, _RADIUS)
+    return torch.cat([slope, ab - slope * L, -F.max_pool2d(-ab, *window), F.max_pool2d(ab, *window)], 1)
+
+
+def on_lines(lines: Tensor, L: Tensor) -> Tensor:
+    """ab (B, 2, H, W) where the enlarged lines (B, 8, H, W) meet L (B, 1, H, W)."""
+    slope, offset, lowest, highest = lines.chunk(4, 1)
+    return torch.addcmul(offset, slope, L).clamp_(lowest, highest)
+
+
+def upsample_rows(maps: Tensor, rows: slice, size: tuple[int, int]) -> Tensor:
+    """The given rows of the maps, enlarged bilinearly to `size`, without the other rows."""
+    height = maps.shape[-2]
+    y = (torch.arange(rows.start, rows.stop, device=maps.device) + 0.5) * (height / size[0]) - 0.5
+    y = y.clamp_(0, height - 1)
+    above = y.long()
+    below = (above + 1).clamp_(max=height - 1)
+    between = torch.lerp(maps[..., above, :], maps[..., below, :], (y - above)[:, None])  # (B, C, rows, w)
+    return F.interpolate(between, (len(y), size[1]), mode="bilinear")  # widens alone
