@@ -28,7 +28,12 @@ def lab_of(rgb):
 def test_every_size(size):
     scenes = render(3, size, seed=1)
     assert scenes.rgb.shape == scenes.night.shape == (3, 3, size, size)
-    assert scenes.labels.shape == scenes.free.shape == (3, size, size) and scenes.edges.shape == (3, 1, size, size)
+    assert scenes.labels.shape == scenes.free.shape == (3, size, size) and scenes.edges.shape == (
+        3,
+        1,
+        size,
+        size,
+    )
     for picture in (scenes.rgb, scenes.night, scenes.labels, scenes.edges, scenes.free):
         assert picture.dtype == torch.uint8
     assert scenes.labels.max() < len(LABELS) and scenes.edges.max() == 1 and scenes.free.max() <= len(KINDS)
@@ -46,7 +51,19 @@ def test_same_scene_at_every_size():
 
 def test_seeds_and_batches():
     first = render(9, 64, seed=3)
-    for name in ("rgb", "night", "labels", "edges", "free", "scene_class", "season", "time", "roof", "car", "flower"):
+    for name in (
+        "rgb",
+        "night",
+        "labels",
+        "edges",
+        "free",
+        "scene_class",
+        "season",
+        "time",
+        "roof",
+        "car",
+        "flower",
+    ):
         assert torch.equal(getattr(first, name), getattr(render(9, 64, seed=3), name))
         assert torch.equal(getattr(first, name)[:4], getattr(render(4, 64, seed=3), name))
     assert not torch.equal(first.rgb, render(9, 64, seed=4).rgb)
@@ -60,7 +77,9 @@ def test_tiles_change_nothing(monkeypatch):
     assert torch.equal(whole.rgb, render(7, 40, seed=3).rgb)
 
 
-@pytest.mark.parametrize("name, value", [("num", 0), ("num", 2.0), ("size", 31), ("size", "64"), ("seed", -1), ("seed", True)])
+@pytest.mark.parametrize(
+    "name, value", [("num", 0), ("num", 2.0), ("size", 31), ("size", "64"), ("seed", -1), ("seed", True)]
+)
 def test_bad_arguments(name, value):
     arguments = {"num": 2, "size": 64, "seed": 0, name: value}
     with pytest.raises(ValueError, match=rf"{name} is .*whole number of at least"):
@@ -87,14 +106,14 @@ def test_free_pixels_have_exactly_the_palette_colours(many):
         here = lab[many.free.numpy() == number]
         colors = PALETTES[kind].ab.numpy() * 110
         distance = np.linalg.norm(here[:, None, 1:] - colors, axis=-1)
-        assert distance.min(1).max() < 1.0                     # half a level in each channel is about 0.7 in ab
+        assert distance.min(1).max() < 1.0  # half a level in each channel is about 0.7 in ab
         choice = distance.argmin(1)
         for color in range(len(colors)):
             mine = here[choice == color]
             assert np.abs(mine[:, 1:].mean(0) - colors[color]).max() < 0.1 and mine[:, 1:].std(0).max() < 0.5
         low, high = PALETTES[kind].lightness
         assert low - 0.6 < here[:, 0].min() and here[:, 0].max() < high + 0.6
-        assert here[:, 0].max() - here[:, 0].min() > 0.5 * (high - low)      # it is shaded
+        assert here[:, 0].max() - here[:, 0].min() > 0.5 * (high - low)  # it is shaded
 
 
 def test_palettes_stay_inside_srgb():
@@ -124,7 +143,8 @@ def test_colours_are_drawn_from_the_palette():
 
 
 def test_grey_picture_says_nothing_about_free_colours(many, monkeypatch):
-    """Draw the same scenes with every free colour exchanged: colours change, the L of every pixel stays (to rounding)."""
+    """Draw the same scenes with every free colour exchanged: colours change, the L of every pixel stays (to
+    rounding)."""
     larger, honest = render(40, 128, seed=5), landscape.choose
     monkeypatch.setattr(landscape, "choose", lambda u, p: (honest(u, p) + 1) % len(p))
     for one in (many, larger):
@@ -157,7 +177,7 @@ def test_closed_forms_against_scipy(kind):
     assert np.allclose(world.best_l2(kind), squared.x, atol=1e-4)
     assert world.expected_l2(kind, world.best_l2(kind)) == pytest.approx(squared.fun, rel=1e-4)
     grid = np.stack(np.meshgrid(*[np.unique(colors[:, i]) for i in (0, 1)]), -1).reshape(-1, 2)
-    absolute = [p @ np.abs(colors - x).mean(1) for x in grid]      # the minimum lies on a crossing
+    absolute = [p @ np.abs(colors - x).mean(1) for x in grid]  # the minimum lies on a crossing
     assert np.allclose(world.best_l1(kind), grid[np.argmin(absolute)])
     assert world.expected_l1(kind, world.best_l1(kind)) == pytest.approx(min(absolute), rel=1e-5)
     assert world.entropy(kind) == pytest.approx(stats.entropy(p), rel=1e-5)
@@ -186,11 +206,15 @@ def test_judge_tells_mean_mode_and_distribution_apart():
         median = world.judge(constant(world.best_l1(kind)), scenes)[kind]
         assert median.pixels == int((scenes.free == number).sum()) and median.to_best_l1 < 1e-6
         assert median.to_nearest_mode > 0.2 and median.near_mode.sum() == 0
-        assert median.chroma_ratio == pytest.approx(float(world.best_l1(kind).norm()) / world.expected_chroma(kind), rel=0.1)
+        assert median.chroma_ratio == pytest.approx(
+            float(world.best_l1(kind).norm()) / world.expected_chroma(kind), rel=0.1
+        )
         mean = world.judge(constant(world.best_l2(kind)), scenes)[kind]
         assert mean.to_best_l2 < 1e-6 < mean.to_best_l1
         mode = world.judge(constant(PALETTES[kind].ab[1]), scenes)[kind]
-        assert mode.to_nearest_mode < 1e-6 and mode.near_mode.tolist() == [float(i == 1) for i in range(len(p))]
+        assert mode.to_nearest_mode < 1e-6 and mode.near_mode.tolist() == [
+            float(i == 1) for i in range(len(p))
+        ]
         truth = world.judge(true, scenes)[kind]
         assert truth.near_mode.sum() == pytest.approx(1) and truth.chroma_ratio == pytest.approx(1)
         assert (truth.near_mode - p).abs().max() < 0.12 and truth.to_nearest_mode < 0.01
@@ -209,7 +233,7 @@ def test_edges_are_where_labels_change(many):
     outline = torch.zeros_like(edges)
     outline[:, :, :-1] |= drawn[:, :, 1:] != drawn[:, :, :-1]
     outline[:, :-1] |= drawn[:, 1:] != drawn[:, :-1]
-    assert (edges & outline).sum() > 0.95 * outline.sum()       # the rest: stems are grass
+    assert (edges & outline).sum() > 0.95 * outline.sum()  # the rest: stems are grass
     assert 0.05 < edges.float().mean() < 0.35
     assert edges[outline].float().mean() > 3 * edges[~outline].float().mean()
 
@@ -220,7 +244,9 @@ def test_night_is_dark_blue_with_lit_windows(many):
     assert night[..., 2].mean() < -8
     labels = many.labels[:200].numpy()
     sky, window, sun = (labels == LABELS.index(n) for n in ("sky", "window", "sun"))
-    assert (night[window][:, 0] > 65).mean() > 0.1 and night[window][night[window][:, 0] > 65][:, 2].mean() > 20
+    assert (night[window][:, 0] > 65).mean() > 0.1 and night[window][night[window][:, 0] > 65][
+        :, 2
+    ].mean() > 20
     assert night[sun][:, 0].mean() > 60
     stars = (night[sky][:, 0] > 50).mean()
     assert 0.001 < stars < 0.05
@@ -240,7 +266,7 @@ def test_season_is_in_the_colour_of_leaves_not_in_their_lightness():
         redness[season] = (ab[:, 0][here] * 110).mean().item()
     assert max(abs(lightness["spring"] - lightness[s]) for s in ("summer", "autumn")) < 1.5
     assert redness["autumn"] - redness["summer"] > 10
-    assert lightness["winter"] > lightness["summer"] + 15        # snow
+    assert lightness["winter"] > lightness["summer"] + 15  # snow
 
 
 def test_sky_by_time_of_day(many):
@@ -264,9 +290,15 @@ def test_paint_is_alpha_compositing():
 # Pairs for translation
 
 
-@pytest.mark.parametrize("make_pair, channels_in, channels_out", [
-    (world.grey_to_color, 1, 2), (world.edges_to_scene, 1, 3), (world.day_to_night, 3, 3),
-    (world.labels_to_scene, world.NUM_LABELS, 3)])
+@pytest.mark.parametrize(
+    "make_pair, channels_in, channels_out",
+    [
+        (world.grey_to_color, 1, 2),
+        (world.edges_to_scene, 1, 3),
+        (world.day_to_night, 3, 3),
+        (world.labels_to_scene, world.NUM_LABELS, 3),
+    ],
+)
 def test_pairs(make_pair, channels_in, channels_out):
     stream = world.pairs(make_pair, size=32, batch_size=5, seed=2)
     condition, target = next(stream)

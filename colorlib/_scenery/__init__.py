@@ -1,1 +1,2 @@
-"""The inside of `colorlib.scenes`: canvas, materials, landscape and objects. Import colorlib.scenes instead."""
+"""The inside of `colorlib.scenes`: canvas, materials, landscape and objects. Import colorlib.scenes
+instead."""

@@ -1,10 +1,10 @@
 """Noise, and the canvas that a batch of scenes is drawn on. `colorlib.scenes` is the public side.
 
-A whole batch is drawn at once, layer by layer from back to front. A pixel is not a colour while it is drawn but a
-code, `slot * 256 + tone`: which thing it shows (sky, the roof of house 2, flower 17 ...) and how light it is there.
-At the end a table of ramps turns codes into colours, one table for the day and one for the night, so that the night
-picture costs one look-up more. Edges keep two codes and a weight, and are mixed in Lab: the lightness of a mixed
-pixel then says nothing about the colour of a thing whose colour is free.
+A whole batch is drawn at once, layer by layer from back to front. A pixel is not a colour while it is drawn
+but a code, `slot * 256 + tone`: which thing it shows (sky, the roof of house 2, flower 17 ...) and how light
+it is there. At the end a table of ramps turns codes into colours, one table for the day and one for the
+night, so that the night picture costs one look-up more. Edges keep two codes and a weight, and are mixed in
+Lab: the lightness of a mixed pixel then says nothing about the colour of a thing whose colour is free.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-NUM_DRAWS = 512   # uniform numbers that one picture is made from
+NUM_DRAWS = 512  # uniform numbers that one picture is made from
 
 
 class Draws:
@@ -26,7 +26,7 @@ class Draws:
 
     def take(self, count: int) -> Tensor:
         self.used += count
-        return self.table[:, self.used - count:self.used]
+        return self.table[:, self.used - count : self.used]
 
     def one(self, low=0.0, high=1.0) -> Tensor:
         return low + (high - low) * self.take(1)[:, 0]
@@ -48,10 +48,13 @@ def _lattice(count_y: int, count_x: int, rows: int, columns: int, generator: tor
     return torch.lerp(rows_mixed[:, x0], rows_mixed[:, x1], tx[None])
 
 
-def _fractal(size: int, first_y: int, first_x: int, generator: torch.Generator, ridged=False, gain=0.5) -> Tensor:
-    """Several octaves of value noise over a period of two pictures, scaled to mean 0.5 and deviation about 0.18."""
+def _fractal(
+    size: int, first_y: int, first_x: int, generator: torch.Generator, ridged=False, gain=0.5
+) -> Tensor:
+    """Several octaves of value noise over a period of two pictures, scaled to mean 0.5 and deviation about
+    0.18."""
     total, weight = torch.zeros(2 * size, 2 * size), 1.0
-    for octave in range(7):    # the same draws at every size, so that a scene looks alike at every size
+    for octave in range(7):  # the same draws at every size, so that a scene looks alike at every size
         layer = _lattice(first_y << octave, first_x << octave, 2 * size, 2 * size, generator)
         if octave == 0 or max(first_y, first_x) << octave <= size:
             total += weight * ((1 - (2 * layer - 1).abs()) if ridged else layer)
@@ -62,13 +65,14 @@ def _fractal(size: int, first_y: int, first_x: int, generator: torch.Generator, 
 @dataclass
 class Bank:
     """Noise pictures that every scene takes its windows from. Made once per size."""
-    fine: Tensor       # all-round noise: leaves, walls, meadow
-    cloud: Tensor      # stretched sideways
-    wave: Tensor       # stretched sideways a lot: sea, far grass
-    relief: Tensor     # in [-1, 1], the slope of ridged noise: mountains lit from the left
-    star: Tensor       # in [0, 1], mostly 0
-    ridge: Tensor      # one-dimensional, sharp: mountain tops
-    soft: Tensor       # one-dimensional, smooth: hills, shores
+
+    fine: Tensor  # all-round noise: leaves, walls, meadow
+    cloud: Tensor  # stretched sideways
+    wave: Tensor  # stretched sideways a lot: sea, far grass
+    relief: Tensor  # in [-1, 1], the slope of ridged noise: mountains lit from the left
+    star: Tensor  # in [0, 1], mostly 0
+    ridge: Tensor  # one-dimensional, sharp: mountain tops
+    soft: Tensor  # one-dimensional, smooth: hills, shores
 
 
 @lru_cache(maxsize=8)
@@ -81,23 +85,26 @@ def noise_bank(size: int, device: torch.device) -> Bank:
     relief = ((ridged.roll(-1, 1) - ridged.roll(1, 1)) * size * 0.13).clamp(-1, 1)
     ridge = _fractal(size, 1, 5, generator, ridged=True, gain=0.5)[0]
     soft = _fractal(size, 1, 3, generator, gain=0.35)[0]
-    cells = torch.rand(96, 96, generator=generator)    # a star is one pixel, and as frequent at every size
+    cells = torch.rand(96, 96, generator=generator)  # a star is one pixel, and as frequent at every size
     star = torch.zeros(2 * size, 2 * size)
     where = (cells > 0.955).nonzero()
     jitter = torch.rand(len(where), 2, generator=generator)
     at = ((where + jitter) / 96 * 2 * size).long()
     star[at[:, 0], at[:, 1]] = 0.2 + 0.8 * torch.rand(len(where), generator=generator)
 
-    def wrapped(picture: Tensor) -> Tensor:    # room for a window at any offset
+    def wrapped(picture: Tensor) -> Tensor:  # room for a window at any offset
         for axis in range(picture.dim()):
             picture = torch.cat([picture, picture.narrow(axis, 0, size)], axis)
         return picture.contiguous().to(device)
 
-    return Bank(*(wrapped(p) for p in (fine, cloud, wave, relief, star)), *(wrapped(p) for p in (ridge, soft)))
+    return Bank(
+        *(wrapped(p) for p in (fine, cloud, wave, relief, star)), *(wrapped(p) for p in (ridge, soft))
+    )
 
 
 def windows(picture: Tensor, offsets: Tensor, size: int) -> Tensor:
-    """One window per scene. picture (3S, 3S) or (3S,), offsets (n, 2) or (n, 1) in [0, 1) -> (n, S, S) or (n, S)."""
+    """One window per scene. picture (3S, 3S) or (3S,), offsets (n, 2) or (n, 1) in [0, 1) -> (n, S, S) or (n,
+    S)."""
     start = (offsets * 2 * size).long()
     steps = torch.arange(size, device=picture.device)
     if picture.dim() == 1:
@@ -121,8 +128,8 @@ class Canvas:
         """Draw over what is there. cover (n, h, w) in [0, 1]; tone in [0, 1], darkest to lightest."""
         # Choices are products with 0 and 1: on a CPU torch.where costs several times as much.
         code = (tone * 255.99).clamp_(0, 255).int().add_(slot * 256)
-        some = cover.ceil()                     # 1 where anything is covered
-        most = (cover + 0.5).int()              # 1 where it is the larger part
+        some = cover.ceil()  # 1 where anything is covered
+        most = (cover + 0.5).int()  # 1 where it is the larger part
         change = (code - self.front).mul_(most)
         self.front += change
         # the loser of the two stays behind: code - change is code where it lost, else the old front
@@ -137,8 +144,8 @@ class Canvas:
 class Patch(Canvas):
     """A window of a canvas around one object per row of `picks`; `commit` writes it back.
 
-    x is the middle of the window, y its lower side. Windows of one scene must not overlap: `cell` is the least distance
-    of their x, and the width follows from it.
+    x is the middle of the window, y its lower side. Windows of one scene must not overlap: `cell` is the
+    least distance of their x, and the width follows from it.
     """
 
     def __init__(self, canvas: Canvas, picks: Tensor, x: Tensor, y: Tensor, cell: float, height: float):
@@ -164,7 +171,8 @@ class Patch(Canvas):
         self.canvas.share.view(-1).scatter_(0, index, self.share.view(-1))
 
     def cover(self, distance: Tensor, sharpness: float = 1.0) -> Tensor:
-        """Signed distance to the outline (inside > 0, in picture widths) -> share of the pixel that is covered."""
+        """Signed distance to the outline (inside > 0, in picture widths) -> share of the pixel that is
+        covered."""
         return (distance * (self.size * sharpness) + 0.5).clamp_(0, 1)
 
 

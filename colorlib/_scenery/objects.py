@@ -1,4 +1,5 @@
-"""Houses, trees, cars and flowers: each call draws one row of them, at most one per cell, so that none overlap."""
+"""Houses, trees, cars and flowers: each call draws one row of them, at most one per cell, so that none
+overlap."""
 
 from __future__ import annotations
 
@@ -7,11 +8,27 @@ from torch import Tensor
 
 from colorlib._scenery.canvas import Canvas, Patch, least
 from colorlib._scenery.materials import (
-    CAR, CHIMNEY, DOOR, FLOWER, GLASS, HEART, LAMP, LEAF, ROOF, STEM, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
+    CAR,
+    CHIMNEY,
+    DOOR,
+    FLOWER,
+    GLASS,
+    HEART,
+    LAMP,
+    LEAF,
+    ROOF,
+    STEM,
+    TRUNK,
+    WALL,
+    WHEEL,
+    WINDOW_DARK,
+    WINDOW_LIT,
 )
 
 
-CRISP = 2.0    # soft edges of half a pixel: mixed pixels have no free colour, and small things would lose too many
+CRISP = (
+    2.0  # soft edges of half a pixel: mixed pixels have no free colour, and small things would lose too many
+)
 
 
 def _column(values: Tensor) -> Tensor:
@@ -24,9 +41,22 @@ def _contact_shadow(patch: Patch, u: Tensor, v: Tensor, light: Tensor, width: fl
     patch.shade((1 - round_).clamp_(0, 1).sqrt_() * strength)
 
 
-def trees(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, scale: Tensor, fir: Tensor,
-          bare: Tensor, light: Tensor, grain: Tensor, cell: float, height: float) -> None:
-    """Trees on the ground. Per tree: scene, slot number, foot (x, y), height, conifer?, bare (winter)?, light."""
+def trees(
+    canvas: Canvas,
+    picks: Tensor,
+    number: Tensor,
+    x: Tensor,
+    y: Tensor,
+    scale: Tensor,
+    fir: Tensor,
+    bare: Tensor,
+    light: Tensor,
+    grain: Tensor,
+    cell: float,
+    height: float,
+) -> None:
+    """Trees on the ground. Per tree: scene, slot number, foot (x, y), height, conifer?, bare (winter)?,
+    light."""
     patch = Patch(canvas, picks, x, y + 0.11 * scale, cell, height)
     s, light = _column(scale), _column(light)
     u, v = (patch.x - _column(x)) / s, (_column(y) - patch.y) / s
@@ -36,8 +66,13 @@ def trees(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, s
     patch.paint(patch.cover(trunk * s), TRUNK, 0.4 + 4 * light * u)
     # leaves: three balls, or the tiers of a conifer
     rough = (noise - 0.5) * 0.3
-    ball = torch.maximum(0.30 - (u * u + (v - 0.66) ** 2).sqrt(), torch.maximum(
-        0.23 - ((u + 0.19) ** 2 + (v - 0.50) ** 2).sqrt(), 0.24 - ((u - 0.18) ** 2 + (v - 0.53) ** 2).sqrt()))
+    ball = torch.maximum(
+        0.30 - (u * u + (v - 0.66) ** 2).sqrt(),
+        torch.maximum(
+            0.23 - ((u + 0.19) ** 2 + (v - 0.50) ** 2).sqrt(),
+            0.24 - ((u - 0.18) ** 2 + (v - 0.53) ** 2).sqrt(),
+        ),
+    )
     bareness = _column(bare)
     ball = ball + rough * (0.6 + 0.9 * bareness) - 0.04 * bareness
     down = (1 - v).clamp_(0, 1)
@@ -46,53 +81,97 @@ def trees(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, s
     cone = least(0.28 * down + 0.09 * tier * (0.35 + down) - u.abs() + 0.25 * rough, v - 0.12, 1 - v) * 0.8
     conifer = _column(fir)
     leaves = torch.where(conifer, cone, ball)
-    side = torch.where(conifer, 0.45 * light * u / (0.08 + 0.3 * down) + 0.30 * (0.6 - tier), 1.1 * light * u + 1.15 * (v - 0.58))
-    patch.paint(patch.cover(leaves * s), LEAF + _column(number).int(), 0.46 + side * 0.75 + 1.1 * (noise - 0.5))
+    side = torch.where(
+        conifer,
+        0.45 * light * u / (0.08 + 0.3 * down) + 0.30 * (0.6 - tier),
+        1.1 * light * u + 1.15 * (v - 0.58),
+    )
+    patch.paint(
+        patch.cover(leaves * s), LEAF + _column(number).int(), 0.46 + side * 0.75 + 1.1 * (noise - 0.5)
+    )
     patch.commit()
 
 
-def houses(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, scale: Tensor, flip: Tensor,
-           shape: Tensor, lit: Tensor, light: Tensor, grain: Tensor, cell: float, height: float) -> None:
+def houses(
+    canvas: Canvas,
+    picks: Tensor,
+    number: Tensor,
+    x: Tensor,
+    y: Tensor,
+    scale: Tensor,
+    flip: Tensor,
+    shape: Tensor,
+    lit: Tensor,
+    light: Tensor,
+    grain: Tensor,
+    cell: float,
+    height: float,
+) -> None:
     """Houses: a gable in front, a long side with the roof above. scale is half of the width."""
     patch = Patch(canvas, picks, x, y + 0.22 * scale, cell, height)
     s, flip = _column(scale), _column(flip)
     u, v = (patch.x - _column(x)) / s * flip, (_column(y) - patch.y) / s
-    number, light = _column(number).int(), _column(light) * flip      # light from the left of the unflipped house: -1
-    wall = 0.62 + 0.22 * _column(shape)                         # height of the wall
-    rise = 0.78 - 0.12 * _column(shape)                         # height of the roof
+    number, light = (
+        _column(number).int(),
+        _column(light) * flip,
+    )  # light from the left of the unflipped house: -1
+    wall = 0.62 + 0.22 * _column(shape)  # height of the wall
+    rise = 0.78 - 0.12 * _column(shape)  # height of the roof
     noise = patch.look(grain) - 0.5
     _contact_shadow(patch, u, v, light, 0.95, 0.5)
 
     chimney = least(0.09 - (u - 0.45).abs(), v - wall, wall + rise + 0.16 - v)
     patch.paint(patch.cover(chimney * s), CHIMNEY, 0.5 + 3 * light * (u - 0.45))
-    up = (v - wall) / rise                                      # 0 at the eaves, 1 at the ridge
+    up = (v - wall) / rise  # 0 at the eaves, 1 at the ridge
     gable_edge = 0.36 * (1 - up) - (u + 0.62).abs()
-    gable = torch.minimum(torch.minimum(0.36 - (u + 0.62).abs(), v), torch.maximum(gable_edge * 0.9, wall - v))
+    gable = torch.minimum(
+        torch.minimum(0.36 - (u + 0.62).abs(), v), torch.maximum(gable_edge * 0.9, wall - v)
+    )
     side = least(u + 0.26, 0.96 - u, v, wall + 0.1 - v)
-    patch.paint(patch.cover(side * s), WALL + number, 0.60 + 0.26 * light + 0.5 * noise - 0.20 * (v > wall - 0.10) + 0.15 * v)
+    patch.paint(
+        patch.cover(side * s),
+        WALL + number,
+        0.60 + 0.26 * light + 0.5 * noise - 0.20 * (v > wall - 0.10) + 0.15 * v,
+    )
     patch.paint(patch.cover(gable * s), WALL + number, 0.60 - 0.26 * light + 0.5 * noise + 0.15 * v)
 
     roof = least(u + 0.26 + 0.36 * up, 1.05 - 0.14 * up - u, v - wall + 0.05, wall + rise - v)
     trim = torch.minimum(0.07 - (gable_edge - 0.02).abs(), v - wall + 0.10)
-    rows = (up * 5.0)
+    rows = up * 5.0
     tiles = (rows - rows.floor() - 0.5) * (0.16 if patch.size >= 96 else 0.0)
-    patch.paint(patch.cover(roof * s, CRISP), ROOF + number, 0.42 + 0.20 * light + 0.30 * up + tiles + 0.9 * noise)
+    patch.paint(
+        patch.cover(roof * s, CRISP), ROOF + number, 0.42 + 0.20 * light + 0.30 * up + tiles + 0.9 * noise
+    )
     patch.paint(patch.cover(trim * s, CRISP), ROOF + number, 0.34 - 0.16 * light + 0.4 * noise)
 
     glass = WINDOW_DARK + (WINDOW_LIT - WINDOW_DARK) * _column(lit).int()
     tall = 0.5 * wall
     panes = torch.maximum(0.12 - (u - 0.06).abs(), 0.12 - (u - 0.66).abs())
-    panes = torch.maximum(torch.minimum(panes, 0.155 - (v - tall).abs()),
-                          least(0.11 - (u + 0.62).abs(), 0.14 - (v - wall - 0.16).abs()))
+    panes = torch.maximum(
+        torch.minimum(panes, 0.155 - (v - tall).abs()),
+        least(0.11 - (u + 0.62).abs(), 0.14 - (v - wall - 0.16).abs()),
+    )
     shine = 0.25 + 0.35 * (v - u) + 0.2 * up
     patch.paint(patch.cover(panes * s), glass, shine)
-    door = torch.maximum(least(0.11 - (u - 0.36).abs(), 0.44 - v, v), least(0.12 - (u + 0.62).abs(), 0.40 - v, v))
+    door = torch.maximum(
+        least(0.11 - (u - 0.36).abs(), 0.44 - v, v), least(0.12 - (u + 0.62).abs(), 0.40 - v, v)
+    )
     patch.paint(patch.cover(door * s), DOOR, 0.5 + 0.4 * v)
     patch.commit()
 
 
-def cars(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, scale: Tensor, flip: Tensor,
-         shape: Tensor, cell: float, height: float) -> None:
+def cars(
+    canvas: Canvas,
+    picks: Tensor,
+    number: Tensor,
+    x: Tensor,
+    y: Tensor,
+    scale: Tensor,
+    flip: Tensor,
+    shape: Tensor,
+    cell: float,
+    height: float,
+) -> None:
     """Cars from the side. scale is half of the length; flip is the way they drive."""
     patch = Patch(canvas, picks, x, y + 0.15 * scale, cell, height)
     s, flip = _column(scale), _column(flip)
@@ -100,9 +179,13 @@ def cars(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, sc
     number, long = _column(number).int(), 0.25 * _column(shape)
     _contact_shadow(patch, u, v, torch.zeros_like(s), 0.85, 0.75)
     roof_line = 0.80 - 0.08 * ((u + 0.1) / 0.5) ** 2
-    cabin = least(roof_line - v, (u + 0.62 + long) - 0.40 * (v - 0.44), (0.48 - u) - 0.75 * (v - 0.44), v - 0.3)
+    cabin = least(
+        roof_line - v, (u + 0.62 + long) - 0.40 * (v - 0.44), (0.48 - u) - 0.75 * (v - 0.44), v - 0.3
+    )
     body = least(0.47 - v - 0.10 * u.clamp(min=0) ** 2, v - 0.14, 1.0 - u.abs() - 0.35 * (v - 0.3).abs())
-    patch.paint(patch.cover(torch.maximum(cabin, body) * s, CRISP), CAR + number, 0.2 + 1.05 * v - 0.25 * (v < 0.24))
+    patch.paint(
+        patch.cover(torch.maximum(cabin, body) * s, CRISP), CAR + number, 0.2 + 1.05 * v - 0.25 * (v < 0.24)
+    )
     panes = torch.minimum(cabin - 0.075, v - 0.46)
     panes = torch.minimum(panes, (u + 0.08).abs() - 0.03)
     patch.paint(patch.cover(panes * s), GLASS, 0.25 + 0.8 * (v - 0.46) + 0.3 * u.abs())
@@ -113,12 +196,23 @@ def cars(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, sc
     patch.commit()
 
 
-def flowers(canvas: Canvas, picks: Tensor, number: Tensor, x: Tensor, y: Tensor, scale: Tensor, turn: Tensor,
-            petals: Tensor, light: Tensor, cell: float, height: float) -> None:
+def flowers(
+    canvas: Canvas,
+    picks: Tensor,
+    number: Tensor,
+    x: Tensor,
+    y: Tensor,
+    scale: Tensor,
+    turn: Tensor,
+    petals: Tensor,
+    light: Tensor,
+    cell: float,
+    height: float,
+) -> None:
     """Blossoms on stems. (x, y) is the foot, scale the radius of the blossom."""
     patch = Patch(canvas, picks, x, y, cell, height)
     s = _column(scale)
-    u, v = (patch.x - _column(x)) / s, (_column(y) - patch.y) / s - 2.0    # the blossom's centre is 2 radii up
+    u, v = (patch.x - _column(x)) / s, (_column(y) - patch.y) / s - 2.0  # the blossom's centre is 2 radii up
     stem = torch.minimum(0.16 - u.abs(), -v)
     patch.paint(patch.cover(stem * s), STEM, 0.35 + 0.0 * u)
     radius = (u * u + v * v).sqrt()

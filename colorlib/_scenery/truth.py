@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from colorlib._scenery.materials import KINDS, palette
@@ -12,7 +11,9 @@ from colorlib._scenery.materials import KINDS, palette
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of a free kind: ab (K, 2) scaled by 110, probabilities (K,), and the range of L it is drawn at."""
+    """Colours of a free kind: ab (K, 2) scaled by 110, probabilities (K,), and the range of L it is drawn
+    at."""
+
     ab: Tensor
     probabilities: Tensor
     lightness: tuple[float, float]
@@ -37,7 +38,9 @@ def best_l1(kind: str) -> Tensor:
     """The answer (2,) with the smallest expected absolute error: the weighted median of a, and that of b."""
     p = _palette(kind)
     ordered, order = p.ab.sort(dim=0)
-    reached = p.probabilities[order].cumsum(0) >= 0.5      # no palette has a cumulative probability of exactly 1/2
+    reached = (
+        p.probabilities[order].cumsum(0) >= 0.5
+    )  # no palette has a cumulative probability of exactly 1/2
     first = reached.float().argmax(0)
     return ordered.gather(0, first[None])[0]
 
@@ -72,11 +75,13 @@ class Judgement:
 
     Attributes:
         pixels: how many pixels were judged.
-        to_best_l1, to_best_l2, to_nearest_mode: mean distance to the median, to the mean, to the nearest palette colour.
-        near_mode: (K,) share of the predictions within the radius of each palette colour; a model of the true
+        to_best_l1, to_best_l2, to_nearest_mode: mean distance to the median, to the mean, to the nearest
+        palette colour. near_mode: (K,) share of the predictions within the radius of each palette colour; a
+        model of the true
             distribution comes to the palette's probabilities, a regressor to zeros.
         chroma_ratio: mean chroma of the predictions divided by that of the true pixels.
     """
+
     pixels: int
     to_best_l1: float
     to_best_l2: float
@@ -105,21 +110,28 @@ def judge(ab: Tensor, scenes, radius: float = 0.1) -> dict[str, Judgement]:
     """
     needed = (len(scenes.free), 2, *scenes.free.shape[1:])
     if tuple(ab.shape) != needed:
-        raise ValueError(f"ab has shape {tuple(ab.shape)}, must be {needed} to fit the scenes; resize it first")
+        raise ValueError(
+            f"ab has shape {tuple(ab.shape)}, must be {needed} to fit the scenes; resize it first"
+        )
     true, reports = scenes.L_ab()[1], {}
     for number, kind in enumerate(KINDS, 1):
         here = scenes.free == number
         if not here.any():
             continue
-        predicted, real = (picture.permute(0, 2, 3, 1)[here].float() for picture in (ab.to(true.device), true))
+        predicted, real = (
+            picture.permute(0, 2, 3, 1)[here].float() for picture in (ab.to(true.device), true)
+        )
 
         def distance(answers: Tensor) -> Tensor:
             return (predicted[:, None] - answers.to(predicted).view(1, -1, 2)).norm(dim=-1)
 
         to_modes = distance(PALETTES[kind].ab)
         reports[kind] = Judgement(
-            pixels=len(predicted), to_best_l1=float(distance(best_l1(kind)).mean()),
-            to_best_l2=float(distance(best_l2(kind)).mean()), to_nearest_mode=float(to_modes.min(1).values.mean()),
+            pixels=len(predicted),
+            to_best_l1=float(distance(best_l1(kind)).mean()),
+            to_best_l2=float(distance(best_l2(kind)).mean()),
+            to_nearest_mode=float(to_modes.min(1).values.mean()),
             near_mode=(to_modes <= radius).float().mean(0).cpu(),
-            chroma_ratio=float(predicted.norm(dim=1).mean() / real.norm(dim=1).mean()))
+            chroma_ratio=float(predicted.norm(dim=1).mean() / real.norm(dim=1).mean()),
+        )
     return reports

@@ -17,8 +17,15 @@ def rows() -> list[dict]:
             start = time.perf_counter()
             render(num, size, seed=1)
             best = max(best, num / (time.perf_counter() - start))
-        found.append(dict(group="scenes", name=f"scenes {size} x {size}", value=best, unit="pictures/s",
-                          note=f"with night, labels, edges; {torch.get_num_threads()} threads"))
+        found.append(
+            dict(
+                group="scenes",
+                name=f"scenes {size} x {size}",
+                value=best,
+                unit="pictures/s",
+                note=f"with night, labels, edges; {torch.get_num_threads()} threads",
+            )
+        )
     return found
 
 
