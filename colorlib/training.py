@@ -231,16 +231,20 @@ def fit(
             run.step += 1
             for name, loss in losses.items():
                 recorded.setdefault(name, []).append(loss)  # stays on the device: reading it would wait for the GPU
-            last = run.step == num_steps or interrupt.is_set()
-            if run.step % 25 == 0 or last or (run.out and run.step % checkpoint_every == 0):
+            due = run.out is not None and run.step % checkpoint_every == 0
+            if run.step % 25 == 0 or due:
                 bar.set_postfix(_drain(recorded, history, run.step), refresh=False)
                 bar.update(run.step - bar.n)
             history.seconds = before + time.perf_counter() - started
             if preview is not None and preview_every and (run.step % preview_every == 0 or run.step == 1):
                 history.previews.append((run.step, predict(generator, preview).ab.float().cpu()))
-            if run.out and (run.step % checkpoint_every == 0 or last) and accelerator.is_main_process:
+            if due and accelerator.is_main_process:
                 run.save()
+        bar.set_postfix(_drain(recorded, history, run.step))
+        bar.update(run.step - bar.n)
         history.interrupted = run.step < num_steps
+        if run.out is not None and accelerator.is_main_process:
+            run.save()
     accelerator.wait_for_everyone()
     for network in (trained, judge):
         if network is not None:  # give back plain networks: Accelerate has wrapped their forward for the precision
@@ -252,6 +256,8 @@ def _drain(recorded: dict[str, list[Tensor]], history: History, step: int) -> di
     """Move the losses from the device into the history; refuse to go on when one is not finite."""
     shown = {}
     for name, losses in recorded.items():
+        if not losses:
+            continue
         values = torch.stack(losses).tolist()
         if not all(map(torch.isfinite, torch.tensor(values))):
             raise FloatingPointError(
