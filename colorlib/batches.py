@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from colorlib.color import rgb_to_L_ab, rgb_to_lab
 from colorlib.photofile import PhotoError, read_small
-from colorlib.pixels import resize_short
+from colorlib.pixels import load_fast_decoder, resize_short
 
 GREY_BELOW = 2.0
 
@@ -150,6 +150,7 @@ class StreamedBatches:
 
     def __next__(self) -> tuple[Tensor, Tensor]:
         if self._windows is None:
+            load_fast_decoder()   # before the workers are forked, which inherit it
             decoded = _Decoded(self.paths, self.cuts, self.step)
             # batch_size=None: a worker hands over whole batches; workers take turns, so the order is fixed
             self._windows = iter(DataLoader(decoded, batch_size=None, num_workers=self.num_workers,

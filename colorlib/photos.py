@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from colorlib.batches import (GREY_BELOW, PhotoBatches, StreamedBatches, available_memory, estimated_bytes,
                               is_grey)
+from colorlib.pixels import load_fast_decoder
 from colorlib.photofile import MAX_PIXELS, SUFFIXES, Photo, PhotoError, read_photo, read_small
 from colorlib.photowrite import suffix_for, write_photo
 from colorlib.pixels import resize_short
@@ -31,6 +32,9 @@ __all__ = ["GREY_BELOW", "MAX_PIXELS", "Photo", "PhotoBatches", "PhotoError", "S
            "is_grey", "load_photos", "old_photographs", "photo_batches", "read_photo", "read_small",
            "resize_short",
            "sample_photographs", "scan", "source", "split_of", "suffix_for", "write_photo"]
+
+
+MANY = 500   # photographs that are worth the seconds it takes to import torchvision's decoder
 
 
 def scan(folder: str | os.PathLike) -> list[Path]:
@@ -84,6 +88,8 @@ def load_photos(paths: Sequence[str | os.PathLike], short_side: int | None = Non
         except PhotoError as error:
             return error
 
+    if len(paths) >= MANY:
+        load_fast_decoder()
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         bar = tqdm(pool.map(load, paths), total=len(paths), desc="photographs", unit="", disable=not progress)
         loaded = list(bar)

@@ -1,12 +1,13 @@
 """From an opened picture to upright sRGB: orientation, bit depth, transparency, colour profiles.
 
-Plain JPEGs are decoded by torchvision while it can: the same bits as Pillow's, about twice as fast.
+Where there are many, plain JPEGs are decoded by torchvision: the same bits as Pillow's, about twice as fast.
 Everything with something to interpret (CMYK, an ICC profile, another format) goes through Pillow, which has
 the last word too where torchvision fails.
 """
 
 from __future__ import annotations
 
+import functools
 import warnings
 from io import BytesIO
 
@@ -15,11 +16,7 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
-try:
-    from torchvision.io import ImageReadMode, decode_jpeg
-except ImportError:   # torchvision 0.29 announces that its decoders will go
-    decode_jpeg = None
-
+decode_jpeg = None   # torchvision's, once `load_fast_decoder` was called
 ORIENTATION = 0x0112
 # Broken notes in a file are not the reader's business: the picture is used, or a PhotoError says why not.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
@@ -80,11 +77,22 @@ def upright_srgb(image: Image.Image, data: bytes, name: str, short_side: int | N
     return to_tensor(image), exif
 
 
+def load_fast_decoder() -> None:
+    """Decode plain JPEGs with torchvision from now on. Importing it takes seconds: not worth it for a few."""
+    global decode_jpeg
+    try:
+        from torchvision.io import ImageReadMode
+        from torchvision.io import decode_jpeg as decode
+    except ImportError:   # torchvision 0.29 announces that its decoders will go
+        return
+    decode_jpeg = functools.partial(decode, mode=ImageReadMode.RGB)
+
+
 def _fast_jpeg(data: bytes) -> Tensor | None:
     if decode_jpeg is None:
         return None
     try:
-        return decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB)
+        return decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
     except Exception:   # let Pillow say what is wrong, or do better
         return None
 

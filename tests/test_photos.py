@@ -67,8 +67,10 @@ def test_formats_give_the_pixels_that_were_saved(tmp_path, suffix, options, with
 
 @pytest.mark.parametrize("torchvision_decodes", [True, False])
 def test_jpeg_is_decoded_to_pillows_own_bits(tmp_path, monkeypatch, torchvision_decodes):
-    if not torchvision_decodes:
-        monkeypatch.setattr(pixels, "decode_jpeg", None)
+    monkeypatch.setattr(pixels, "decode_jpeg", None)
+    if torchvision_decodes:
+        pixels.load_fast_decoder()
+        assert pixels.decode_jpeg is not None
     for options in ({}, {"subsampling": 0}, {"progressive": True}, {"quality": 30}):
         path = save(tmp_path / "a.jpg", np.random.default_rng(0).integers(0, 256, (37, 53, 3),
                                                                           dtype=np.uint8), **options)
