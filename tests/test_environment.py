@@ -169,7 +169,7 @@ def test_environment_yml_names_the_same_packages_and_bounds():
 
 def test_environment_yml_names_no_channel_but_conda_forge():
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
-    assert _conda()[2] == ["conda-forge", "nodefaults"]  # nodefaults is conda's word for: and no other
+    assert _conda()[2] == ["conda-forge"]
     assert "::" not in text and "http" not in text
 
 
