@@ -54,11 +54,12 @@ def show_images(
     """
     columns = max(len(row) for row in rows)
     ratio = max(image.shape[-2] / image.shape[-1] for row in rows for image in row)
+    labels = 0.09 * max((len(title) for title in row_titles), default=0)  # inches beside and above the pictures
+    height = width * min(ratio, 2) * len(rows) + (0.2 if column_titles else 0)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            len(rows), columns, figsize=(width * columns, (width * min(ratio, 2) + 0.15) * len(rows)),
-            squeeze=False, layout="constrained",
-        )
+        figure, axes = plt.subplots(len(rows), columns, figsize=(width * columns + labels, height), squeeze=False,
+                                    layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
         for axis in axes.flat:
             axis.set_axis_off()
         for r, row in enumerate(rows):

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from colorlib import plots, scenes
+from colorlib.color import L_ab_to_rgb8
 from colorlib.discriminators import PatchDiscriminator
 from colorlib.generators import UNet, predict
 from colorlib.runtime import seed_everything
@@ -21,8 +22,8 @@ SIZE, BATCH, HELD_OUT_SEED = 64, 16, 10_000
 
 def train(num_steps: int, adversarial: bool) -> UNet:
     seed_everything(0)
-    generator = UNet(levels=6, base_channels=24)
-    discriminator = PatchDiscriminator(receptive_field=34, base_channels=32) if adversarial else None
+    generator = UNet(levels=5, base_channels=20)
+    discriminator = PatchDiscriminator(receptive_field=34, base_channels=24) if adversarial else None
     fit(
         generator,
         scenes.scene_batches(SIZE, BATCH, seed=1),
@@ -37,7 +38,7 @@ def train(num_steps: int, adversarial: bool) -> UNet:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--out", type=Path, default=Path("data/figures/grey-to-colour.png"))
     arguments = parser.parse_args()
     L, ab = scenes.render(7, SIZE, seed=HELD_OUT_SEED).L_ab()
@@ -46,8 +47,6 @@ def main() -> None:
         "pix2pix": predict(train(arguments.steps, adversarial=True), L).ab,
         "truth": ab,
     }
-    from colorlib.color import L_ab_to_rgb8
-
     rows = [L_ab_to_rgb8(L, ab * 0), *(L_ab_to_rgb8(L, each) for each in columns.values())]
     figure = plots.show_images(rows, row_titles=["given", *columns], width=1.3)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
