@@ -77,19 +77,20 @@ def show_images(
     return _done(figure)
 
 
-def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4) -> Figure:
+def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, width: float = 1.6) -> Figure:
     """One row per photograph: grey, then each column's ab joined with the same L.
 
     Args:
         L: (B, 1, H, W), L / 50 - 1.
         columns: title -> ab / 110, (B, 2, H, W).
         num: rows, the first ones of the batch.
+        width: inches per picture.
     """
     L = L[:num].cpu()
     grey = L_ab_to_rgb8(L, torch.zeros_like(L).expand(-1, 2, -1, -1))
     coloured = [L_ab_to_rgb8(L, ab[:num].float().cpu()) for ab in columns.values()]
     rows = [[grey[i], *(column[i] for column in coloured)] for i in range(len(L))]
-    return show_images(rows, column_titles=["given: L", *columns])
+    return show_images(rows, column_titles=["given: L", *columns], width=width)
 
 
 def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: Mapping[str, str] | None = None) -> Figure:
