@@ -1,6 +1,6 @@
 """Notebook 01's five measures on real photographs.
 
-    python notebooks/experiments/photographs_01.py --photos DIR      (about 12 minutes on 2 cores)
+    python notebooks/experiments/photographs_01.py --photos DIR      (about 4 minutes on 2 cores)
 
 Takes every photograph below DIR (default: the folder in COLORLIB_PHOTOS), leaves the grey ones out, splits by file name,
 trains on 48 x 48 crops with three seeds and writes data/results/photographs_01.json, whose table notebook 01 shows.
