@@ -249,7 +249,7 @@ def answers_on_plane(
     for axis, title in zip(figure.axes, answers):
         axis.scatter(*(palette * AB_SCALE).T.numpy(), s=130, c=discs, edgecolors="black", linewidths=1, label="true colours")
         axis.scatter(*(best[title] * AB_SCALE).tolist(), marker="X", s=110, c="white", edgecolors="black", label="best answer")
-    figure.axes[-1].legend(fontsize=8, loc="upper left", framealpha=0.8, frameon=True)
+    figure.legend(*figure.axes[-1].get_legend_handles_labels(), fontsize=8, loc="outside right upper")
     return figure
 
 
