@@ -91,7 +91,7 @@ def load_photos(paths: Sequence[str | os.PathLike], short_side: int | None = Non
     if len(paths) >= MANY:
         load_fast_decoder()
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        bar = tqdm(pool.map(load, paths), total=len(paths), desc="photographs", unit="", disable=not progress)
+        bar = tqdm(pool.map(load, paths), total=len(paths), desc="photographs", unit="", disable=None if progress else True)
         loaded = list(bar)
     return ([photo for photo in loaded if isinstance(photo, Tensor)],
             [error for error in loaded if isinstance(error, PhotoError)])
