@@ -87,7 +87,8 @@ def execute(notebook: nbformat.NotebookNode, preset: str, folder: Path) -> tuple
     except CellExecutionError as error:
         return time.time() - started, f"{error.ename}: {error.evalue}"
     except Exception as error:  # a cell that takes too long, a kernel that died
-        return time.time() - started, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        said = str(error).strip().splitlines() or ["(it says nothing)"]  # a dead kernel leaves no words
+        return time.time() - started, f"{type(error).__name__}: {said[0]}"
     return time.time() - started, None
 
 
