@@ -1,7 +1,7 @@
 """What a colorizer has to beat: colour transfer, which learns nothing, and regression by a small network.
 
-Colour transfer takes its colours from one reference picture. Regression, the network of notebook 01, is trained with a
-distance alone: no discriminator, no classes.
+Colour transfer takes its colours from one reference picture. Regression, the network of notebook 01, is trained
+with a distance alone: no discriminator, no classes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def colour_transfer(
     """Give every pixel the colour of the reference pixel that is most like it in lightness and texture.
 
     The reference's lightness is first shifted and stretched to the mean and deviation of the picture's. Then
-    `num_samples` pixels of the reference, one from each cell of a grid, stand for its colours. Like means: the
-    smallest sum of squared differences in lightness and in the standard deviation of lightness around the pixel.
+    `num_samples` pixels of the reference, one from each cell of a grid, stand for its colours. Like means:
+    the smallest sum of squared differences in lightness and in the deviation of lightness around the pixel.
 
     Args:
         L: pictures to colour, (B, 1, H, W), L / 50 - 1.
@@ -51,24 +51,27 @@ def colour_transfer(
         >>> colour_transfer(L, L, ab).shape
         torch.Size([1, 2, 8, 8])
 
-    Reference: Welsh, Ashikhmin, Mueller 2002, Transferring color to greyscale images, section 3 (global matching).
+    Reference: Welsh, Ashikhmin, Mueller 2002, Transferring color to greyscale images, section 3
+    (global matching).
     Deviation: they work in the space l-alpha-beta, we in Lab, as everywhere in this library.
     """
     batch = L.shape[0]
     if L.dim() != 4 or L.shape[1] != 1 or reference_L.shape[:2] != (batch, 1):
         raise ValueError(
-            f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; needed are (B, 1, H, W) and "
-            "(B, 1, h, w): one reference for each picture (repeat it with expand if it is the same)"
+            f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; needed are "
+            "(B, 1, H, W) and (B, 1, h, w): one reference for each picture (repeat it with expand if it is the same)"
         )
     if reference_ab.shape != (batch, 2, *reference_L.shape[2:]):
         raise ValueError(
-            f"reference_ab has shape {tuple(reference_ab.shape)}; needed is {(batch, 2, *reference_L.shape[2:])}"
+            f"reference_ab has shape {tuple(reference_ab.shape)}; "
+            f"needed is {(batch, 2, *reference_L.shape[2:])}"
         )
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window is {window}; it must be odd, so that it has a middle")
     remapped = remap_lightness(reference_L, L)
     features = torch.cat([L, texture(L, window)], dim=1).flatten(2).transpose(1, 2)  # (B, H W, 2)
-    offered = torch.cat([remapped, texture(remapped, window)], dim=1).flatten(2).transpose(1, 2)  # (B, h w, 2)
+    offered = torch.cat([remapped, texture(remapped, window)], dim=1)
+    offered = offered.flatten(2).transpose(1, 2)  # (B, h w, 2)
     places = jittered_grid(*reference_L.shape[2:], num_samples, seed).to(L.device)  # (K,)
     samples, colours = offered[:, places], reference_ab.flatten(2)[:, :, places]  # (B, K, 2), (B, 2, K)
     ab = torch.empty(batch, 2, features.shape[1], device=L.device, dtype=reference_ab.dtype)
@@ -80,9 +83,10 @@ def colour_transfer(
 
 
 def remap_lightness(L: Tensor, like: Tensor) -> Tensor:
-    """Shift and stretch each picture's lightness to the mean and deviation of another's; (B, 1, ., .) both."""
+    """Bring each picture's lightness to the mean and deviation of another's; (B, 1, ., .) both."""
     mean, deviation = L.mean((1, 2, 3), keepdim=True), L.std((1, 2, 3), keepdim=True, correction=0)
-    to_mean, to_deviation = like.mean((1, 2, 3), keepdim=True), like.std((1, 2, 3), keepdim=True, correction=0)
+    to_mean = like.mean((1, 2, 3), keepdim=True)
+    to_deviation = like.std((1, 2, 3), keepdim=True, correction=0)
     return (L - mean) / deviation.clamp(min=1e-6) * to_deviation + to_mean
 
 
@@ -96,7 +100,7 @@ def texture(L: Tensor, window: int = 5) -> Tensor:
 
 
 def jittered_grid(height: int, width: int, num: int, seed: int) -> Tensor:
-    """Flat indices of pixels, one at a random place in each cell of a grid of at least `num` cells; (K,) long."""
+    """Flat indices (K,) of pixels, one at a random place in each cell of a grid of at least `num`."""
     columns = max(1, round((num * width / height) ** 0.5))
     rows = -(-num // columns)
     random = torch.rand(2, rows, columns, generator=torch.Generator().manual_seed(seed))
@@ -106,7 +110,7 @@ def jittered_grid(height: int, width: int, num: int, seed: int) -> Tensor:
 
 
 def most_similar(L: Tensor, pool_L: Tensor, side: int = 8) -> Tensor:
-    """For each picture the one of a pool that looks most like it in grey, as thumbnails: a choice of reference.
+    """Choose a reference: for each picture the one of a pool whose grey thumbnail is most like it.
 
     Args:
         L: (B, 1, H, W).
@@ -155,7 +159,7 @@ def regress(
     watch: Callable[[nn.Module], float] | None = None,
     looks: int = 8,
 ) -> list[float]:
-    """Train a network to make `loss(network(L), target)` small; Adam, batches of 16, lr in a straight line to 0.
+    """Make `loss(network(L), target)` small: Adam, batches of 16, lr in a straight line to 0.
 
     Args:
         network: trained in place, and left in evaluation mode.
@@ -203,7 +207,7 @@ def spread_at_equal_L(L: Tensor, ab: Tensor, num_bins: int = 50) -> Tensor:
         num_bins: intervals of L in which pixels count as equally light.
 
     Returns:
-        CIE units, (num_bins + 1,): of each interval (NaN where no pixel lies), and last of all pixels together.
+        CIE units, (num_bins + 1,): of each interval (NaN where no pixel lies), last of all pixels.
     """
     place = ((L + 1) / 2 * num_bins).long().clamp(0, num_bins - 1)
     count = torch.bincount(place, minlength=num_bins).double()

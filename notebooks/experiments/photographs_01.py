@@ -2,8 +2,9 @@
 
     python notebooks/experiments/photographs_01.py --photos DIR      (about 4 minutes on 2 cores)
 
-Takes every photograph below DIR (default: the folder in COLORLIB_PHOTOS), leaves the grey ones out, splits by file name,
-trains on 48 x 48 crops with three seeds and writes data/results/photographs_01.json, whose table notebook 01 shows.
+Takes every photograph below DIR (default: the folder in COLORLIB_PHOTOS), leaves the grey ones out, splits by file
+name, trains on 48 x 48 squares with three seeds and writes data/results/photographs_01.json, whose table notebook 01
+shows.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def squares(paths: list[Path], size: int) -> tuple[Tensor, int, int]:
         top, left = (rgb.shape[1] - size) // 2, (rgb.shape[2] - size) // 2
         cut.append(rgb[:, top : top + size, left : left + size])
     if not cut:
-        raise photos.PhotoError(None, f"none of {len(paths)} photographs can be used", "choose a larger folder")
+        wrong = f"none of {len(paths)} photographs can be used"
+        raise photos.PhotoError(None, wrong, "choose a larger folder")
     return torch.stack(cut), len(loaded) - len(coloured), len(errors)
 
 
@@ -65,8 +67,10 @@ class Data:
         self.test = color.rgb_to_L_ab(pictures["test"][order["test"][:NUM_TEST]])
         self.seed = seed
 
-    def trained(self, loss, *, rgb: bool = False, num: int | None = None, steps: int = NUM_STEPS) -> tuple[Tensor, list]:
-        """Train; the answers for the test pictures, and [(validation error, test error)] at the looks on the way."""
+    def trained(
+        self, loss, *, rgb: bool = False, num: int | None = None, steps: int = NUM_STEPS
+    ) -> tuple[Tensor, list]:
+        """Train; the answers for the test pictures, and (validation error, test error) at the looks."""
         torch.manual_seed(self.seed)
         network = baseline.SmallCNN(3 if rgb else 2)
         (L, ab), looks = (part[:num] for part in self.train), []
@@ -95,12 +99,14 @@ def measure(data: Data) -> dict[str, float]:
     l1, looks = data.trained(F.l1_loss)
     l2, _ = data.trained(F.mse_loss)
     rgb, rgb_looks = data.trained(F.l1_loss, rgb=True)
-    for name, answer in {"l1": l1, "l2": l2, "rgb": rgb, "grey": 0 * ab, "transfer": data.transferred("similar"),
-                         "transfer_random": data.transferred("random")}.items():
+    all_answers = {"l1": l1, "l2": l2, "rgb": rgb, "grey": 0 * ab, "transfer": data.transferred("similar"),
+                   "transfer_random": data.transferred("random")}
+    for name, answer in all_answers.items():
         numbers[f"error_{name}"] = baseline.ab_error(answer, ab)
         numbers[f"saturation_{name}"] = (baseline.chroma(answer).mean() / baseline.chroma(ab).mean()).item()
     for look, ((_, error), (_, error_rgb)) in enumerate(zip(looks, rgb_looks), 1):
-        numbers[f"error_l1_at_{look}_of_{LOOKS}"], numbers[f"error_rgb_at_{look}_of_{LOOKS}"] = error, error_rgb
+        numbers[f"error_l1_at_{look}_of_{LOOKS}"] = error
+        numbers[f"error_rgb_at_{look}_of_{LOOKS}"] = error_rgb
     for num in NUMBERS:
         if num <= len(data.train[0]):
             _, looks = data.trained(F.l1_loss, num=num, steps=NUM_STEPS // 2)
@@ -123,8 +129,9 @@ ROWS = {  # claim, what the number is -> its key
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--photos", type=Path, default=os.environ.get("COLORLIB_PHOTOS"), help="folder of photographs")
-    parser.add_argument("--out", type=Path, help="folder of the result file (default: data/results of the checkout)")
+    folder = os.environ.get("COLORLIB_PHOTOS")
+    parser.add_argument("--photos", type=Path, default=folder, help="folder of photographs")
+    parser.add_argument("--out", type=Path, help="folder of the result file (default: data/results)")
     parsed = parser.parse_args()
     if not parsed.photos:
         parser.error("name a folder with --photos, or set COLORLIB_PHOTOS")
@@ -138,7 +145,8 @@ def main() -> None:
     pictures = {split: each for split, (each, _, _) in loaded.items()}
     grey, bad = (sum(each[k] for each in loaded.values()) for k in (1, 2))
     counts = {split: len(each) for split, each in pictures.items()}
-    text = f"{counts['train']:,} photographs to train on, {counts['test']:,} to test on ({grey} grey and {bad} unreadable left out)"
+    text = (f"{counts['train']:,} photographs to train on, {counts['test']:,} to test on "
+            f"({grey} grey and {bad} unreadable left out)")
     print(text, flush=True)
     by_seed = []
     for seed in SEEDS:
@@ -148,8 +156,10 @@ def main() -> None:
     for key in by_seed[0]:
         values = [numbers[key] for numbers in by_seed]
         mean, (low, high) = confidence_interval(values)
-        spread[key] = {"values": [round(v, 4) for v in values], "mean": round(mean, 4), "text": f"{mean:.3g} ({low:.3g} to {high:.3g})"}
-    rows = [{"claim": claim, "measure": what, "number": spread[key]["text"]} for (claim, what), key in ROWS.items()]
+        spread[key] = {"values": [round(v, 4) for v in values], "mean": round(mean, 4),
+                       "text": f"{mean:.3g} ({low:.3g} to {high:.3g})"}
+    rows = [{"claim": claim, "measure": what, "number": spread[key]["text"]}
+            for (claim, what), key in ROWS.items()]
     for row in rows:
         print(f"{row['claim']:4} {row['number']:26} {row['measure']}")
     folder = parsed.out or (runtime.checkout() or Path.cwd()) / "data" / "results"
