@@ -1,7 +1,7 @@
 """What a colorizer has to beat: colour transfer, which learns nothing, and regression by a small network.
 
-Colour transfer takes its colours from one reference picture. Regression, the network of notebook 01, is trained
-with a distance alone: no discriminator, no classes.
+Colour transfer takes its colours from one reference picture. Regression, the network of notebook 01, is
+trained with a distance alone: no discriminator, no classes.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def colour_transfer(
     batch = L.shape[0]
     if L.dim() != 4 or L.shape[1] != 1 or reference_L.shape[:2] != (batch, 1):
         raise ValueError(
-            f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; needed are "
-            "(B, 1, H, W) and (B, 1, h, w): one reference for each picture (repeat it with expand if it is the same)"
+            f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; "
+            "needed are (B, 1, H, W) and (B, 1, h, w): one reference for each picture (repeat it with expand if it is the same)"
         )
     if reference_ab.shape != (batch, 2, *reference_L.shape[2:]):
         raise ValueError(

@@ -2,9 +2,9 @@
 
     python notebooks/experiments/photographs_01.py --photos DIR      (about 4 minutes on 2 cores)
 
-Takes every photograph below DIR (default: the folder in COLORLIB_PHOTOS), leaves the grey ones out, splits by file
-name, trains on 48 x 48 squares with three seeds and writes data/results/photographs_01.json, whose table notebook 01
-shows.
+Takes every photograph below DIR (default: the folder in COLORLIB_PHOTOS), leaves the grey ones out, splits by
+file name, trains on 48 x 48 squares with three seeds and writes data/results/photographs_01.json, whose table
+notebook 01 shows.
 """
 
 from __future__ import annotations
