@@ -22,6 +22,7 @@ def test_a_file_is_enough_to_rebuild_the_network(tmp_path):
     assert loaded.config == generator.config and not loaded.training and metadata["render_size"] == "96"
     L = torch.randn(1, 1, 32, 32)
     assert torch.equal(predict(generator, L).ab, predict(loaded, L).ab)
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o044 == 0o044
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
