@@ -59,7 +59,8 @@ def colour_transfer(
     if L.dim() != 4 or L.shape[1] != 1 or reference_L.shape[:2] != (batch, 1):
         raise ValueError(
             f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; "
-            "needed are (B, 1, H, W) and (B, 1, h, w): one reference for each picture (repeat it with expand if it is the same)"
+            "needed are (B, 1, H, W) and (B, 1, h, w): one reference for each picture "
+            "(repeat it with expand if it is the same)"
         )
     if reference_ab.shape != (batch, 2, *reference_L.shape[2:]):
         raise ValueError(
