@@ -72,6 +72,7 @@ def workplace(folder: Path) -> Path:
 
 def execute(notebook: nbformat.NotebookNode, preset: str, folder: Path) -> tuple[float, str | None]:
     """Run every cell, in `folder`. Returns the seconds that it took and, where a cell failed, its error."""
+    os.environ.pop("COLORLIB_PHOTOS", None)  # the series on what every reader has, not on this machine's folder
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, whatever the user has installed
     started = time.time()
     client = NotebookClient(
