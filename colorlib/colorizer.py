@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from . import color
 from .generators import Generator, Prediction
-from .guided import guided_upsample, local_lines, on_lines, upsample_rows
+from .guided import local_lines, on_lines, upsample_rows
 from .weights import load_generator, save_weights
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from colorlib import color, colorizer
-from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, guided_upsample, render_shape
+from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, render_shape
+from colorlib.guided import guided_upsample
 from colorlib.generators import Generator, Prediction, UNet
 from colorlib.guided import upsample_rows
 

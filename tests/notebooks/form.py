@@ -17,7 +17,7 @@ VERDICTS = ("supported", "partly", "not here")
 MAX_BYTES = 1_500_000
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|private|content)/[\w.-]+|[A-Z]:\\\\?Users")
-CLAIM_ROW = re.compile(r"^\|\s*(C\d+)\b.*\|\s*$", re.MULTILINE)
+CLAIM_ROW = re.compile(r"^\|\s*(C\d+[a-z]?)\b.*\|\s*$", re.MULTILINE)
 Notebook = nbformat.NotebookNode
 
 
@@ -163,7 +163,7 @@ def verdicts(notebook: Notebook, claims: Path) -> Iterator[str]:
     table = section(notebook, "What we measured") or ""
     rows = {row[1]: row[0] for row in CLAIM_ROW.finditer(table)}
     for name in re.findall(
-        r"Claim\(\s*[\"'](C\d+)[\"']", "\n".join(cell.source for cell in code_cells(notebook))
+        r"Claim\(\s*[\"'](C\d+[a-z]?)[\"']", "\n".join(cell.source for cell in code_cells(notebook))
     ):
         if name not in rows:
             yield f"{name} is judged and has no row in 'What we measured'"
