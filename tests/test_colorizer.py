@@ -12,9 +12,8 @@ from torch import nn
 
 from colorlib import color, colorizer
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, render_shape
-from colorlib.guided import guided_upsample
 from colorlib.generators import Generator, Prediction, UNet
-from colorlib.guided import upsample_rows
+from colorlib.guided import guided_upsample, upsample_rows
 
 
 class Says(Generator):
