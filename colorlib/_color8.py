@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ._cie import KNEE, RGB_FROM_XYZ, SLOPE, XYZ_FROM_RGB, encoded, linear, share
+from ._threads import in_threads, num_shares
 
 L_SCALE = 50.0
 AB_SCALE = 110.0
@@ -18,7 +18,7 @@ AB_SCALE = 110.0
 # The fast road. Inside a tile of pixels every buffer is (3, pixels). Its views are made once for each shape
 # of tile: a tile takes a fraction of a millisecond, so that twenty slices of a microsecond each would show.
 
-_TILE = 32768  # pixels: few enough for the cache, enough to hide the cost of a call into torch
+_TILE = 65536  # pixels: few enough for the cache, enough to hide the cost of a call into torch
 _CODES = 32768  # steps of linear light in the encoding table, 10 and more to one 8-bit code
 _NEWTON = (27 / 16, 9 / 4)  # two unscaled steps y + u / 2y^2, s + 27/16 u / s^2 end at 9/4 of the root
 _OFFSET = 3 * 24**3 / 116**3 * _CODES  # where black lies, because 1728 (s - 24) is added as 1728 s
@@ -184,29 +184,16 @@ def fast_rgb8(L: Tensor, ab: Tensor, scaled: bool, fit: bool) -> Tensor:
 
 
 def work_through(tiles: list[tuple[Tensor, ...]], make: Callable[[Tensor], Callable[..., None]]) -> None:
-    """Run `make(tile)(*tile and output)` for all tiles, in as many Python threads as torch has.
-
-    Torch would split each of the twenty small operations of a tile and wait for the slowest after each:
-    where other programs keep the cores busy that stalls.
-    """
-
-    inference = torch.is_inference_mode_enabled()  # like no_grad, known to one thread only
+    """Run `make(tile)(*tile and output)` for all tiles, on the CPU shared out among threads."""
 
     def some(mine: list[tuple[Tensor, ...]]) -> None:
         workers: dict[torch.Size, Callable[..., None]] = {}
-        with torch.inference_mode(inference), torch.no_grad():
+        with torch.no_grad():
             for tile in mine:
                 if tile[0].shape not in workers:
                     workers[tile[0].shape] = make(tile[0])
                 workers[tile[0].shape](*tile)
 
-    threads = torch.get_num_threads()
-    count = min(threads, len(tiles)) if tiles and tiles[0][0].device.type == "cpu" else 1
-    if count < 2:
-        return some(tiles)
-    try:
-        # this setting holds for the thread that makes it
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(some, [tiles[first::count] for first in range(count)]))
-    finally:
-        torch.set_num_threads(threads)  # and for threads not yet born, so take it back
+    on_cpu = bool(tiles) and tiles[0][0].device.type == "cpu"
+    shares = num_shares(len(tiles)) if on_cpu else 1
+    in_threads(some, [tiles[first::shares] for first in range(shares)])

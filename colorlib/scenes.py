@@ -42,6 +42,7 @@ from colorlib._scenery.truth import (
     expected_l2,
     judge,
 )
+from colorlib._threads import in_threads, num_shares
 from colorlib.color import lab_to_rgb8, rgb_to_L_ab
 
 __all__ = [
@@ -172,10 +173,11 @@ def _render_tile(table: Tensor, size: int) -> Scenes:
 @torch.no_grad()
 def _render(generator: np.random.Generator, num: int, size: int, device: str | torch.device) -> Scenes:
     at_once = max(1, _PIXELS_AT_ONCE // (size * size))
-    tiles = []
-    for first in range(0, num, at_once):
-        table = generator.random((min(at_once, num - first), NUM_DRAWS), dtype=np.float32)
-        tiles.append(_render_tile(torch.from_numpy(table).to(device), size))
+    tables_ = torch.from_numpy(generator.random((num, NUM_DRAWS), dtype=np.float32)).to(device).split(at_once)
+    shares = num_shares(len(tables_)) if tables_[0].device.type == "cpu" else 1
+    shared = in_threads(lambda share: [_render_tile(table, size) for table in share],
+                        [tables_[first::shares] for first in range(shares)])
+    tiles = [shared[index % shares][index // shares] for index in range(len(tables_))]
     if len(tiles) == 1:
         return tiles[0]
     return Scenes(*(torch.cat([getattr(tile, field.name) for tile in tiles]) for field in fields(Scenes)))
