@@ -38,7 +38,7 @@ run:
 	@$(VENV)/python scripts/build_site.py $(if $(PRESET),--preset $(PRESET))
 
 test:
-	@$(SETUP) --extras notebooks,tests
+	@$(SETUP) --extras notebooks,tests,heic
 	@$(VENV)/python scripts/run_tests.py
 
 notebooks:
@@ -50,7 +50,7 @@ bench:
 	@$(VENV)/python tests/benchmarks
 
 wheelhouse:
-	@$(SETUP) --extras notebooks,tests --wheelhouse
+	@$(SETUP) --extras notebooks,tests,heic --wheelhouse
 
 clean:
 	rm -rf .venv build .pytest_cache .hypothesis
