@@ -1,6 +1,6 @@
 """Make data/figures/grey-to-colour.png: held-out scenes coloured by L1 alone and by pix2pix, with the truth.
 
-    .venv/bin/python scripts/readme_figure.py            # about 12 minutes on 2 cores
+    .venv/bin/python scripts/readme_figure.py            # 7 minutes on one core
 
 Same data, same seed, same number of steps for both. The scenes shown are the first ones of the held-out seed.
 """
