@@ -1,6 +1,6 @@
 """Pixels per second of the 8-bit colour conversions, beside scikit-image, kornia, OpenCV and a copy.
 
-All of them convert the same smooth synthetic photograph, interleaved in one run (four calls each, in turn), each in its own memory
+All of them convert the same smooth synthetic photograph, interleaved in one run (eight calls each, in turn), each in its own memory
 layout; the best of the repeats counts, which is the one least disturbed by other work on the machine.
 """
 
@@ -29,7 +29,7 @@ def _best_seconds(roads: dict[str, Callable[[], object]], seconds: float) -> dic
     for repeat in range(REPEATS + 1):
         for name, road in roads.items():
             time.sleep(0.1)  # the threads of the road before go on spinning for a while
-            for call in range(4):
+            for call in range(8):
                 start = time.perf_counter()
                 road()
                 if call > 0:  # the first finds the caches as another road left them
