@@ -60,7 +60,7 @@ def test_the_discriminators_gradient_changes_the_generator(adversarial):
     update_generator(discriminator, optimizer, adversarial, condition, target, generator(condition).ab, lambda_l1=0)
     assert not torch.equal(first, generator.downs[0].conv.weight)
     assert all(torch.equal(a, b) for a, b in zip(before, discriminator.parameters()))
-    assert all(p.requires_grad for p in discriminator.parameters())
+    assert all(p.requires_grad and p.grad is None for p in discriminator.parameters())
 
 
 def test_the_discriminators_step_leaves_the_generator_alone():
@@ -74,6 +74,8 @@ def test_the_discriminators_step_leaves_the_generator_alone():
     ]
     assert all(p.grad is None for p in generator.parameters())
     assert losses[-1] < losses[0]
+    with torch.no_grad():  # and it is the real pair that it calls real
+        assert discriminator(condition, target).mean() > 0.5 + discriminator(condition, fake).mean()
 
 
 def test_the_generator_is_pulled_towards_fooling_the_discriminator():
