@@ -27,13 +27,13 @@ def num_shares(num_parts: int) -> int:
 
 
 def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """`[work(part) for part in parts]`, each part in a thread of its own in which torch uses one thread.
+    """`[work(part) for part in parts]`, in as many threads as torch may use, in each of which torch uses one.
 
     Args:
         work: called once for each part; grad mode and inference mode are those of the caller.
-        parts: few and large, see `num_shares`.
+        parts: few and large, see `num_shares`; more parts than threads wait for a free one.
     """
-    if len(parts) < 2:
+    if num_shares(len(parts)) < 2:  # also inside such a thread, so that a part may come here again
         return [work(part) for part in parts]
     grad, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
@@ -41,7 +41,7 @@ def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Re
         with torch.inference_mode(inference), torch.set_grad_enabled(grad and not inference):
             return work(part)
 
-    return list(_pool(len(parts)).map(alone, parts))
+    return list(_pool(num_shares(len(parts))).map(alone, parts))
 
 
 def _pool(size: int) -> ThreadPoolExecutor:

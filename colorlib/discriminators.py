@@ -1,4 +1,4 @@
-"""PatchGAN discriminators and the receptive field of a stack of convolutions."""
+"""PatchGAN discriminators, the Wasserstein critic, and the receptive field of a stack of convolutions."""
 
 from __future__ import annotations
 
@@ -86,6 +86,52 @@ class PatchDiscriminator(nn.Module):
             actual = None if condition is None else tuple(condition.shape)
             raise ValueError(f"the condition has shape {actual}; for this picture it must be {expected}")
         return condition
+
+
+class LayerNorm2d(nn.GroupNorm):
+    """Layer norm of a picture's features: mean and variance over channels, height and width, of each picture alone.
+
+    Reference: Ba et al. 2016; as one group of GroupNorm (Wu and He 2018).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+
+
+class Critic(PatchDiscriminator):
+    """A PatchDiscriminator as Wasserstein critic: its output is a score without bounds, not a logit, one per patch.
+
+    The mean over the patches is the critic's value of the picture.
+
+    Args:
+        image_channels, condition_channels, receptive_field, base_channels: see PatchDiscriminator.
+        norm: nn.Identity (none), LayerNorm2d or nn.InstanceNorm2d. Batch norm is refused: the gradient penalty holds for
+            the critic as a function of one picture, and batch norm mixes the pictures of a batch.
+
+    Raises:
+        ValueError: a batch norm, or what PatchDiscriminator raises.
+
+    Reference: Arjovsky et al. 2017; Gulrajani et al. 2017, section 4, 'No critic batch normalization'.
+    """
+
+    def __init__(
+        self,
+        image_channels: int = 2,
+        condition_channels: int = 1,
+        receptive_field: int = 70,
+        base_channels: int = 64,
+        norm: type[nn.Module] = nn.Identity,
+    ) -> None:
+        if issubclass(norm, nn.modules.batchnorm._BatchNorm):
+            raise ValueError(
+                f"norm is {norm.__name__}: a critic under a gradient penalty cannot have batch norm, which makes the "
+                "score of one picture depend on the others; take nn.Identity, LayerNorm2d or nn.InstanceNorm2d"
+            )
+        super().__init__(image_channels, condition_channels, receptive_field, base_channels, norm)
+        # pix2pix's N(0, 0.02) keeps the scores of a network without batch norm near 0 for many steps
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, a=0.2)
 
 
 def receptive_field(module: nn.Module) -> int:

@@ -1,4 +1,4 @@
-"""Adversarial losses, each one small object, and L1.
+"""Adversarial losses, each one small object; the Lipschitz constraints of a Wasserstein critic; and L1.
 
 Every adversarial loss has the same two methods, both to be minimised and both the mean over the discriminator's whole
 output (one logit per picture or one per patch):
@@ -8,6 +8,11 @@ output (one logit per picture or one per patch):
 
 pix2pix halves the discriminator's loss to slow it down; under Adam a constant factor changes nothing, so the losses
 here are the equations as written.
+
+Wasserstein needs a Lipschitz constraint beside it, an object with two methods of which one does nothing:
+
+    penalty(critic, condition, real, fake) -> scalar, added to the critic's loss
+    project(critic), called after the critic's step
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class AdversarialLoss(Protocol):
@@ -26,6 +31,14 @@ class AdversarialLoss(Protocol):
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
 
     def generator(self, fake_logits: Tensor) -> Tensor: ...
+
+
+class LipschitzConstraint(Protocol):
+    """What the training step asks of a Lipschitz constraint."""
+
+    def penalty(self, critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor) -> Tensor: ...
+
+    def project(self, critic: nn.Module) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,128 @@ class Hinge:
 
     def generator(self, fake_logits: Tensor) -> Tensor:
         return -fake_logits.mean()
+
+
+@dataclass(frozen=True)
+class Wasserstein:
+    """The dual of the Wasserstein-1 distance: the critic's mean score of real pictures minus that of generated ones.
+
+    Minus the critic's loss estimates the distance only as far as the critic is 1-Lipschitz, |f(x) - f(y)| <= |x - y|
+    for every pair, and trained to its optimum: use it with `GradientPenalty` or `WeightClipping`, without batch norm,
+    and with several critic steps per generator step.
+
+    Reference: Arjovsky, Chintala and Bottou 2017, Wasserstein GAN, equations 2 and 3 and algorithm 1.
+    """
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return fake_logits.mean() - real_logits.mean()
+
+    def generator(self, fake_logits: Tensor) -> Tensor:
+        return -fake_logits.mean()
+
+
+def gradient_penalty(
+    critic: nn.Module,
+    condition: Tensor | None,
+    real: Tensor,
+    fake: Tensor,
+    *,
+    one_sided: bool = False,
+    batch_dims: int = 1,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Mean of (|gradient of the critic| - 1)^2 at points between real and generated pictures.
+
+    The points lie on straight lines, each between one real and one generated picture, at a place drawn uniformly
+    for each pair. The critic's value of a picture is the mean of its output for it (a patch critic has many), the same
+    mean that `Wasserstein` takes. The graph is kept, so that the penalty can be minimised (a double backward).
+
+    Args:
+        critic: called as critic(condition, picture); no batch norm, which would make the gradient at one picture
+            depend on the others (section 4 of the paper).
+        condition: what the pictures were generated from, passed on as it is; the gradient is taken with respect
+            to the picture alone.
+        real, fake: (B, ...) of the same shape; detached here.
+        one_sided: penalise only norms above 1.
+        batch_dims: leading dimensions that number the pictures: 1, or 2 for an `Ensemble`'s (S, B, ...).
+        generator: where the places on the lines are drawn from; None is torch's own.
+
+    Raises:
+        ValueError: the shapes of real and fake differ.
+
+    Example:
+        >>> ones = lambda condition, x: x.sum(dim=1, keepdim=True)  # gradient (1, 1), norm sqrt(2)
+        >>> round(gradient_penalty(ones, None, torch.randn(4, 2), torch.randn(4, 2)).item(), 4)
+        0.1716
+
+    Reference: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, equation 3 and algorithm 1.
+    """
+    if real.shape != fake.shape:
+        raise ValueError(
+            f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; every point lies between one of each, "
+            "so they must be equal: cut the larger batch"
+        )
+    place = torch.rand(real.shape[:batch_dims], generator=generator, device=real.device, dtype=real.dtype)
+    place = place.reshape(place.shape + (1,) * (real.ndim - batch_dims))
+    between = torch.lerp(real.detach(), fake.detach(), place).requires_grad_()
+    scores = critic(condition, between).flatten(batch_dims).mean(dim=-1)  # one value per picture
+    (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
+    norm = gradient.flatten(batch_dims).norm(dim=-1)
+    excess = F.relu(norm - 1) if one_sided else norm - 1
+    return excess.square().mean()
+
+
+@dataclass(frozen=True)
+class GradientPenalty:
+    """Pull the norm of the critic's gradient towards 1: WGAN-GP.
+
+    Args:
+        lambda_gp: weight of the penalty in the critic's loss.
+        one_sided, batch_dims, generator: see `gradient_penalty`.
+
+    Reference: Gulrajani et al. 2017, equation 3 (lambda = 10).
+    """
+
+    lambda_gp: float = 10.0
+    one_sided: bool = False
+    batch_dims: int = 1
+    generator: torch.Generator | None = None
+
+    def penalty(self, critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor) -> Tensor:
+        return self.lambda_gp * gradient_penalty(
+            critic, condition, real, fake,
+            one_sided=self.one_sided, batch_dims=self.batch_dims, generator=self.generator)
+
+    def project(self, critic: nn.Module) -> None:
+        """Nothing: the penalty has done its work in the loss."""
+
+
+@dataclass(frozen=True)
+class WeightClipping:
+    """Clip every weight of the critic to [-clip, clip] after its step: the first WGAN.
+
+    It makes the critic K-Lipschitz for some K that depends on the architecture, so the loss estimates K times the
+    distance, with an unknown K.
+
+    Raises:
+        ValueError: clip is not positive.
+
+    Reference: Arjovsky et al. 2017, algorithm 1 (c = 0.01).
+    """
+
+    clip: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.clip > 0:
+            raise ValueError(f"clip is {self.clip}; it must be positive (the paper takes 0.01)")
+
+    def penalty(self, critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor) -> Tensor:
+        return real.new_zeros(())
+
+    @torch.no_grad()
+    def project(self, critic: nn.Module) -> None:
+        for parameter in critic.parameters():
+            parameter.clamp_(-self.clip, self.clip)
 
 
 def l1(prediction: Tensor, target: Tensor) -> Tensor:

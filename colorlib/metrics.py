@@ -2,6 +2,7 @@
 
 PSNR and SSIM are torchmetrics', CIEDE2000 is scikit-image's; only what they lack is ours. SSIM and CIEDE2000
 go through a photograph in strips of rows, so that 12 megapixels do not need gigabytes.
+The distance of two clouds of points or pictures is here too: `sliced_wasserstein`.
 """
 
 from __future__ import annotations
@@ -178,3 +179,44 @@ def colourfulness(rgb: Tensor) -> float:
     squares = [(rg * rg).sum().item() / count, (yb2 * yb2).sum().item() / count / 4]
     variance = sum(square - mean * mean for square, mean in zip(squares, means))
     return max(variance, 0.0) ** 0.5 + 0.3 * (means[0] ** 2 + means[1] ** 2) ** 0.5
+
+
+def sliced_wasserstein(x: Tensor, y: Tensor, num_projections: int = 64, seed: int = 0) -> float:
+    """Sliced Wasserstein-1 distance of two clouds: the mean, over random directions, of the exact distance along each.
+
+    In one dimension the best transport keeps the order, so the distance along a direction is the area between the two
+    quantile functions. It is a metric, 0 for equal clouds; in the plane about 0.64 of the Wasserstein distance where the
+    clouds differ by a shift (the mean of |cosine|), in D dimensions of the order of 1 / sqrt(D). Two finite samples of one
+    distribution are not at 0: compare with the distance between two real ones.
+
+    Args:
+        x: (N, D).
+        y: (M, D); N and M may differ.
+        num_projections: directions, uniform on the sphere.
+        seed: of the directions; the same seed compares along the same ones.
+
+    Returns:
+        The distance, in the units of x.
+
+    Raises:
+        ValueError: not two dimensions, different D, or an empty cloud.
+
+    Example:
+        >>> sliced_wasserstein(torch.zeros(5, 1), torch.full((3, 1), 2.0))
+        2.0
+
+    Reference: Rabin et al. 2012; Bonneel et al. 2015, Sliced and Radon Wasserstein Barycenters of Measures.
+    """
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
+        raise ValueError(f"the clouds have shapes {tuple(x.shape)} and {tuple(y.shape)}; needed are (N, D) and (M, D): "
+                         "flatten pictures first")
+    directions = torch.randn(x.shape[1], num_projections, generator=torch.Generator().manual_seed(seed))
+    directions = (directions / directions.norm(dim=0)).to(x)
+    first, second = ((cloud.detach() @ directions).sort(dim=0).values for cloud in (x, y.to(x)))
+    if len(first) != len(second):
+        # both quantile functions are steps: take them in the middle of every interval between two steps of either
+        steps = torch.cat([torch.arange(n + 1, dtype=torch.float64) / n for n in (len(first), len(second))]).unique()
+        middle, width = (steps[1:] + steps[:-1]) / 2, (steps[1:] - steps[:-1]).to(x)
+        first, second = (cloud[(middle * len(cloud)).long()] for cloud in (first, second))
+        return float(((first - second).abs() * width[:, None]).sum(dim=0).mean())
+    return float((first - second).abs().mean())

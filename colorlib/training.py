@@ -5,6 +5,9 @@
     update_discriminator(discriminator, optimizer_d, adversarial, condition, target, fake)
     update_generator(discriminator, optimizer_g, adversarial, condition, target, fake, lambda_l1=100)
 
+WGAN-GP is the same step with `adversarial=Wasserstein()` and `lipschitz=GradientPenalty()`, the first line `n_critic`
+times before the second.
+
 Devices, precision and processes are Hugging Face Accelerate's business.
 """
 
@@ -22,10 +25,11 @@ from torch import Tensor, nn
 
 from .checkpoints import History, Run
 from .generators import Generator, predict
-from .losses import AdversarialLoss, Vanilla, l1
+from .losses import AdversarialLoss, LipschitzConstraint, Vanilla, l1
 
 Backward = Callable[[Tensor], None]
 Schedule = Callable[[float], float]
+_ACCELERATE = threading.Lock()  # its state belongs to the process, and seeds may train in threads (see `seeds`)
 
 
 def update_discriminator(
@@ -36,25 +40,34 @@ def update_discriminator(
     target: Tensor,
     fake: Tensor,
     backward: Backward = Tensor.backward,
+    lipschitz: LipschitzConstraint | None = None,
 ) -> dict[str, Tensor]:
     """One step of the discriminator: call the real pair real and the generated pair generated.
 
     Args:
-        condition: (B, C, H, W), what the generator was given.
+        condition: (B, C, H, W), what the generator was given; labels (B,) or None where it is not a picture.
         target: (B, K, H, W), the real picture that belongs to it.
         fake: (B, K, H, W), the generated one; detached here, so that no gradient reaches the generator.
         backward: how to run the backward pass; Accelerate's in `fit`, where it scales float16.
+        lipschitz: what holds a Wasserstein critic to its Lipschitz constant: GradientPenalty or WeightClipping.
 
     Returns:
-        {"discriminator": loss}, a scalar tensor on the device.
+        {"discriminator": loss}, a scalar tensor on the device, without the penalty; with a constraint also
+        {"penalty": ...}.
 
-    Reference: Goodfellow et al. 2014, algorithm 1; Isola et al. 2017, equation 1.
+    Reference: Goodfellow et al. 2014, algorithm 1; Isola et al. 2017, equation 1; Gulrajani et al. 2017, algorithm 1.
     """
     optimizer.zero_grad(set_to_none=True)
     loss = adversarial.discriminator(discriminator(condition, target), discriminator(condition, fake.detach()))
+    losses = {"discriminator": loss.detach()}
+    if lipschitz is not None:
+        penalty = lipschitz.penalty(discriminator, condition, target, fake)
+        loss, losses["penalty"] = loss + penalty, penalty.detach()
     backward(loss)
     optimizer.step()
-    return {"discriminator": loss.detach()}
+    if lipschitz is not None:
+        lipschitz.project(discriminator)
+    return losses
 
 
 def update_generator(
@@ -62,7 +75,7 @@ def update_generator(
     optimizer: torch.optim.Optimizer,
     adversarial: AdversarialLoss,
     condition: Tensor,
-    target: Tensor,
+    target: Tensor | None,
     fake: Tensor,
     lambda_l1: float,
     backward: Backward = Tensor.backward,
@@ -71,18 +84,21 @@ def update_generator(
 
     Args:
         discriminator: None trains with L1 alone (then its weight does not matter and is 1).
+        target: None where no picture belongs to the condition (noise, labels); then lambda_l1 is 0.
         fake: (B, K, H, W), generated with gradients.
         lambda_l1: weight of L1 beside the adversarial loss; 0 leaves L1 out.
 
     Returns:
-        {"l1": ..., "generator": ...}: L1 always (measured even where it is not trained on), the adversarial
-        loss where there is a discriminator.
+        {"l1": ..., "generator": ...}: L1 where there is a target (measured even where it is not trained on), the
+        adversarial loss where there is a discriminator.
 
     Reference: Isola et al. 2017, equation 4.
     """
     optimizer.zero_grad(set_to_none=True)
-    distance = l1(fake, target)
-    losses = {"l1": distance.detach()}
+    losses = {}
+    if target is not None:
+        distance = l1(fake, target)
+        losses["l1"] = distance.detach()
     if discriminator is None:
         backward(distance)
     else:
@@ -125,6 +141,8 @@ def fit(
     num_steps: int,
     discriminator: nn.Module | None = None,
     adversarial: AdversarialLoss = Vanilla(),
+    lipschitz: LipschitzConstraint | None = None,
+    n_critic: int = 1,
     lambda_l1: float = 100.0,
     lr: float = 2e-4,
     betas: tuple[float, float] = (0.5, 0.999),
@@ -144,9 +162,11 @@ def fit(
         generator: trained in place.
         batches: endless pairs (condition, target), such as (L, ab); if it has `state_dict` and `load_state_dict`,
             a resumed run sees the batches that the interrupted one would have seen.
-        num_steps: updates of each network in all, including those before a resume.
+        num_steps: updates of the generator in all, including those before a resume.
         discriminator: called as discriminator(condition, image) -> logits; None trains with L1 alone.
         adversarial: the loss of the game.
+        lipschitz: a Wasserstein critic's constraint: GradientPenalty() or WeightClipping().
+        n_critic: updates of the discriminator for each one of the generator, each with a batch of its own.
         lambda_l1: weight of L1 beside it; 0 is the adversarial loss alone.
         lr, betas: Adam's, for both networks.
         schedule: progress in [0, 1] -> factor of lr.
@@ -171,10 +191,14 @@ def fit(
 
     if num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}; it must be at least 1")
+    if n_critic < 1:
+        raise ValueError(f"n_critic is {n_critic}; it must be at least 1")
     if resume and out is None:
         raise ValueError("resume=True needs out, the folder that holds checkpoint.safetensors")
-    AcceleratorState._reset_state()  # a process may train twice with two precisions, which Accelerate forbids by default
-    accelerator = Accelerator(mixed_precision=precision)
+    with _ACCELERATE:
+        if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
+            AcceleratorState._reset_state()  # one process may train with two precisions, which Accelerate forbids
+        accelerator = Accelerator(mixed_precision=precision)
     for network in (generator, discriminator):
         if network is not None:
             network.to(accelerator.device)  # before the optimizers: a resumed Adam state goes where its weights are
@@ -192,12 +216,14 @@ def fit(
         while run.step < num_steps and not interrupt.is_set():
             for group in [*run.optimizer_g.param_groups, *(run.optimizer_d.param_groups if judge is not None else [])]:
                 group["lr"] = lr * schedule(run.step / num_steps)
-            condition, target = (part.to(accelerator.device, non_blocking=True) for part in next(batches))
-            fake = trained(condition).ab
             losses = {}
-            if judge is not None:
-                losses |= update_discriminator(
-                    judge, optimizer_d, adversarial, condition, target, fake, accelerator.backward)
+            for remaining in reversed(range(n_critic if judge is not None else 1)):
+                condition, target = (part.to(accelerator.device, non_blocking=True) for part in next(batches))
+                with torch.set_grad_enabled(remaining == 0):  # only the last fake goes to the generator's update
+                    fake = trained(condition).ab
+                if judge is not None:
+                    losses |= update_discriminator(
+                        judge, optimizer_d, adversarial, condition, target, fake, accelerator.backward, lipschitz)
             losses |= update_generator(
                 judge, optimizer_g, adversarial, condition, target, fake, lambda_l1, accelerator.backward)
             run.step += 1

@@ -1,0 +1,247 @@
+"""The small networks of notebooks 02, 03 and 05, and the loop that trains a GAN from noise.
+
+Points in the plane: `PointGenerator`, `PointDiscriminator`. Pictures of 16 x 16 or 32 x 32: `PictureGenerator`,
+`PictureDiscriminator`. All take a label where they are made with num_labels > 0, and are called
+
+    generator(z, label) -> picture          discriminator(label, picture) -> (B, 1)
+
+`train_gan` repeats `training.update_discriminator` and `training.update_generator`, the steps of every other model here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .discriminators import init_weights
+from .losses import AdversarialLoss, LipschitzConstraint, Vanilla
+from .seeds import Ensemble
+from .training import update_discriminator, update_generator
+
+SMALLEST = 4  # side of the coarsest features of both picture networks
+
+
+class PointGenerator(nn.Module):
+    """Noise to points: fully connected layers with ReLU between them.
+
+    Args:
+        z_channels: length of the noise vector.
+        hidden: width of the hidden layers.
+        num_layers: linear layers in all, at least 2.
+        out_channels: coordinates of a point.
+        num_labels: how many labels there are; 0 makes a generator without a label.
+    """
+
+    def __init__(
+        self, z_channels: int = 2, hidden: int = 64, num_layers: int = 3, out_channels: int = 2, num_labels: int = 0
+    ) -> None:
+        super().__init__()
+        self.z_channels, self.num_labels = z_channels, num_labels
+        self.layers = _linear_layers(z_channels + num_labels, hidden, num_layers, out_channels, nn.ReLU())
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """z (B, z_channels), label int64 (B,) -> points (B, out_channels). ValueError without a needed label."""
+        return self.layers(_with_label(z, label, self.num_labels))
+
+
+class PointDiscriminator(nn.Module):
+    """Points to a logit, or to a critic's score: fully connected layers with LeakyReLU(0.2) between them.
+
+    Args:
+        in_channels: coordinates of a point.
+        hidden, num_layers, num_labels: see PointGenerator.
+    """
+
+    def __init__(self, in_channels: int = 2, hidden: int = 64, num_layers: int = 3, num_labels: int = 0) -> None:
+        super().__init__()
+        self.num_labels = num_labels
+        self.layers = _linear_layers(in_channels + num_labels, hidden, num_layers, 1, nn.LeakyReLU(0.2))
+
+    def forward(self, label: Tensor | None, x: Tensor) -> Tensor:
+        """label int64 (B,) or None, x (B, in_channels) -> (B, 1)."""
+        return self.layers(_with_label(x, label, self.num_labels))
+
+
+class PictureGenerator(nn.Module):
+    """Noise to pictures: a linear layer to 4 x 4 features, then transposed convolutions that double the side (DCGAN).
+
+    Args:
+        z_channels: length of the noise vector.
+        image_channels: channels of the picture.
+        size: its side, a power of two from 8 on.
+        base_channels: channels before the last layer; they double towards the coarse end.
+        num_labels: how many labels there are; 0 makes a generator without a label.
+        norm: normalisation after every layer but the last; nn.Identity for none.
+
+    Raises:
+        ValueError: a size that is not a power of two or is below 8.
+
+    Reference: Radford et al. 2016, Unsupervised Representation Learning with DCGANs, section 3; Mirza and Osindero 2014 for the label.
+    """
+
+    def __init__(
+        self,
+        z_channels: int = 64,
+        image_channels: int = 3,
+        size: int = 32,
+        base_channels: int = 16,
+        num_labels: int = 0,
+        norm: type[nn.Module] = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        self.z_channels, self.num_labels = z_channels, num_labels
+        widths = [base_channels * 2**level for level in reversed(range(_num_doublings(size)))]  # coarse to fine
+        self.first = nn.Linear(z_channels + num_labels, widths[0] * SMALLEST**2)
+        layers: list[nn.Module] = [nn.Unflatten(1, (widths[0], SMALLEST, SMALLEST)), norm(widths[0]), nn.ReLU()]
+        for channels, narrower in zip(widths, widths[1:]):
+            layers += [nn.ConvTranspose2d(channels, narrower, 4, stride=2, padding=1), norm(narrower), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(widths[-1], image_channels, 4, stride=2, padding=1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        self.apply(init_weights)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """z (B, z_channels), label int64 (B,) -> (B, image_channels, size, size) in [-1, 1]."""
+        return self.layers(self.first(_with_label(z, label, self.num_labels)))
+
+
+class PictureDiscriminator(nn.Module):
+    """Pictures to a logit, or to a critic's score: convolutions that halve the side down to 4 x 4, then a linear layer.
+
+    Args:
+        image_channels, size, base_channels, num_labels: see PictureGenerator.
+        norm: normalisation after every convolution but the first. For a critic under a gradient penalty none, layer or
+            instance norm.
+    """
+
+    def __init__(
+        self,
+        image_channels: int = 3,
+        size: int = 32,
+        base_channels: int = 16,
+        num_labels: int = 0,
+        norm: type[nn.Module] = nn.Identity,
+    ) -> None:
+        super().__init__()
+        self.num_labels = num_labels
+        layers: list[nn.Module] = []
+        channels = image_channels + num_labels
+        for level in range(_num_doublings(size)):
+            width = base_channels * 2**level
+            layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), norm(width) if level else nn.Identity(),
+                       nn.LeakyReLU(0.2)]
+            channels = width
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.last = nn.Linear(channels * SMALLEST**2, 1)
+        self.apply(init_weights)
+
+    def features(self, label: Tensor | None, image: Tensor) -> Tensor:
+        """What the last layer sees: (B, base_channels * size / 8 * 16)."""
+        if self.num_labels:
+            planes = _one_hot(label, len(image), self.num_labels)[:, :, None, None].to(image.dtype)
+            image = torch.cat([image, planes.expand(-1, -1, *image.shape[-2:])], dim=1)  # (B, C + num_labels, S, S)
+        return self.layers(image)
+
+    def forward(self, label: Tensor | None, image: Tensor) -> Tensor:
+        """label int64 (B,) or None, image (B, image_channels, size, size) -> (B, 1)."""
+        return self.last(self.features(label, image))
+
+
+def train_gan(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    batches: Iterator[tuple[Tensor | None, Tensor]],
+    *,
+    num_steps: int,
+    adversarial: AdversarialLoss = Vanilla(),
+    lipschitz: LipschitzConstraint | None = None,
+    n_critic: int = 1,
+    lr: float = 2e-4,
+    lr_discriminator: float | None = None,
+    betas: tuple[float, float] = (0.5, 0.999),
+    seed: int = 0,
+    every: int = 0,
+    look: Callable[[int], None] | None = None,
+) -> dict[str, list[float]]:
+    """Train a GAN from noise. Each network makes its step on fresh noise, as in the first paper.
+
+    Args:
+        generator: called as generator(z, label); has z_channels. An Ensemble too.
+        discriminator: called as discriminator(label, picture).
+        batches: endless (label or None, real pictures); the generated ones get the same labels.
+        num_steps: updates of the generator.
+        adversarial, lipschitz, n_critic: as in `training.fit`.
+        lr, betas: Adam's; lr_discriminator where the discriminator's differs.
+        seed: of the noise z ~ N(0, 1).
+        every, look: look(step) is called before the first step and after every so many.
+
+    Returns:
+        Name of a loss -> one value per step ("discriminator", "generator", with a constraint "penalty").
+
+    Raises:
+        FloatingPointError: a loss is not finite any more (looked at every 50 steps).
+
+    Reference: Goodfellow et al. 2014, algorithm 1; Gulrajani et al. 2017, algorithm 1.
+    """
+    noise = torch.Generator().manual_seed(seed)
+    batch_dims = 2 if isinstance(generator, Ensemble) else 1
+    device = next(generator.parameters()).device
+    fused = device.type in ("cpu", "cuda")
+    optimizer_g = torch.optim.Adam(generator.parameters(), lr, betas, fused=fused)
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr_discriminator or lr, betas, fused=fused)
+    recorded: dict[str, list[Tensor]] = {}
+    losses: dict[str, Tensor] = {}
+    if look is not None:
+        look(0)
+    for step in range(1, num_steps + 1):
+        for _ in range(n_critic):
+            label, real = next(batches)
+            z = torch.randn(*real.shape[:batch_dims], generator.z_channels, generator=noise).to(device)
+            with torch.no_grad():
+                fake = generator(z, label)
+            losses |= update_discriminator(
+                discriminator, optimizer_d, adversarial, label, real, fake, lipschitz=lipschitz)
+        z = torch.randn(z.shape, generator=noise).to(device)
+        losses |= update_generator(
+            discriminator, optimizer_g, adversarial, label, None, generator(z, label), lambda_l1=0)
+        for name, loss in losses.items():
+            recorded.setdefault(name, []).append(loss)
+        if step % 50 == 0 or step == num_steps:
+            for name, values in recorded.items():
+                if not all(math.isfinite(value) for value in values[-50:]):
+                    raise FloatingPointError(f"the loss {name!r} is not finite at step {step}: training diverged; "
+                                             "take a smaller lr")
+        if look is not None and every and step % every == 0:
+            look(step)
+    return {name: torch.stack(values).tolist() for name, values in recorded.items()}
+
+
+def _linear_layers(channels: int, hidden: int, num_layers: int, out: int, activation: nn.Module) -> nn.Sequential:
+    if num_layers < 2:
+        raise ValueError(f"num_layers is {num_layers}; it must be at least 2")
+    widths = [channels, *[hidden] * (num_layers - 1)]
+    layers = [part for pair in zip(widths, widths[1:]) for part in (nn.Linear(*pair), activation)]
+    return nn.Sequential(*layers, nn.Linear(hidden, out))
+
+
+def _num_doublings(size: int) -> int:
+    doublings = int(math.log2(size / SMALLEST)) if size >= 2 * SMALLEST else 0
+    if SMALLEST * 2**doublings != size or not doublings:
+        raise ValueError(f"size is {size}; it must be a power of two, at least {2 * SMALLEST}")
+    return doublings
+
+
+def _one_hot(label: Tensor | None, batch: int, num_labels: int) -> Tensor:
+    if label is None or label.shape != (batch,) or label.dtype != torch.int64:
+        actual = None if label is None else f"{label.dtype} {tuple(label.shape)}"
+        raise ValueError(f"the label is {actual}; this network needs int64 ({batch},), each from 0 to {num_labels - 1}")
+    return F.one_hot(label, num_labels)
+
+
+def _with_label(x: Tensor, label: Tensor | None, num_labels: int) -> Tensor:
+    if not num_labels:
+        return x
+    return torch.cat([x, _one_hot(label, len(x), num_labels).to(x.dtype)], dim=-1)

@@ -1,0 +1,118 @@
+"""The same experiment under several seeds, as fast as the machine allows.
+
+A small network leaves most of a core idle between its many small operations, and a second torch thread does not
+help it. Two ways do:
+
+- `in_parallel`: one run per core, for convolutional networks;
+- `Ensemble`: all seeds as one model with a leading axis, for small fully connected networks and for a GPU.
+
+`python -m tests.benchmarks` measures both against one run after the other (group "seeds").
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from ._threads import in_threads
+
+Result = TypeVar("Result")
+_GLOBAL_GENERATOR = threading.RLock()
+
+
+def in_parallel(run: Callable[[int], Result], seeds: Sequence[int]) -> list[Result]:
+    """`[run(seed) for seed in seeds]`, as many at once as torch has threads, each with one of them.
+
+    Args:
+        run: one whole run. Every random number comes from a torch.Generator of its own and the weights from
+            `seeded`: the threads share torch's global generator, so what is drawn from it depends on which thread
+            comes first (dropout does; set it to 0).
+        seeds: passed on one by one.
+
+    Returns:
+        The results, in the order of the seeds.
+    """
+    return in_threads(run, seeds)
+
+
+def seeded(seed: int, make: Callable[[], Result]) -> Result:
+    """`make()` with torch's global generator set to `seed`, and put back after; safe in threads.
+
+    Example:
+        >>> a, b = (seeded(3, lambda: nn.Linear(2, 1)) for _ in range(2))
+        >>> torch.equal(a.weight, b.weight)
+        True
+    """
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        return make()
+
+
+class Ensemble(nn.Module):
+    """S networks of one architecture as one: call it with tensors (S, B, ...), get tensors (S, B, ...).
+
+    Minimise the mean over S and B, as every loss here does: each member's gradient is then multiplied by S, so that it
+    is the gradient of the member's own mean, and the members train exactly as they would alone (up to the rounding of
+    another order of sums).
+
+    Args:
+        modules: S networks that differ in their weights only; they are copied. Buffers are refused: batch norm's running
+            statistics would be updated out of sight of the members.
+
+    Raises:
+        ValueError: no module, or one with buffers.
+
+    Example:
+        >>> lines = Ensemble([nn.Linear(3, 1) for _ in range(5)])
+        >>> lines(torch.zeros(5, 16, 3)).shape
+        torch.Size([5, 16, 1])
+
+    Reference: torch.func, "Model ensembling" (stack_module_state and vmap).
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        if not modules:
+            raise ValueError("an ensemble of no modules; give at least one")
+        stacked, buffers = stack_module_state(list(modules))
+        if buffers:
+            raise ValueError(f"the modules have buffers ({', '.join(buffers)}): take a norm without running statistics, "
+                             "or train the seeds with in_parallel")
+        self.names = list(stacked)
+        self.weights = nn.ParameterList(nn.Parameter(weight.detach().clone()) for weight in stacked.values())
+        for weight in self.weights:
+            weight.register_hook(lambda gradient, size=len(modules): gradient * size)
+        # kept out of the module tree: its weights are placeholders
+        self.__dict__["_one"] = copy.deepcopy(modules[0])
+        self.z_channels = getattr(modules[0], "z_channels", None)  # a generator's, for whoever draws its noise
+
+    def __len__(self) -> int:
+        return len(self.weights[0])
+
+    def forward(self, *inputs: Tensor | None) -> Tensor:
+        """Each of `inputs` is (S, B, ...) or None, which every member gets."""
+        given = [index for index, value in enumerate(inputs) if value is not None]
+
+        def call(weights: dict[str, Tensor], *values: Tensor) -> Tensor:
+            arguments: list[Tensor | None] = [None] * len(inputs)
+            for index, value in zip(given, values):
+                arguments[index] = value
+            return functional_call(self._one, weights, tuple(arguments))
+
+        return vmap(call, randomness="different")(
+            dict(zip(self.names, self.weights)), *(inputs[index] for index in given))
+
+    def members(self) -> list[nn.Module]:
+        """The S networks, as plain modules with copies of the present weights."""
+        members = []
+        for index in range(len(self)):
+            member = copy.deepcopy(self._one)
+            member.load_state_dict({name: weight[index].detach() for name, weight in zip(self.names, self.weights)})
+            members.append(member)
+        return members
