@@ -3,7 +3,14 @@ import torch
 from networks import check_gradients
 from torch import nn
 
-from colorlib.discriminators import STRIDED_LAYERS, PatchDiscriminator, minimum_size, receptive_field
+from colorlib.discriminators import (
+    STRIDED_LAYERS,
+    Critic,
+    LayerNorm2d,
+    PatchDiscriminator,
+    minimum_size,
+    receptive_field,
+)
 
 
 @pytest.mark.parametrize("side", sorted(STRIDED_LAYERS))
@@ -70,3 +77,23 @@ def test_a_wrong_condition_is_refused(condition, words):
 def test_an_impossible_receptive_field_is_refused():
     with pytest.raises(ValueError, match="receptive_field is 71"):
         PatchDiscriminator(receptive_field=71)
+
+
+@pytest.mark.parametrize("norm", [nn.Identity, LayerNorm2d, nn.InstanceNorm2d])
+def test_a_critic_judges_each_picture_alone(norm):
+    critic = Critic(2, 1, receptive_field=16, base_channels=8, norm=norm)
+    L, ab = torch.rand(4, 1, 24, 24), torch.rand(4, 2, 24, 24)
+    assert torch.allclose(critic(L, ab)[:1], critic(L[:1], ab[:1]), atol=1e-5)
+    assert critic(L, ab).std() > 0.01  # and it has something to say from the start
+    check_gradients(critic, lambda: critic(L, ab))
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.SyncBatchNorm])
+def test_a_critic_refuses_batch_norm(norm):
+    with pytest.raises(ValueError, match=f"norm is {norm.__name__}.*LayerNorm2d"):
+        Critic(norm=norm)
+
+
+def test_layer_norm_is_torchs():
+    x = torch.randn(3, 8, 5, 7) * 4 + 2
+    assert torch.allclose(LayerNorm2d(8)(x), nn.functional.layer_norm(x, (8, 5, 7)), atol=1e-5)

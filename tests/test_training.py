@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from colorlib.discriminators import PatchDiscriminator
+from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.generators import UNet, predict
-from colorlib.losses import Hinge, LeastSquares, Vanilla
+from colorlib.losses import GradientPenalty, Hinge, LeastSquares, Vanilla, Wasserstein, WeightClipping
 from colorlib.training import constant, fit, frozen, linear_decay, update_discriminator, update_generator
 from colorlib.weights import load_generator
 
@@ -49,7 +49,7 @@ def test_l1_training_learns():
     assert history.seconds > 0 and not history.interrupted
 
 
-@pytest.mark.parametrize("adversarial", [Vanilla(), LeastSquares(), Hinge()], ids=repr)
+@pytest.mark.parametrize("adversarial", [Vanilla(), LeastSquares(), Hinge(), Wasserstein()], ids=repr)
 def test_the_discriminators_gradient_changes_the_generator(adversarial):
     """With lambda_l1 = 0 only the discriminator can move the generator; it must, and must not be moved itself."""
     generator, discriminator = networks()
@@ -89,6 +89,73 @@ def test_the_generator_is_pulled_towards_fooling_the_discriminator():
                          target, generator(condition).ab, lambda_l1=0)
     with frozen(discriminator):
         assert discriminator(condition, generator(condition).ab).mean().item() > before
+
+
+def wgan(lipschitz):
+    generator, _ = networks()
+    critic = Critic(2, 1, receptive_field=16, base_channels=4)
+    return generator, critic, {"adversarial": Wasserstein(), "lipschitz": lipschitz, "lr": 1e-3, "progress": False}
+
+
+class Counted(nn.Module):
+    """A discriminator that remembers how it was called."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.trained, self.fakes = inner, 0, []
+
+    def forward(self, condition, image):
+        self.trained += any(weight.requires_grad for weight in self.inner.parameters())
+        self.fakes.append(image.requires_grad)
+        return self.inner(condition, image)
+
+
+def test_n_critic_updates_of_the_critic_for_one_of_the_generator():
+    generator, critic, arguments = wgan(None)
+    counted, batches = Counted(critic), Pairs()
+    history = fit(generator, batches, num_steps=2, discriminator=counted, n_critic=5, **arguments)
+    assert counted.trained == 2 * 5 * 2  # two steps, five critic updates each, real and generated
+    assert sum(counted.fakes) == 2  # and once a step the critic is called with a gradient to the generator
+    assert batches.drawn == 10  # a fresh batch for each update of the critic
+    assert history.num_steps == 2 and len(history.losses["discriminator"]) == 2
+
+
+@pytest.mark.parametrize("lipschitz", [GradientPenalty(), WeightClipping(0.2)], ids=repr)
+def test_wgan_alone_moves_the_generator_towards_the_data(lipschitz):
+    """lambda_l1 = 0: all that the generator knows of the target, which is one colour, comes through the critic."""
+    generator, critic, arguments = wgan(lipschitz)
+    batches = ((L, torch.full_like(ab, 0.5)) for L, ab in Pairs())
+    history = fit(generator, batches, num_steps=60, discriminator=critic, n_critic=2, lambda_l1=0, **arguments)
+    assert history.mean("l1", last=5) < 0.7 * history.losses["l1"][0]
+    if isinstance(lipschitz, WeightClipping):
+        assert all(weight.abs().max().item() <= 0.2 + 1e-6 for weight in critic.parameters())
+    else:
+        assert len(history.losses["penalty"]) == 60
+
+
+def test_the_reported_loss_is_the_distance_without_the_penalty():
+    generator, critic, _ = wgan(None)
+    condition, target = next(Pairs())
+    fake = generator(condition).ab
+    with torch.no_grad():
+        expected = (critic(condition, fake) - critic(condition, target)).mean().item()
+    optimizer = torch.optim.SGD(critic.parameters(), lr=0.0)
+    losses = update_discriminator(
+        critic, optimizer, Wasserstein(), condition, target, fake, lipschitz=GradientPenalty(10.0))
+    assert losses["discriminator"].item() == pytest.approx(expected, rel=1e-4)
+    assert losses["penalty"] > 0
+
+
+def test_seeds_train_in_threads_as_one_after_the_other():
+    from colorlib.seeds import in_parallel, seeded
+
+    def run(seed):
+        generator = seeded(seed, lambda: UNet(base_channels=4, levels=3, dropout=0.0))
+        return fit(generator, Pairs(), num_steps=3, progress=False).losses["l1"]
+
+    together = in_parallel(run, [0, 1, 2])  # in two threads where torch has them
+    assert together == [run(0), run(1), run(2)]
+    assert together[0] != together[1]
 
 
 def test_lambda_l1_weighs_l1():
@@ -191,7 +258,8 @@ def test_schedules():
 
 
 @pytest.mark.parametrize(
-    "arguments, words", [({"num_steps": 0}, "num_steps is 0"), ({"num_steps": 1, "resume": True}, "needs out")]
+    "arguments, words", [({"num_steps": 0}, "num_steps is 0"), ({"num_steps": 1, "n_critic": 0}, "n_critic is 0"),
+                         ({"num_steps": 1, "resume": True}, "needs out")]
 )
 def test_bad_arguments(arguments, words):
     with pytest.raises(ValueError, match=words):

@@ -1,0 +1,107 @@
+import pytest
+import torch
+from networks import check_gradients
+from torch import nn
+
+from colorlib.discriminators import LayerNorm2d
+from colorlib.gans import (
+    PictureDiscriminator,
+    PictureGenerator,
+    PointDiscriminator,
+    PointGenerator,
+    train_gan,
+)
+from colorlib.losses import GradientPenalty, Vanilla, Wasserstein, WeightClipping
+from colorlib.metrics import sliced_wasserstein
+from colorlib.points import Mixture, ring
+
+
+@pytest.mark.parametrize("num_labels", [0, 3])
+@pytest.mark.parametrize("size", [8, 16, 32])
+def test_picture_networks(size, num_labels):
+    label = torch.tensor([0, 1, 2, 0])
+    generator = PictureGenerator(size=size, base_channels=4, num_labels=num_labels)
+    discriminator = PictureDiscriminator(size=size, base_channels=4, num_labels=num_labels)
+    image = generator(torch.randn(4, 64), label)
+    assert image.shape == (4, 3, size, size) and image.abs().max() <= 1
+    assert discriminator(label, image).shape == (4, 1)
+    assert discriminator.features(label, image).shape == (4, 4 * size // 8 * 16)
+    check_gradients(discriminator, lambda: discriminator(label, image.detach()))
+    # a bias before a batch norm cannot matter in training, so its gradient is only rounding: use none
+    plain = PictureGenerator(size=size, base_channels=4, num_labels=num_labels, norm=nn.Identity)
+    check_gradients(plain, lambda: plain(torch.randn(4, 64), label))
+
+
+@pytest.mark.parametrize("num_labels", [0, 3])
+def test_point_networks(num_labels):
+    label = torch.tensor([0, 1, 2, 0])
+    generator, discriminator = PointGenerator(num_labels=num_labels), PointDiscriminator(num_labels=num_labels)
+    points = generator(torch.randn(4, 2), label)
+    assert points.shape == (4, 2) and discriminator(label, points).shape == (4, 1)
+    check_gradients(generator, lambda: generator(torch.randn(4, 2), label))
+    check_gradients(discriminator, lambda: discriminator(label, torch.randn(4, 2)))
+
+
+@pytest.mark.parametrize("make", [PointGenerator, PictureGenerator])
+def test_the_label_changes_the_answer(make):
+    generator = make(num_labels=2)
+    with torch.no_grad():
+        z = torch.randn(1, generator.z_channels).repeat(4, 1)
+        a, b = generator(z, torch.tensor([0, 1, 0, 1]))[:2]
+    assert not torch.allclose(a, b)
+
+
+@pytest.mark.parametrize("network, x", [(PointDiscriminator(num_labels=2), torch.zeros(3, 2)),
+                                        (PictureDiscriminator(num_labels=2), torch.zeros(3, 3, 32, 32))])
+def test_a_wrong_label_is_refused(network, x):
+    for label in (None, torch.zeros(2, dtype=torch.int64), torch.zeros(3)):
+        with pytest.raises(ValueError, match=r"needs int64 \(3,\), each from 0 to 1"):
+            network(label, x)
+
+
+@pytest.mark.parametrize("size", [4, 24, 0])
+def test_a_wrong_size_is_refused(size):
+    for make in (PictureGenerator, PictureDiscriminator):
+        with pytest.raises(ValueError, match=f"size is {size}"):
+            make(size=size)
+
+
+def test_norms_of_a_penalised_critic_keep_pictures_apart():
+    critic, image = PictureDiscriminator(norm=LayerNorm2d), torch.rand(4, 3, 32, 32)
+    assert torch.allclose(critic(None, image)[:1], critic(None, image[:1]), atol=1e-5)
+
+
+def points(mixture, batch_size=64, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    while True:
+        yield None, mixture.sample(batch_size, draw)
+
+
+@pytest.mark.parametrize("adversarial, lipschitz, n_critic",
+                         [(Vanilla(), None, 1), (Wasserstein(), GradientPenalty(), 2), (Wasserstein(), WeightClipping(0.1), 2)])
+def test_a_gan_comes_nearer_to_the_data(adversarial, lipschitz, n_critic):
+    mixture = Mixture(torch.tensor([[3.0, 0.0]]), std=0.3)
+    generator, discriminator = PointGenerator(hidden=32), PointDiscriminator(hidden=32)
+    real, z = mixture.sample(1000), torch.randn(1000, 2)
+    before = sliced_wasserstein(generator(z), real)
+    seen = []
+    losses = train_gan(generator, discriminator, points(mixture), num_steps=200, lr=5e-3, adversarial=adversarial,
+                       lipschitz=lipschitz, n_critic=n_critic, every=100, look=seen.append)
+    assert sliced_wasserstein(generator(z), real) < 0.5 * before
+    assert seen == [0, 100, 200]
+    assert {len(values) for values in losses.values()} == {200}
+    assert set(losses) == {"discriminator", "generator"} | ({"penalty"} if lipschitz else set())
+
+
+def test_the_same_seed_is_the_same_run():
+    def run(seed):
+        torch.manual_seed(0)
+        return train_gan(PointGenerator(), PointDiscriminator(), points(ring()), num_steps=5, seed=seed)["generator"]
+
+    assert run(1) == run(1) != run(2)
+
+
+def test_a_diverged_run_is_said_and_not_returned():
+    with pytest.raises(FloatingPointError, match="not finite at step 50"):
+        train_gan(PointGenerator(), PointDiscriminator(), points(ring()), num_steps=60, lr=1e30,
+                  adversarial=Wasserstein())
