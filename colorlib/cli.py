@@ -41,6 +41,7 @@ class Split(str, Enum):
 class Loss(str, Enum):
     l1 = "l1"
     pix2pix = "pix2pix"
+    wgan_gp = "wgan-gp"
 
 
 class Network(str, Enum):
@@ -62,6 +63,7 @@ class Recipe:
     levels: int
     dropout: float
     receptive_field: int
+    n_critic: int
     lambda_l1: float
     lr: float
     batch_size: int
@@ -71,12 +73,12 @@ RECIPES = {
     # pix2pix at a size for 96 x 96 crops
     Name.default: Recipe(
         Loss.pix2pix, Network.unet, base_channels=32, levels=5, dropout=0.5, receptive_field=34,
-        lambda_l1=100.0, lr=2e-4, batch_size=16,
+        n_critic=5, lambda_l1=100.0, lr=2e-4, batch_size=16,
     ),
     # to see in a minute that everything works
     Name.tiny: Recipe(
         Loss.l1, Network.unet, base_channels=8, levels=4, dropout=0.0, receptive_field=16,
-        lambda_l1=100.0, lr=1e-3, batch_size=8,
+        n_critic=2, lambda_l1=100.0, lr=1e-3, batch_size=8,
     ),
 }  # fmt: skip
 SUFFIX = {
@@ -175,20 +177,27 @@ def train(
     if resume and force:
         raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
     from . import commands
-    from .discriminators import PatchDiscriminator
+    from .discriminators import Critic, PatchDiscriminator
     from .generators import UNet
+    from .losses import GradientPenalty, Wasserstein
 
     chosen = RECIPES[recipe]
     loss, network = loss or chosen.loss, generator or chosen.network
     networks = {Network.unet: UNet}
+    field = chosen.receptive_field
+    games = {
+        Loss.l1: commands.Game,
+        Loss.pix2pix: lambda: commands.Game(PatchDiscriminator(receptive_field=field)),
+        Loss.wgan_gp: lambda: commands.Game(
+            Critic(receptive_field=field), Wasserstein(), GradientPenalty(), n_critic=chosen.n_critic),
+    }
     plan = commands.Plan(
         photos, out,
         description={"recipe": recipe.value, "loss": loss.value, "generator": network.value,
                      "size": str(size), "seed": str(seed)},
         build=lambda: networks[network](
             base_channels=chosen.base_channels, levels=chosen.levels, dropout=chosen.dropout),
-        build_discriminator=(lambda: PatchDiscriminator(receptive_field=chosen.receptive_field))
-        if loss is Loss.pix2pix else None,
+        build_game=games[loss],
         num_steps=steps, size=size, batch_size=chosen.batch_size,
         lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from .color import rgb_to_grey, rgb_to_lab
 from .colorizer import Colorizer, ColorizerError, Hint
 from .discriminators import PatchDiscriminator
 from .generators import Generator
+from .losses import AdversarialLoss, LipschitzConstraint, Vanilla
 from .photos import (
     SPLITS,
     SUFFIXES,
@@ -156,6 +157,16 @@ def _hint(path: Path, hint: object) -> Hint:
 
 
 @dataclass(frozen=True)
+class Game:
+    """What stands against the generator, as `fit` takes it; without a discriminator, L1 alone."""
+
+    discriminator: PatchDiscriminator | None = None
+    adversarial: AdversarialLoss = Vanilla()
+    lipschitz: LipschitzConstraint | None = None
+    n_critic: int = 1
+
+
+@dataclass(frozen=True)
 class Plan:
     """A training run on a folder of photographs.
 
@@ -167,7 +178,7 @@ class Plan:
     out: Path
     description: dict[str, str]
     build: Callable[[], Generator]
-    build_discriminator: Callable[[], PatchDiscriminator] | None
+    build_game: Callable[[], Game]
     num_steps: int
     size: int
     batch_size: int
@@ -199,10 +210,11 @@ def train_on_photos(plan: Plan, resume: bool, force: bool) -> History:
     batches = data.batches("train", plan.size, plan.batch_size, plan.seed, device())
     make_folder(plan.out)
     try:
+        generator, game = plan.build(), plan.build_game()
         return fit(
-            plan.build(), batches, num_steps=plan.num_steps, lr=plan.lr, lambda_l1=plan.lambda_l1,
-            discriminator=plan.build_discriminator() if plan.build_discriminator else None,
-            out=plan.out, resume=resume, metadata={**plan.description, "render_size": str(short_side)},
+            generator, batches, num_steps=plan.num_steps, lr=plan.lr, lambda_l1=plan.lambda_l1,
+            discriminator=game.discriminator, adversarial=game.adversarial, lipschitz=game.lipschitz,
+            n_critic=game.n_critic, out=plan.out, resume=resume, metadata={**plan.description, "render_size": str(short_side)},
             progress=sys.stderr.isatty(),
         )
     except torch.OutOfMemoryError as error:

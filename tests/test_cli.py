@@ -211,7 +211,7 @@ def test_two_photographs_of_one_name_do_not_collide(colorlib, tmp_path, weights)
     (("train", "--photos", "{empty}", "--out", "{o}", "--steps", "1"), "holds no photographs"),
     (("train", "--photos", "{d}", "--out", "{o}", "--steps", "0"), "--steps"),
     (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--recipe", "best"), "--recipe"),
-    (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--loss", "wgan-gp"), "--loss"),
+    (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--loss", "wgan"), "--loss"),
     (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--generator", "vit"), "--generator"),
     (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--resume"), "no checkpoint to resume"),
     (("train", "--photos", "{d}", "--out", "{o}", "--steps", "1", "--resume", "--force"), "one of them"),
@@ -265,13 +265,16 @@ def train(folder, run, steps, *more):
     return ("train", "--photos", folder, "--out", run, "--steps", steps, "--recipe", "tiny", "--size", 16, *more)
 
 
-@pytest.mark.parametrize("loss", ["l1", "pix2pix"])
+@pytest.mark.parametrize("loss", ["l1", "pix2pix", "wgan-gp"])
 def test_train_then_colorize(colorlib, tmp_path, folder, loss):
     size = ("--size", 16) if loss == "l1" else ("--size", 32)
     code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--loss", loss, *size))
     assert code == 0 and "weights.safetensors" in out and "train" in out
     weights = tmp_path / "run" / "weights.safetensors"
     painter = Colorizer.load(weights)
+    losses = json.loads((tmp_path / "run" / "history.json").read_text())["losses"]
+    assert set(losses) == {"l1": {"l1"}, "pix2pix": {"l1", "discriminator", "generator"},
+                           "wgan-gp": {"l1", "discriminator", "generator", "penalty"}}[loss]
     assert painter.metadata["loss"] == loss and painter.render_size == size[1] * 5 // 4
     assert colorlib("colorize", folder / "p0.png", "-o", tmp_path / "o", "--weights", weights)[0] == 0
 
