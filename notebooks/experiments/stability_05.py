@@ -1,0 +1,84 @@
+"""Stability of GAN, WGAN with clipping and WGAN-GP over learning rates, architectures and seeds, on a ring of 8 Gaussians.
+
+    python notebooks/experiments/stability_05.py            about 20 minutes of one core; goes on where it stopped
+    python notebooks/experiments/stability_05.py --minutes 10
+
+Every cell of the grid gets the same seconds: the GAN 3000 generator updates, the others fewer by what one update of theirs
+costs (`Method.seconds`, measured once at the balanced architecture on one quiet core: 4.3, 9.6 and 14.7 ms for five seeds
+together, which is 1 : 2.2 : 3.5). Counted in passes of a batch through the discriminator, forward and backward, one update
+is 3, 11 and 21. The same runs cut off after equal generator updates give the other comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]  # the checkout that this file is in, installed or not
+
+from experiments.runs_04 import ResultFile  # noqa: E402
+from experiments.runs_05 import (  # noqa: E402
+    ARCHITECTURES,
+    METHODS,
+    late_looks,
+    mean,
+    rank_correlation,
+    train,
+    verdict_of,
+)
+
+from colorlib.points import ring  # noqa: E402
+
+LEARNING_RATES = (3e-4, 1e-3, 1e-2, 3e-2)
+SEEDS = (0, 1, 2, 3, 4)
+GAN_STEPS = 3000
+STEPS = {name: round(GAN_STEPS / method.seconds) for name, method in METHODS.items()}
+EQUAL_STEPS = min(STEPS.values())
+CRITERION = ("over the last quarter of a run, diverged: not finite, or the mean distance above half that of one point in the "
+             "centre; collapsed: otherwise, when on average more than one of the 8 modes is missing")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The stability grid of notebook 05")
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop after so many; call again to go on")
+    parser.add_argument("--out", type=Path, default=ROOT / "data" / "results" / "stability_05.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    started, mixture = time.perf_counter(), ring()
+    header = {
+        "command": "python notebooks/experiments/stability_05.py", "data": "ring of 8 Gaussians, radius 2, std 0.05",
+        "criterion": CRITERION, "seeds": list(SEEDS), "learning_rates": list(LEARNING_RATES),
+        "architectures": list(ARCHITECTURES), "steps": STEPS, "equal_steps": EQUAL_STEPS,
+        "methods": {name: repr(method) for name, method in METHODS.items()},
+    }
+    results = ResultFile(arguments.out, header)
+    for lr in LEARNING_RATES:
+        for shape, architecture in ARCHITECTURES.items():
+            for name, method in METHODS.items():
+                cell = f"{name} | {shape} | {lr:g}"
+                if all(results.has(cell, seed) for seed in SEEDS):
+                    continue
+                if time.perf_counter() - started > 60 * arguments.minutes:
+                    return print("not finished: call again")
+                steps = STEPS[name]
+                runs, _, seconds = train(method, architecture, lr, SEEDS, mixture, num_steps=steps,
+                                         every=EQUAL_STEPS // 20)
+                for seed, looks in zip(SEEDS, runs):
+                    said = verdict_of(looks, steps, mixture)
+                    late = late_looks(looks, steps) or looks[-1:]
+                    results.add(cell, seed, {
+                        "failed": said != "fine", "diverged": said == "diverged",
+                        "failed_at_equal_updates": verdict_of(looks, EQUAL_STEPS, mixture) != "fine",
+                        "distance": mean(seen.distance for seen in late), "modes": mean(seen.modes for seen in late),
+                        "correlation": rank_correlation(looks), "milliseconds": 1e3 * seconds / steps,
+                    })
+    print("finished")
+
+
+if __name__ == "__main__":
+    main()
