@@ -2,85 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._generator import NORMS, Generator, Prediction, num_parameters, predict
+from ._residual_unet import ResidualBlock, ResidualUNet
 from .discriminators import init_weights
 
-# the normalisations that a weights file may name
-NORMS = {norm.__name__: norm for norm in (nn.BatchNorm2d, nn.InstanceNorm2d, nn.Identity)}
-
-
-class Prediction(NamedTuple):
-    """What a generator says of a batch.
-
-    ab: (B, out_channels, H, W), the predicted channels; for a colorizer ab / 110.
-    bins: logits over ab bins (B, bins, h, w) where the network has them, else None.
-    """
-
-    ab: Tensor
-    bins: Tensor | None = None
-
-
-class Generator(nn.Module):
-    """The one call that every generator shares. A subclass sets `config` and implements `predict_from(x)`.
-
-    Args:
-        in_channels: channels of the condition (1 for L).
-        hint_channels: 3 when the generator takes hints (mask, a, b), else 0.
-        z_channels: channels of the noise that is appended to the condition, else 0.
-    """
-
-    config: dict  # the constructor's arguments, JSON-able: a weights file rebuilds the network from them
-
-    def __init__(self, in_channels: int, hint_channels: int, z_channels: int) -> None:
-        super().__init__()
-        if hint_channels not in (0, 3):
-            raise ValueError(f"hint_channels is {hint_channels}; it is 3 (mask, a, b) or 0 (takes no hints)")
-        self.in_channels, self.hint_channels, self.z_channels = in_channels, hint_channels, z_channels
-
-    def forward(self, L: Tensor, hints: Tensor | None = None, z: Tensor | None = None) -> Prediction:
-        """Predict from the condition.
-
-        Args:
-            L: (B, in_channels, H, W), any H and W; for a colorizer L / 50 - 1.
-            hints: (B, 3, H, W): mask (1 where a colour is given), then ab / 110 there and 0 elsewhere.
-                None is no hint at all.
-            z: noise (B, z_channels); None draws it from N(0, 1).
-
-        Returns:
-            A Prediction of the same height and width.
-
-        Raises:
-            ValueError: a shape that does not fit, or hints or z for a generator that takes none.
-        """
-        if L.dim() != 4 or L.shape[1] != self.in_channels:
-            raise ValueError(
-                f"the condition has shape {tuple(L.shape)}; this generator takes (B, {self.in_channels}, H, W)"
-            )
-        parts, (batch, _, height, width) = [L], L.shape
-        if hints is not None and not self.hint_channels:
-            raise ValueError("this generator takes no hints; make it with hint_channels=3, or call it without hints")
-        if z is not None and not self.z_channels:
-            raise ValueError("this generator takes no z; make it with z_channels > 0, or call it without z")
-        if self.hint_channels:
-            hints = L.new_zeros(batch, 3, height, width) if hints is None else hints
-            if hints.shape != (batch, 3, height, width):
-                raise ValueError(f"hints have shape {tuple(hints.shape)}; needed is {(batch, 3, height, width)}")
-            parts.append(hints)
-        if self.z_channels:
-            z = torch.randn(batch, self.z_channels, device=L.device, dtype=L.dtype) if z is None else z
-            if z.shape != (batch, self.z_channels):
-                raise ValueError(f"z has shape {tuple(z.shape)}; needed is {(batch, self.z_channels)}")
-            parts.append(z[:, :, None, None].expand(-1, -1, height, width))  # one vector per picture, everywhere
-        return self.predict_from(torch.cat(parts, dim=1))
-
-    def predict_from(self, x: Tensor) -> Prediction:
-        """Predict from condition, hints and noise, joined to one (B, C, H, W)."""
-        raise NotImplementedError
+__all__ = ["NORMS", "Generator", "Prediction", "ResidualBlock", "ResidualUNet", "UNet", "num_parameters", "predict"]
 
 
 class Down(nn.Module):
@@ -201,19 +131,3 @@ class UNet(Generator):
                 x = torch.cat([x, features[level]], dim=1)  # (B, 2 C, h, w)
             x = up(x, sizes[level])
         return Prediction(torch.tanh(x) if self.tanh else x)
-
-
-def predict(generator: Generator, L: Tensor, hints: Tensor | None = None, z: Tensor | None = None) -> Prediction:
-    """Call a generator for its answer: in evaluation mode and without gradients; its mode is put back afterwards."""
-    was_training = generator.training
-    generator.eval()
-    try:
-        with torch.inference_mode():
-            return generator(L, hints=hints, z=z)
-    finally:
-        generator.train(was_training)
-
-
-def num_parameters(module: nn.Module) -> int:
-    """Number of trainable parameters."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

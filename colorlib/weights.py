@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .generators import NORMS, Generator, UNet
+from .generators import NORMS, Generator, ResidualUNet, UNet
 
 # the networks that a weights file may name; nothing else is ever built from a file
-NETWORKS = {network.__name__: network for network in (UNet,)}
+NETWORKS = {network.__name__: network for network in (UNet, ResidualUNet)}
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

@@ -1,0 +1,287 @@
+"""Residual blocks and the residual U-Net. Import them from `colorlib.generators`."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ._generator import NORMS, Generator, Prediction
+
+BRANCH_GAIN = 0.1  # of the last layer of a branch at the start: every block begins close to its shortcut
+
+
+class ResidualBlock(nn.Module):
+    """The textbook block: two 3x3 convolutions whose result is added to what came in.
+
+        pre-activation:  shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))
+        original:        relu(shortcut(x) + norm(conv(relu(norm(conv(x))))))
+
+    The shortcut is the identity where input and output have the same shape, and a 1x1 convolution where not. Only the
+    pre-activation block adds nothing else on its way: a chain of them is x + f1 + f2 + ..., and the gradient of the
+    sum reaches every x unchanged, beside what comes through the branches.
+
+    Args:
+        channels_in, channels_out: channels of input and output.
+        norm: normalisation, made as norm(channels); nn.Identity for none.
+        pre_activation: norm and ReLU before each convolution (He et al. 2016b) instead of after (2016a).
+        stride: of the first convolution; 2 halves the picture.
+        shortcut: False leaves the shortcut out: the same layers as a plain network (claims C23 to C25).
+
+    Example:
+        >>> ResidualBlock(16, 32, stride=2)(torch.zeros(1, 16, 9, 9)).shape
+        torch.Size([1, 32, 5, 5])
+
+    Reference: He et al. 2016a, Deep residual learning for image recognition; 2016b, Identity mappings in deep
+    residual networks. Weights start as in He et al. 2015.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        norm: type[nn.Module] = nn.BatchNorm2d,
+        pre_activation: bool = True,
+        stride: int = 1,
+        shortcut: bool = True,
+    ) -> None:
+        super().__init__()
+        self.pre_activation = pre_activation
+        bias = norm is nn.Identity  # a norm after the convolution would subtract it again
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=bias)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=bias)
+        self.norm1 = norm(channels_in if pre_activation else channels_out)
+        self.norm2 = norm(channels_out)
+        self.shortcut: nn.Module | None = None
+        if shortcut:
+            same = channels_in == channels_out and stride == 1
+            self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                start(module)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, channels_in, H, W) -> (B, channels_out, ceil(H / stride), ...)
+        if self.pre_activation:
+            branch = self.conv1(F.relu(self.norm1(x)))
+            branch = self.conv2(F.relu(self.norm2(branch)))
+        else:
+            branch = F.relu(self.norm1(self.conv1(x)))
+            branch = self.norm2(self.conv2(branch))
+        total = branch if self.shortcut is None else self.shortcut(x) + branch
+        return total if self.pre_activation else F.relu(total)
+
+
+class BottleneckBlock(nn.Module):
+    """The block of the residual U-Net: 1x1 convolution to half the channels, 3x3 convolution, 1x1 convolution back.
+
+    A seventh of the textbook block's arithmetic and weights at the same width. On a CPU it is the speed of arithmetic
+    and of memory together that counts: there are two norms and two ReLUs, most of them over half the channels.
+
+    Args:
+        channels: of input and output; the shortcut is always the identity.
+        norm: normalisation, made as norm(channels).
+
+    Reference: He et al. 2016a, section 4.1; ours is pre-activated, and has no norm before the 3x3 convolution.
+    """
+
+    def __init__(self, channels: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        inner = max(1, channels // 2)
+        self.norm1 = norm(channels)
+        self.reduce = nn.Conv2d(channels, inner, 1)
+        self.conv = nn.Conv2d(inner, inner, 3, padding=1, bias=norm is nn.Identity)
+        self.norm2 = norm(inner)
+        self.widen = nn.Conv2d(inner, channels, 1)
+        start(self.reduce), start(self.conv), start(self.widen, BRANCH_GAIN)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
+        branch = self.conv(F.relu(self.reduce(self.norm1(x))))
+        return x + self.widen(F.relu(self.norm2(branch)))
+
+
+class Context(nn.Module):
+    """One vector per picture, from the coarsest features and z, that scales and shifts the channels of every level.
+
+    Which colours a picture has is decided by what it shows, and, where several answers are right, by z: both act
+    on the whole picture at once, and here they do so for the price of a few vectors.
+
+    Args:
+        channels: of the coarsest features.
+        z_channels: of the noise; 0 for none.
+        pooled: whether the coarsest features take part; if not, the vector comes from z alone.
+        widths: channels of the levels that are steered.
+    """
+
+    def __init__(self, channels: int, z_channels: int, pooled: bool, widths: list[int]) -> None:
+        super().__init__()
+        self.pooled = pooled
+        self.hidden = nn.Linear((2 * channels if pooled else 0) + z_channels, channels)
+        self.heads = nn.ModuleList(nn.Linear(channels, 2 * width) for width in widths)
+        for layer, gain in [(self.hidden, 1.0), *((head, BRANCH_GAIN) for head in self.heads)]:
+            start(layer, gain)
+
+    def forward(self, x: Tensor, z: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        """Scale and shift, (B, C, 1, 1) each, for every level, from x (B, channels, h, w) and z (B, z_channels)."""
+        parts = [] if z is None else [z]
+        if self.pooled:
+            mean = x.mean(dim=(2, 3))
+            parts += [mean, (x - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()]
+        vector = F.relu(self.hidden(torch.cat(parts, dim=1)))
+        return [(1 + scale[:, :, None, None], shift[:, :, None, None])
+                for scale, shift in (head(vector).chunk(2, dim=1) for head in self.heads)]
+
+
+class ResidualUNet(Generator):
+    """A U-Net of residual blocks that works where colour lives: coarsely, and on the whole picture.
+
+    Chroma is smooth and is decided by what the picture shows, so almost all arithmetic happens at an eighth and a
+    sixteenth of the picture's side:
+
+    - a stem that moves blocks of stem x stem pixels into channels (pixel unshuffle): nothing of L or of the hints is
+      lost, and the first convolution runs over a fraction of the places;
+    - an encoder of strided 2x2 convolutions that touch every value once, with bottleneck blocks between them;
+    - at the coarsest level a vector of the whole picture (`Context`), which with z steers every level of the decoder;
+    - a decoder that narrows before it enlarges, adds the encoder's features of the same size instead of appending
+      them, and enlarges bilinearly, which has no chequerboard;
+    - ab at the stem's resolution, enlarged bilinearly.
+
+    An odd side is padded at the level where it occurs and cut again on the way back. Memory format is channels-last,
+    which is what makes CPUs (oneDNN) and tensor cores fast.
+
+    Args:
+        in_channels: channels of the condition.
+        out_channels: channels to predict; 2 for ab.
+        base_channels: channels of the first level; they double at each.
+        levels: how often the picture is halved, the stem included.
+        blocks: residual blocks at the coarsest level; the others have one on each way, the finest one has it on the
+            way back only.
+        stem: 1, 2 or 4: the resolution of the finest level is the picture's divided by it.
+        norm: normalisation: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none).
+        hint_channels, z_channels: see Generator.
+        num_bins: bins of the distribution over ab that it predicts beside ab, at twice the stem's coarseness;
+            0 for none.
+        context: whether the picture as a whole steers the decoder; without it the receptive field is finite.
+        tanh: bound the output to [-1, 1]; False for logits (segmentation).
+
+    Raises:
+        ValueError: levels, stem, blocks or norm out of range.
+
+    Reference: Ronneberger et al. 2015 and He et al. 2016 for the two ideas; Shi et al. 2016 for pixel (un)shuffle;
+    Perez et al. 2018 (FiLM) for scale and shift. The combination is ours; what each part gives is in
+    data/results/residual_unet_design.json.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 2,
+        base_channels: int = 32,
+        levels: int = 4,
+        blocks: int = 2,
+        stem: int = 2,
+        norm: type[nn.Module] = nn.BatchNorm2d,
+        hint_channels: int = 0,
+        z_channels: int = 0,
+        num_bins: int = 0,
+        context: bool = True,
+        tanh: bool = True,
+    ) -> None:
+        super().__init__(in_channels, hint_channels, z_channels)
+        if stem not in (1, 2, 4):
+            raise ValueError(f"stem is {stem}; it is 1, 2 or 4, the side of the block of pixels that becomes one place")
+        if levels <= stem // 2:
+            raise ValueError(f"levels is {levels}; with stem={stem} at least {stem // 2 + 1} are needed")
+        if blocks < 1:
+            raise ValueError(f"blocks is {blocks}; the coarsest level needs at least 1")
+        if norm not in NORMS.values():
+            raise ValueError(f"norm is {norm}; choose one of {', '.join('nn.' + name for name in NORMS)}")
+        self.config = {
+            "in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
+            "levels": levels, "blocks": blocks, "stem": stem, "norm": norm.__name__, "hint_channels": hint_channels,
+            "z_channels": z_channels, "num_bins": num_bins, "context": context, "tanh": tanh,
+        }  # fmt: skip
+        self.stem, self.tanh = stem, tanh
+        widths = [base_channels * 2**level for level in range(levels - stem // 2 + 1)]
+        self.entry = nn.Conv2d((in_channels + hint_channels) * stem**2, widths[0], 3, padding=1)
+        start(self.entry)
+        self.downs = nn.ModuleList(Halve(fine, coarse, norm) for fine, coarse in zip(widths, widths[1:]))
+        self.encoder = nn.ModuleList(
+            nn.Sequential(*(BottleneckBlock(width, norm) for _ in range(blocks if width == widths[-1] else 1)))
+            for width in widths[1:]
+        )
+        steered = widths[:0:-1]  # from the coarsest level up, without the finest
+        self.context = Context(widths[-1], z_channels, context, steered) if context or z_channels else None
+        self.ups = nn.ModuleList(Double(coarse, fine, norm) for coarse, fine in zip(steered, widths[-2::-1]))
+        self.decoder = nn.ModuleList(BottleneckBlock(width, norm) for width in widths[-2::-1])
+        self.norm = norm(widths[0])
+        self.exit = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        start(self.exit, BRANCH_GAIN)
+        self.bins = nn.Conv2d(widths[1], num_bins, 1) if num_bins else None
+        self.to(memory_format=torch.channels_last)
+
+    def predict_from(self, x: Tensor) -> Prediction:
+        height, width = x.shape[-2:]
+        z = None
+        if self.z_channels:
+            x, z = x[:, : -self.z_channels], x[:, -self.z_channels :, 0, 0]  # z is the same at every place
+        x = F.pixel_unshuffle(padded(x, self.stem), self.stem)  # (B, C stem^2, h, w)
+        x = self.entry(x.contiguous(memory_format=torch.channels_last))
+        features = []
+        for down, block in zip(self.downs, self.encoder):
+            features.append(x)
+            x = block(down(x))
+        steering = [None] * len(self.ups) if self.context is None else self.context(x, z)
+        bins = None
+        for up, block, steer in zip(self.ups, self.decoder, steering):
+            if steer is not None:
+                x = torch.addcmul(steer[1], x, steer[0])
+            if self.bins is not None and up is self.ups[-1]:
+                bins = self.bins(x)
+            x = block(up(x, features.pop()))
+        x = self.exit(F.relu(self.norm(x)))
+        if self.stem > 1:
+            x = F.interpolate(x, scale_factor=self.stem, mode="bilinear")[..., :height, :width]
+        return Prediction(torch.tanh(x) if self.tanh else x, bins)
+
+
+class Halve(nn.Module):
+    """Halve the picture: norm - 2x2 convolution with stride 2."""
+
+    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.norm = norm(channels_in)
+        self.conv = nn.Conv2d(channels_in, channels_out, 2, stride=2)
+        start(self.conv)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, channels_out, ceil(H / 2), ceil(W / 2))
+        return self.conv(padded(self.norm(x), 2))
+
+
+class Double(nn.Module):
+    """Double the picture and add the encoder's features: norm - 1x1 convolution - bilinear - cut - sum."""
+
+    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.norm = norm(channels_in)
+        self.conv = nn.Conv2d(channels_in, channels_out, 1)
+        start(self.conv)
+
+    def forward(self, x: Tensor, finer: Tensor) -> Tensor:
+        # narrow first: the enlarging then moves half the channels
+        x = F.interpolate(self.conv(self.norm(x)), scale_factor=2, mode="bilinear")
+        return x[..., : finer.shape[-2], : finer.shape[-1]] + finer
+
+
+def padded(x: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are multiples."""
+    down, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
+    return F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
+
+
+def start(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
+    """He initialisation times `gain`, no bias."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    with torch.no_grad():
+        layer.weight.mul_(gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
