@@ -21,8 +21,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]  # the checkout that this file is in, installed or not
 
-from experiments.runs_04 import ResultFile  # noqa: E402
-from experiments.runs_05 import (  # noqa: E402
+from experiments.runs_04 import ResultFile
+from experiments.runs_05 import (
     ARCHITECTURES,
     METHODS,
     late_looks,
@@ -32,7 +32,7 @@ from experiments.runs_05 import (  # noqa: E402
     verdict_of,
 )
 
-from colorlib.points import ring  # noqa: E402
+from colorlib.points import ring
 
 LEARNING_RATES = (3e-4, 1e-3, 1e-2, 3e-2)
 SEEDS = (0, 1, 2, 3, 4)
