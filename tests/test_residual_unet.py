@@ -156,6 +156,25 @@ def test_receptive_field_by_perturbation_is_the_arithmetic_one(arguments):
         assert not moved(first - 1) and not moved(last + 1)
 
 
+@pytest.mark.parametrize("arguments", [{}, {"stem": 1, "levels": 2}, {"context": False}], ids=str)
+def test_gradients_are_the_true_derivatives(arguments):
+    """By finite differences, of input, hints, z and weights: a detach anywhere in the network is found."""
+    torch.manual_seed(0)
+    generator = small(**arguments, base_channels=4, hint_channels=3, z_channels=2, norm=nn.Identity).double()
+    L, hints, z = (torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+                   for shape in ((1, 1, 9, 8), (1, 3, 9, 8), (1, 2)))
+    assert torch.autograd.gradcheck(lambda *inputs: generator(*inputs).ab, (L, hints, z), fast_mode=True, eps=1e-7)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.Identity])
+@pytest.mark.parametrize("make", [lambda norm: ResidualBlock(3, 3, norm), lambda norm: ResidualBlock(3, 4, norm),
+                                  lambda norm: ResidualBlock(3, 4, norm, pre_activation=False)])  # fmt: skip
+def test_gradients_of_the_block_are_the_true_derivatives(make, norm):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(make(norm).double(), (x,), fast_mode=True, eps=1e-7)
+
+
 def test_with_context_every_pixel_matters():
     for context in (True, False):
         generator, L = small(context=context, levels=3), torch.randn(1, 1, 8, 512)
