@@ -1,0 +1,131 @@
+"""The claims of notebook 06 on real photographs: plain and residual stacks at 16 x 16, U-Nets at 32 x 32.
+
+    python notebooks/experiments/photographs_06.py --photos DIR
+
+Photographs are split by their file names. Learning rates are chosen on the validation split, from the same three for
+every network and on a seed of its own; the numbers are from the test split. Writes photographs_06.json (stacks) and
+photographs_06_unets.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from runs_04 import ResultFile
+from runs_06 import SEARCHED, SEED, WITHOUT_NORM, pooled, stack, taught, unets, without_norm
+from torch import Tensor, nn
+
+from colorlib import photos
+from colorlib.color import AB_SCALE
+from colorlib.runtime import results_dir
+from colorlib.seeds import seeded
+
+SIZE, NUM_TRAIN, NUM_TEST, EVERY = 32, 4096, 400, 20
+Make = Callable[[], nn.Module]
+
+
+def seconds_per_step(networks: dict[str, Make], L: Tensor, ab: Tensor, rounds: int = 15) -> dict[str, float]:
+    """A training step of each network, in turn, on one thread: the median."""
+    threads, made = torch.get_num_threads(), {name: make() for name, make in networks.items()}
+    optimizers = {name: torch.optim.Adam(network.parameters(), fused=True) for name, network in made.items()}
+    taken: dict[str, list[float]] = {name: [] for name in made}
+    torch.set_num_threads(1)
+    for _ in range(rounds + 1):
+        for name, network in made.items():
+            began = time.perf_counter()
+            optimizers[name].zero_grad()
+            (network(L).ab - ab).abs().mean().backward()
+            optimizers[name].step()
+            taken[name].append(time.perf_counter() - began)
+    torch.set_num_threads(threads)
+    return {name: float(np.median(seconds[1:])) for name, seconds in taken.items()}
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"),
+                        help="folder (default: COLORLIB_PHOTOS)")
+    parser.add_argument("--steps", type=int, default=280, help="updates per run (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=5, help="runs per setting (default: %(default)s)")
+    arguments = parser.parse_args()
+    if not arguments.photos:
+        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to a folder of photographs")
+    names, steps, seeds = taught(), arguments.steps, list(range(arguments.seeds))
+    photographs = photos.source(arguments.photos, short_side=SIZE * 5 // 4)
+    split = {part: next(photographs.batches(part, SIZE, min(num, len(getattr(photographs, part))), seed=0))
+             for part, num in (("train", NUM_TRAIN), ("validation", NUM_TEST), ("test", NUM_TEST))}
+    small = {part: pooled(pairs) for part, pairs in split.items()}
+    data = (f"{len(split['train'][0])} crops of {len(photographs.train)} photographs to train on, "
+            f"{len(split['test'][0])} of the test split to measure on; grey ones left out")
+
+    def header(what: str, size: int, batch_size: int) -> dict:
+        return {
+            "claim": what, "command": "python notebooks/experiments/photographs_06.py --photos DIR",
+            "data": f"{data}; {size} x {size}", "steps": steps, "batch_size": batch_size, "seeds": seeds,
+        }
+
+    def chosen_lr(file: str, name: str, make: Make, parts: dict, num_steps: int, batch_size: int, lrs: tuple) -> float:
+        """The best of three learning rates on the validation split."""
+        searched = ResultFile(results_dir() / file, header("learning rates", len(parts["train"][0][0, 0]), batch_size))
+        for lr in lrs:
+            if not searched.has(f"{name}, lr {lr:g}", SEED):
+                run = names["train"](seeded(SEED, make), parts["train"], parts["validation"], SEED, num_steps, lr,
+                                     every=EVERY, batch_size=batch_size)
+                searched.add(f"{name}, lr {lr:g}", SEED, {"l1": names["at"](run, num_steps)})
+        found = {run["name"]: run["l1"] for run in searched.record["runs"]}
+        return min(lrs, key=lambda lr: found[f"{name}, lr {lr:g}"])
+
+    def orders(row: list[float]) -> float:
+        return abs(row[0] - row[-1])
+
+    # stacks: C23, C24, C25
+    results = ResultFile(results_dir() / "photographs_06.json", header("C23, C24, C25 on photographs", SIZE // 2, 16))
+    constant = small["train"][1].median(0).values
+    target = 0.95 * AB_SCALE * float((small["test"][1] - constant).abs().mean())
+    makes: dict[str, Make] = {f"{kind} {depth}": lambda d=depth, r=residual: stack(names, d, r)
+                              for depth in (8, 32, 64) for kind, residual in (("plain", False), ("residual", True))}
+    makes["plain 64, no norm"] = lambda: without_norm(names, 64)
+    probe = (small["train"][0][:16], small["train"][1][:16])
+    todo = [(seed, name) for seed in seeds for name in makes if not results.has(name, seed)]
+    cost = seconds_per_step(makes, *probe) if todo else {}
+    for seed, name in todo:
+        lrs = WITHOUT_NORM if "no norm" in name else SEARCHED
+        lr = chosen_lr("photographs_06_lr.json", name, makes[name], small, steps, 16, lrs)
+        run = names["train"](seeded(seed, makes[name]), small["train"], small["test"], seed, steps, lr, EVERY,
+                             look=lambda network: names["gradient_by_block"](network, probe))
+        twin = name.replace("residual", "plain")  # its time is what a residual run may use
+        results.add(name, seed, {
+            "l1_equal_steps": names["at"](run, steps),
+            "l1_equal_time": names["at"](run, steps * min(1.0, cost[twin] / cost[name])),
+            "steps_to_target": names["steps_to"](run, target),
+            "orders_at_start": orders(run.looks[0]),
+            "orders_in_training": sum(map(orders, run.looks[1:])) / len(run.looks[1:]),
+        })
+
+    # U-Nets: C25b, and what the shortcuts give there
+    results = ResultFile(results_dir() / "photographs_06_unets.json", header("C25b on photographs", SIZE, 8))
+    arms = unets(names) | {"no shortcuts": (
+        lambda: names["TaughtResidualUNet"](1, 2, width=8, levels=4, residual=False), 1)}
+    todo = [(seed, name) for seed in seeds for name in arms if not results.has(name, seed)]
+    cost = seconds_per_step({name: make for name, (make, _) in arms.items()},
+                            split["train"][0][:8], split["train"][1][:8]) if todo else {}
+    for seed, name in todo:
+        make, factor = arms[name]
+        lr = chosen_lr("photographs_06_unets_lr.json", name, make, split, factor * steps, 8, SEARCHED)
+        run = names["train"](seeded(seed, make), split["train"], split["test"], seed, factor * steps, lr, EVERY, 8)
+        in_time = min(factor_ * steps * cost[other] for other, (_, factor_) in arms.items())
+        results.add(name, seed, {
+            "l1_equal_steps": names["at"](run, steps),
+            "l1_equal_time": names["at"](run, in_time / cost[name]),
+            "ms_per_step": 1000 * cost[name],
+        })
+
+
+if __name__ == "__main__":
+    main()

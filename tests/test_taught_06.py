@@ -1,0 +1,110 @@
+"""What notebook 06 builds by hand gives the library's outputs, and its measures are what they are said to be."""
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from colorlib.generators import ResidualBlock
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks" / "experiments"))
+import runs_06
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """The notebook's own classes and functions, as its scripts get them too."""
+    return runs_06.taught()
+
+
+@pytest.fixture
+def pairs():
+    return torch.rand(6, 1, 16, 16) * 2 - 1, torch.rand(6, 2, 16, 16) - 0.5
+
+
+@pytest.mark.parametrize("channels", [(8, 8), (8, 12), (1, 8)])
+@pytest.mark.parametrize("residual", [True, False])
+def test_block(taught, channels, residual):
+    mine = taught["TaughtResidualBlock"](*channels, residual=residual)
+    theirs = ResidualBlock(*channels, pre_activation=False, shortcut=residual)
+    theirs.load_state_dict(mine.state_dict())  # strict: the same names and shapes
+    x = torch.randn(4, channels[0], 9, 7)
+    for training in (True, False):
+        assert torch.allclose(mine.train(training)(x), theirs.train(training)(x), atol=1e-6)
+
+
+def test_shortcut_is_the_identity_where_shapes_agree(taught):
+    block = taught["TaughtResidualBlock"](8, 8)
+    nn.init.zeros_(block.norm2.weight)
+    x = torch.rand(2, 8, 5, 5)
+    assert torch.equal(block(x), x)  # f is 0, and x is not negative
+    assert isinstance(taught["TaughtResidualBlock"](8, 12).shortcut, nn.Conv2d)
+    same, other = (sum(p.numel() for p in taught["TaughtResidualBlock"](8, 8, kind).parameters()) for kind in (True, False))
+    assert same == other
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_stack_of_the_librarys_blocks(taught, pairs, residual):
+    mine = taught["Stack"](8, residual, channels=4)
+    theirs = copy.deepcopy(mine)
+    for index, block in enumerate(mine.blocks):
+        theirs.blocks[index] = ResidualBlock(4, 4, pre_activation=False, shortcut=residual)
+        theirs.blocks[index].load_state_dict(block.state_dict())
+    assert torch.allclose(mine(pairs[0]).ab, theirs(pairs[0]).ab, atol=1e-6)
+    assert taught["gradient_by_block"](mine, pairs) == pytest.approx(taught["gradient_by_block"](theirs, pairs), abs=1e-4)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_gradient_by_block(taught, pairs, residual):
+    """Against the gradients that backward leaves at the blocks' inputs; the network is left as it was."""
+    network, inputs = taught["Stack"](6, residual, channels=4), []
+    for block in network.blocks:
+        block.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    loss = (network(pairs[0]).ab - pairs[1]).abs().mean()
+    for x in inputs:
+        x.retain_grad()
+    loss.backward()
+    expected = [x.grad.square().sum().sqrt().log10().item() for x in inputs]
+    assert len(expected) == 3
+    assert taught["gradient_by_block"](network, pairs) == pytest.approx(expected, abs=1e-4)
+
+
+def test_gradient_goes_round_a_dead_branch(taught, pairs):
+    """Branches that answer 0: through the shortcuts the gradient arrives whole, without them not at all."""
+    for residual in (True, False):
+        network = taught["Stack"](8, residual, channels=4)
+        for block in network.blocks:
+            nn.init.zeros_(block.norm2.weight)
+        nn.init.constant_(network.stem.bias, 5.0)  # keeps the ReLUs open
+        by_block = taught["gradient_by_block"](network, pairs)
+        assert by_block[0] == (pytest.approx(by_block[-1], abs=1e-4) if residual else -float("inf"))
+
+
+def test_residual_unet(taught, pairs):
+    for pool in (True, False):
+        network = taught["TaughtResidualUNet"](1, 2, width=4, levels=3, pool=pool)
+        prediction = network(pairs[0])
+        assert prediction.ab.shape == (6, 2, 16, 16) and prediction.ab.abs().max() <= 1
+        prediction.ab.square().sum().backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.encoder[0].parameters())
+
+
+def test_training(taught, pairs):
+    """It learns, looks when it says, leaves the mode alone, and the same seed gives the same run."""
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        network = taught["Stack"](4, True, channels=4)
+        runs.append(taught["train"](network, pairs, pairs, 5, 40, 1e-2, 10, batch_size=4, look=lambda n: n.training))
+    assert runs[0].steps == [0, 10, 20, 30, 40] and runs[0].errors == runs[1].errors
+    assert runs[0].errors[-1] < runs[0].errors[1] and runs[0].looks == [True] * 5
+
+
+def test_steps_to_and_error_at(taught):
+    run = taught["Run"](nn.Identity(), [0, 10, 20, 30], [8.0, 6.0, 4.0, 5.0], [])
+    assert taught["steps_to"](run, 5.0) == 15
+    assert taught["steps_to"](run, 1.0) == 40
+    assert taught["at"](run, 30) == pytest.approx(5.0) and taught["at"](run, 10) == pytest.approx(7.0)
