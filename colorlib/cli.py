@@ -46,6 +46,7 @@ class Loss(str, Enum):
 
 class Network(str, Enum):
     unet = "unet"
+    residual_unet = "residual-unet"
 
 
 class Name(str, Enum):
@@ -178,12 +179,16 @@ def train(
         raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
     from . import commands
     from .discriminators import Critic, PatchDiscriminator
-    from .generators import UNet
+    from .generators import ResidualUNet, UNet
     from .losses import GradientPenalty, Wasserstein
 
     chosen = RECIPES[recipe]
     loss, network = loss or chosen.loss, generator or chosen.network
-    networks = {Network.unet: UNet}
+    networks = {
+        Network.unet: lambda: UNet(
+            base_channels=chosen.base_channels, levels=chosen.levels, dropout=chosen.dropout),
+        Network.residual_unet: lambda: ResidualUNet(base_channels=chosen.base_channels),
+    }
     field = chosen.receptive_field
     games = {
         Loss.l1: commands.Game,
@@ -195,8 +200,7 @@ def train(
         photos, out,
         description={"recipe": recipe.value, "loss": loss.value, "generator": network.value,
                      "size": str(size), "seed": str(seed)},
-        build=lambda: networks[network](
-            base_channels=chosen.base_channels, levels=chosen.levels, dropout=chosen.dropout),
+        build=networks[network],
         build_game=games[loss],
         num_steps=steps, size=size, batch_size=chosen.batch_size,
         lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed,

@@ -265,16 +265,18 @@ def train(folder, run, steps, *more):
     return ("train", "--photos", folder, "--out", run, "--steps", steps, "--recipe", "tiny", "--size", 16, *more)
 
 
-@pytest.mark.parametrize("loss", ["l1", "pix2pix", "wgan-gp"])
-def test_train_then_colorize(colorlib, tmp_path, folder, loss):
+@pytest.mark.parametrize("loss, network", [("l1", "UNet"), ("pix2pix", "UNet"), ("wgan-gp", "ResidualUNet")])
+def test_train_then_colorize(colorlib, tmp_path, folder, loss, network):
     size = ("--size", 16) if loss == "l1" else ("--size", 32)
-    code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--loss", loss, *size))
+    generator = ("--generator", {"UNet": "unet", "ResidualUNet": "residual-unet"}[network])
+    code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--loss", loss, *generator, *size))
     assert code == 0 and "weights.safetensors" in out and "train" in out
     weights = tmp_path / "run" / "weights.safetensors"
     painter = Colorizer.load(weights)
     losses = json.loads((tmp_path / "run" / "history.json").read_text())["losses"]
     assert set(losses) == {"l1": {"l1"}, "pix2pix": {"l1", "discriminator", "generator"},
                            "wgan-gp": {"l1", "discriminator", "generator", "penalty"}}[loss]
+    assert type(painter.generator).__name__ == network
     assert painter.metadata["loss"] == loss and painter.render_size == size[1] * 5 // 4
     assert colorlib("colorize", folder / "p0.png", "-o", tmp_path / "o", "--weights", weights)[0] == 0
 
