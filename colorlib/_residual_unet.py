@@ -124,8 +124,10 @@ class Context(nn.Module):
         """Scale and shift, (B, C, 1, 1) each, for every level, from x (B, channels, h, w) and z (B, z_channels)."""
         parts = [] if z is None else [z]
         if self.pooled:
-            mean = x.mean(dim=(2, 3))
-            parts += [mean, (x - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()]
+            exact = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x  # squares overflow 16 bits
+            mean = exact.mean(dim=(2, 3))
+            deviation = (exact - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()
+            parts += [mean.to(x.dtype), deviation.to(x.dtype)]
         vector = F.relu(self.hidden(torch.cat(parts, dim=1)))
         return [(1 + scale[:, :, None, None], shift[:, :, None, None])
                 for scale, shift in (head(vector).chunk(2, dim=1) for head in self.heads)]

@@ -243,6 +243,21 @@ def test_predict_uses_the_running_statistics():
     assert torch.allclose(predict(generator, L).ab[:1], predict(generator, L[:1]).ab, atol=1e-6)
 
 
+def test_half_precision():
+    """Under autocast (training) and with 16-bit weights (inference), close to float32."""
+    generator, L = small(hint_channels=3, z_channels=2), torch.rand(2, 1, 33, 47)
+    z = torch.randn(2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        generator(L, z=z).ab.float().square().mean().backward()
+    exact = predict(generator, L, z=z).ab
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.allclose(predict(generator, L, z=z).ab.float(), exact, atol=0.02)
+    halved = small(hint_channels=3, z_channels=2)
+    halved.load_state_dict(generator.state_dict())
+    halved.bfloat16()
+    assert torch.allclose(predict(halved, L.bfloat16(), z=z.bfloat16()).ab.float(), exact, atol=0.05)
+
+
 def test_it_learns_an_edge_and_a_region():
     """A picture whose left and right half have their own lightness and colour: l1 falls far below the mean's."""
     torch.manual_seed(0)
