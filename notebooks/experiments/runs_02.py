@@ -1,0 +1,299 @@
+"""What notebook 02 measures beside its networks: clouds over training, gradients at chosen moments, moves of one network
+seen by the other, and two figures."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from colorlib.losses import AdversarialLoss, Vanilla
+from colorlib.metrics import sliced_wasserstein
+from colorlib.plots import COLOURS, LINES, STYLE
+from colorlib.points import Mixture
+from colorlib.seeds import Ensemble
+from colorlib.training import frozen, update_discriminator, update_generator
+
+NUM_JUDGED = 2000  # generated points that are judged
+LEAST = 0.1  # a mode is hit when it has a tenth of its fair share
+BETAS = (0.5, 0.999)
+
+
+def point_batches(data: Mixture, num_seeds: int, batch_size: int, seed: int) -> Iterator[tuple[None, Tensor]]:
+    """(None, real points (S, B, 2)) without end: no labels, other points for every seed."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield None, data.sample(num_seeds * batch_size, generator).view(num_seeds, batch_size, 2)
+
+
+def noise(generator: nn.Module, num_seeds: int, num: int, seed: int) -> Tensor:
+    """z (S, num, z_channels) of an ensemble."""
+    return torch.randn(num_seeds, num, generator.z_channels, generator=torch.Generator().manual_seed(seed))
+
+
+@dataclass
+class Diary:
+    """Looks at an ensemble of generators while it trains.
+
+    Attributes:
+        steps: when it looked.
+        distance, modes, quality: for each look one value per seed: sliced Wasserstein distance to `real`, modes hit,
+            share of points within 3 standard deviations of a mode.
+        clouds: the first seed's points at each look, (N, 2).
+        judges: the first seed's discriminator at each look.
+    """
+
+    generator: Ensemble
+    discriminator: nn.Module
+    data: Mixture
+    real: Tensor
+    steps: list[int] = field(default_factory=list)
+    distance: list[list[float]] = field(default_factory=list)
+    modes: list[list[float]] = field(default_factory=list)
+    quality: list[list[float]] = field(default_factory=list)
+    clouds: list[Tensor] = field(default_factory=list)
+    judges: list[nn.Module] = field(default_factory=list)
+
+    @torch.no_grad()
+    def look(self, step: int) -> None:
+        clouds = self.generator(noise(self.generator, len(self.generator), NUM_JUDGED, seed=step + 1))
+        least = int(LEAST * NUM_JUDGED / len(self.data.means))
+        self.steps.append(step)
+        self.distance.append([sliced_wasserstein(cloud, self.real) for cloud in clouds])
+        self.modes.append([self.data.modes_hit(cloud, least=least) for cloud in clouds])
+        self.quality.append([self.data.quality(cloud) for cloud in clouds])
+        self.clouds.append(clouds[0])
+        if isinstance(self.discriminator, Ensemble):
+            self.judges.append(self.discriminator.members()[0])
+
+
+def adam(network: nn.Module, lr: float) -> torch.optim.Adam:
+    return torch.optim.Adam(network.parameters(), lr, BETAS, fused=True)
+
+
+def train_discriminator_alone(
+    generator: Ensemble,
+    discriminator: Ensemble,
+    batches: Iterator[tuple[None, Tensor]],
+    *,
+    num_steps: int,
+    lr: float,
+    seed: int,
+    moments: Sequence[int] = (),
+    look: Callable[[int], None] | None = None,
+) -> None:
+    """The discriminator learns, the generator stays as it is; look(step) at the moments."""
+    optimizer, draws = adam(discriminator, lr), torch.Generator().manual_seed(seed)
+    for step in range(num_steps + 1):
+        if look is not None and step in moments:
+            look(step)
+        label, real = next(batches)
+        with torch.no_grad():
+            fake = generator(torch.randn(*real.shape[:2], generator.z_channels, generator=draws))
+        if step < num_steps:
+            update_discriminator(discriminator, optimizer, Vanilla(), label, real, fake)
+
+
+def train_generator_alone(
+    generator: Ensemble, discriminator: nn.Module, batch_size: int, *, num_steps: int, lr: float, seed: int
+) -> None:
+    """The generator learns, the discriminator stays as it is."""
+    optimizer, draws = adam(generator, lr), torch.Generator().manual_seed(seed)
+    for _ in range(num_steps):
+        z = torch.randn(len(generator), batch_size, generator.z_channels, generator=draws)
+        update_generator(discriminator, optimizer, Vanilla(), None, None, generator(z), lambda_l1=0)
+
+
+def gradient_norms(
+    generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss, num: int = 512
+) -> list[float]:
+    """Norm of the gradient of the generator's loss with respect to all its weights, one per seed."""
+    norms = []
+    for one, judge, z in zip(generator.members(), discriminator.members(), noise(generator, len(generator), num, 3)):
+        loss = adversarial.generator(judge(None, one(z)))
+        gradients = torch.autograd.grad(loss, list(one.parameters()))
+        norms.append(float(sum(gradient.square().sum() for gradient in gradients).sqrt()))
+    return norms
+
+
+@dataclass
+class Opposition:
+    """What each step of one network did to the loss of the other, on points that no step has seen.
+
+    Attributes:
+        steps: the measured ones.
+        losses: name -> per measured step one value per seed, before the step.
+        raised: whose step -> per measured step and seed the change of the *other* network's loss.
+        own: whose step -> the change of its own loss.
+        cosine: between the two objectives' gradients at the generated points.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    losses: dict[str, list[Tensor]] = field(default_factory=lambda: {"discriminator": [], "generator": []})
+    raised: dict[str, list[Tensor]] = field(default_factory=lambda: {"discriminator": [], "generator": []})
+    own: dict[str, list[Tensor]] = field(default_factory=lambda: {"discriminator": [], "generator": []})
+    cosine: list[Tensor] = field(default_factory=list)
+
+    def share(self, changes: dict[str, list[Tensor]], whose: str, first: int = 0) -> list[float]:
+        """Share of the measured steps after which the loss had risen, one per seed."""
+        return (torch.stack(changes[whose][first:]) > 0).float().mean(0).tolist()
+
+
+def both_losses(generator: Ensemble, discriminator: Ensemble, real: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    """The discriminator's loss and the generator's (non-saturating), each (S,)."""
+    with torch.no_grad():
+        on_real, on_fake = discriminator(None, real), discriminator(None, generator(z))
+    return (F.softplus(-on_real) + F.softplus(on_fake)).mean((1, 2)), F.softplus(-on_fake).mean((1, 2))
+
+
+def play_and_watch(
+    generator: Ensemble,
+    discriminator: Ensemble,
+    batches: Iterator[tuple[None, Tensor]],
+    *,
+    num_steps: int,
+    lr: float,
+    seed: int,
+    every: int,
+    real: Tensor,
+) -> Opposition:
+    """The game of `train_gan`, with a look at both losses before and after the steps of one round in `every`.
+
+    Args:
+        real: (S, N, 2), for measuring; the generated points beside it are of noise that training never draws.
+    """
+    watch, draws = Opposition(), torch.Generator().manual_seed(seed)
+    optimizer_g, optimizer_d = adam(generator, lr), adam(discriminator, lr)
+    z_test = noise(generator, len(generator), real.shape[1], seed=10_000 + seed)
+    for step in range(num_steps):
+        label, batch = next(batches)
+        z = torch.randn(2, *batch.shape[:2], generator.z_channels, generator=draws)
+        look = step % every == 0
+        if look:
+            watch.steps.append(step)
+            watch.cosine.append(objectives_cosine(generator, discriminator, z_test))
+            before = both_losses(generator, discriminator, real, z_test)
+        with torch.no_grad():
+            fake = generator(z[0])
+        update_discriminator(discriminator, optimizer_d, Vanilla(), label, batch, fake)
+        if look:
+            between = both_losses(generator, discriminator, real, z_test)
+        update_generator(discriminator, optimizer_g, Vanilla(), label, None, generator(z[1]), lambda_l1=0)
+        if look:
+            after = both_losses(generator, discriminator, real, z_test)
+            for name, value in zip(("discriminator", "generator"), before):
+                watch.losses[name].append(value)
+            watch.own["discriminator"].append(between[0] - before[0])
+            watch.raised["discriminator"].append(between[1] - before[1])
+            watch.raised["generator"].append(after[0] - between[0])
+            watch.own["generator"].append(after[1] - between[1])
+    return watch
+
+
+def objectives_cosine(generator: Ensemble, discriminator: Ensemble, z: Tensor) -> Tensor:
+    """Cosine of the two losses' gradients with respect to the generated points, (S,)."""
+    fake = generator(z).detach().requires_grad_()
+    with frozen(discriminator):
+        logits = discriminator(None, fake)
+        ours, theirs = (torch.autograd.grad(loss, fake, retain_graph=True)[0].flatten(1)
+                        for loss in (F.softplus(-logits).sum(), F.softplus(logits).sum()))
+    return F.cosine_similarity(ours, theirs, dim=1)
+
+
+# pictures
+
+
+def picture_batches(pictures: Tensor, batch_size: int, seed: int) -> Iterator[tuple[None, Tensor]]:
+    """(None, real pictures (B, C, S, S)) without end."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield None, pictures[torch.randint(len(pictures), (batch_size,), generator=generator)]
+
+
+@torch.no_grad()
+def draw_pictures(generator: nn.Module, num: int, seed: int = 0) -> Tensor:
+    """Pictures (num, C, S, S) from a copy in evaluation mode, so that batch norm uses what it has gathered."""
+    judged = copy.deepcopy(generator).eval()
+    return judged(torch.randn(num, generator.z_channels, generator=torch.Generator().manual_seed(seed)))
+
+
+# figures
+
+
+def _done(figure: Figure) -> Figure:
+    plt.close(figure)
+    return figure
+
+
+def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]], limit: float = 3.0) -> Figure:
+    """Generated points, the data's modes, and under them what the discriminator says of every place.
+
+    Args:
+        moments: title, discriminator (None draws none), generated points (N, 2); one panel each.
+    """
+    line = torch.linspace(-limit, limit, 81)
+    plane = torch.cartesian_prod(line, line)
+    rows = -(-len(moments) // 4)
+    columns = min(4, len(moments))
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns + 0.5, 2.45 * rows), squeeze=False,
+                                    layout="constrained", sharex=True, sharey=True)
+        filled = None
+        for axis in axes.flat[len(moments):]:
+            axis.set_axis_off()
+        for axis, (title, discriminator, points) in zip(axes.flat, moments):
+            if discriminator is not None:
+                with torch.no_grad():
+                    says = discriminator(None, plane).sigmoid().view(81, 81).T
+                filled = axis.contourf(line, line, says, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu",
+                                       alpha=0.75)
+                axis.contour(line, line, says, levels=[0.5], colors="white", linewidths=1)
+            axis.scatter(*data.means.T, s=90, facecolors="none", edgecolors="black", linewidths=0.9)
+            axis.scatter(*points[:500].T, s=3, color="black" if discriminator is not None else COLOURS[1], linewidths=0)
+            axis.set_title(title, fontsize=9)
+            axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+            axis.grid(False)
+        if filled is not None:
+            figure.colorbar(filled, ax=axes, shrink=0.8, ticks=[0, 0.5, 1], label="D: real?")
+    return _done(figure)
+
+
+def lines(
+    panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float], Sequence[Sequence[float]]]]]],
+    *,
+    log_x: Sequence[str] = (),
+    log_y: Sequence[str] = (),
+    references: dict[str, dict[str, float]] | None = None,
+) -> Figure:
+    """Line panels side by side: the mean over the seeds and a band from the least to the greatest.
+
+    Args:
+        panels: title, x label, y label, and name -> (x values, for every x one value per seed).
+        log_x, log_y: titles of the panels with such an axis.
+        references: title -> name -> a horizontal line.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False,
+                                    layout="constrained")
+        for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
+            for (name, (xs, ys)), colour, style in zip(series.items(), COLOURS, LINES):
+                values = torch.as_tensor(ys, dtype=torch.float64)
+                values = values[:, None] if values.ndim == 1 else values
+                axis.plot(xs, values.mean(1), color=colour, linestyle=style, label=name)
+                axis.fill_between(xs, values.amin(1), values.amax(1), color=colour, alpha=0.15, linewidth=0)
+            for (name, value), style in zip((references or {}).get(title, {}).items(), LINES[1:]):
+                axis.axhline(value, color="black", linewidth=0.9, linestyle=style, label=name)
+            axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+            if title in log_x:
+                axis.set_xscale("symlog", linthresh=1)
+            if title in log_y:
+                axis.set_yscale("log")
+            if len(series) > 1 or title in (references or {}):
+                axis.legend(fontsize=8)
+    return _done(figure)
