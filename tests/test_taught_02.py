@@ -1,0 +1,110 @@
+"""What notebook 02 builds by hand gives the library's outputs with the same weights."""
+
+import copy
+import math
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.stats import wasserstein_distance
+from torch import nn
+
+from colorlib.gans import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
+from colorlib.metrics import sliced_wasserstein
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_gan.ipynb"
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """The notebook's own classes and functions: its cells tagged "taught", run in order."""
+    names = {"torch": torch, "nn": nn, "F": F}
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        if "taught" in cell.metadata.get("tags", ()):
+            exec(compile(cell.source, str(NOTEBOOK), "exec"), names)  # noqa: S102
+    return names
+
+
+@pytest.mark.parametrize("z_channels, hidden", [(2, 64), (16, 8), (1, 32)])
+def test_point_generator(taught, z_channels, hidden):
+    mine = taught["TaughtPointGenerator"](z_channels, hidden)
+    theirs = PointGenerator(z_channels, hidden)
+    theirs.load_state_dict(mine.state_dict())  # strict: the same names and shapes
+    z = torch.randn(9, z_channels)
+    assert mine.z_channels == z_channels
+    assert torch.equal(mine(z), theirs(z))
+
+
+@pytest.mark.parametrize("in_channels, hidden", [(2, 64), (1, 8), (4, 32)])
+def test_point_discriminator(taught, in_channels, hidden):
+    mine = taught["TaughtPointDiscriminator"](in_channels, hidden)
+    theirs = PointDiscriminator(in_channels, hidden)
+    theirs.load_state_dict(mine.state_dict())
+    x = torch.randn(9, in_channels)
+    assert torch.equal(mine(x), theirs(None, x))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_picture_generator(taught, training):
+    mine, theirs = taught["TaughtPictureGenerator"](z_channels=8, width=4), PictureGenerator(8, base_channels=4)
+    theirs.load_state_dict(mine.state_dict())
+    z = torch.randn(5, 8)
+    assert torch.allclose(mine.train(training)(z), theirs.train(training)(z), atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_picture_discriminator(taught, training):
+    mine = taught["TaughtPictureDiscriminator"](width=4)
+    theirs = PictureDiscriminator(base_channels=4, norm=nn.BatchNorm2d)
+    theirs.load_state_dict(mine.state_dict())
+    image = torch.rand(5, 3, 32, 32) * 2 - 1
+    assert torch.allclose(mine.train(training)(image), theirs.train(training)(None, image), atol=1e-6)
+
+
+def test_loop(taught):
+    """The same weights, batches and noise end at the same networks, with the same losses on the way."""
+    torch.manual_seed(0)
+    mine = taught["TaughtPointGenerator"](), taught["TaughtPointDiscriminator"]()
+    theirs = PointGenerator(), PointDiscriminator()
+    for a, b in zip(mine, theirs):
+        b.load_state_dict(a.state_dict())
+    before = copy.deepcopy(mine)
+    batches = torch.randn(12, 32, 2)
+    losses = taught["train_taught"](*mine, iter(batches), num_steps=12, lr=1e-3, seed=4)
+    expected = train_gan(*theirs, ((None, batch) for batch in batches), num_steps=12, lr=1e-3, seed=4)
+    for name, values in losses.items():
+        assert values == pytest.approx(expected[name], rel=1e-4), name
+    for a, b, start in zip(mine, theirs, before):
+        for ours, others, first in zip(a.parameters(), b.parameters(), start.parameters()):
+            assert torch.allclose(ours, others, atol=1e-5)
+            assert not torch.equal(ours, first)  # both networks moved
+
+
+def test_each_step_moves_its_own_network(taught):
+    generator, discriminator = taught["TaughtPointGenerator"](), taught["TaughtPointDiscriminator"]()
+    weights_g, weights_d = (copy.deepcopy(list(n.parameters())) for n in (generator, discriminator))
+    fake = generator(torch.randn(8, 2))
+    taught["discriminator_step"](discriminator, torch.optim.SGD(discriminator.parameters(), 0.1), torch.randn(8, 2), fake)
+    assert all(parameter.grad is None for parameter in generator.parameters())  # detached
+    assert not all(map(torch.equal, discriminator.parameters(), weights_d))
+    weights_d = copy.deepcopy(list(discriminator.parameters()))
+    taught["generator_step"](discriminator, torch.optim.SGD(generator.parameters(), 0.01), fake)
+    assert all(map(torch.equal, discriminator.parameters(), weights_d))
+    assert not any(map(torch.equal, generator.parameters(), weights_g))
+    torch.manual_seed(1)
+    z = torch.randn(512, 2)
+    start = taught["TaughtPointGenerator"]()
+    optimizer = torch.optim.SGD(start.parameters(), 0.01)
+    raised = discriminator(start(z)).mean().item()
+    taught["generator_step"](discriminator, optimizer, start(z))
+    assert discriminator(start(z)).mean().item() > raised  # towards "real"
+
+
+def test_sliced_wasserstein(taught):
+    x, y = torch.randn(300, 3), 2 * torch.randn(300, 3) + 1
+    mine = taught["taught_sliced_wasserstein"]
+    assert math.isclose(mine(x, y), sliced_wasserstein(x, y), rel_tol=1e-5)
+    assert mine(x, x) == 0
+    assert math.isclose(mine(x[:, :1], y[:, :1]), wasserstein_distance(x[:, 0], y[:, 0]), rel_tol=1e-4)
