@@ -11,7 +11,13 @@ import torch.nn.functional as F
 from scipy.stats import wasserstein_distance
 from torch import nn
 
-from colorlib.gans import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
+from colorlib.gans import (
+    PictureDiscriminator,
+    PictureGenerator,
+    PointDiscriminator,
+    PointGenerator,
+    train_gan,
+)
 from colorlib.metrics import sliced_wasserstein
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_gan.ipynb"

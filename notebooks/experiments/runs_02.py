@@ -1,11 +1,16 @@
 """What notebook 02 measures beside its networks: clouds over training, gradients at chosen moments, moves of one network
-seen by the other, and two figures."""
+seen by the other, and two figures. As a script, section 9 at eight times its length:
+
+    python notebooks/experiments/runs_02.py        writes data/results/pictures_02.json; goes on where it was stopped
+"""
 
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -13,11 +18,13 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from colorlib import scenes
+from colorlib.gans import PictureDiscriminator, PictureGenerator, train_gan
 from colorlib.losses import AdversarialLoss, Vanilla
 from colorlib.metrics import sliced_wasserstein
 from colorlib.plots import COLOURS, LINES, STYLE
 from colorlib.points import Mixture
-from colorlib.seeds import Ensemble
+from colorlib.seeds import Ensemble, seeded
 from colorlib.training import frozen, update_discriminator, update_generator
 
 NUM_JUDGED = 2000  # generated points that are judged
@@ -223,6 +230,39 @@ def draw_pictures(generator: nn.Module, num: int, seed: int = 0) -> Tensor:
     return judged(torch.randn(num, generator.z_channels, generator=torch.Generator().manual_seed(seed)))
 
 
+def scene_pictures(num: int, seed: int) -> Tensor:
+    """RGB scenes (num, 3, 32, 32) in [-1, 1]."""
+    return scenes.render(num, size=32, seed=seed).rgb / 127.5 - 1
+
+
+def picture_distance(generator: nn.Module, test: Tensor) -> float:
+    """Sliced Wasserstein distance between 1000 generated pictures and real ones, over all pixels and channels."""
+    return sliced_wasserstein(draw_pictures(generator, 1000).flatten(1), test.flatten(1), num_projections=256)
+
+
+def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 4000, every: int = 500) -> None:
+    """Section 9 of the notebook, longer; the result file is read there."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from experiments.runs_04 import ResultFile
+
+    path = Path(__file__).resolve().parents[2] / "data" / "results" / "pictures_02.json"
+    header = {"command": "python notebooks/experiments/runs_02.py", "num_steps": num_steps, "batch_size": 16, "lr": 1e-3,
+              "num_pictures": 4096, "size": 32}
+    file = ResultFile(path, header)
+    pictures, test, test_too = (scene_pictures(num, seed) for num, seed in ((4096, 20), (1000, 21), (1000, 22)))
+    floor = sliced_wasserstein(test_too.flatten(1), test.flatten(1), num_projections=256)
+    for seed in seeds:
+        if file.has(f"{num_steps} updates", seed):
+            continue
+        generator, discriminator = seeded(seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d)))
+        distances: list[float] = []
+        train_gan(generator, discriminator, picture_batches(pictures, 16, seed), num_steps=num_steps, lr=1e-3, seed=seed,
+                  every=every, look=lambda step: distances.append(picture_distance(generator, test)))
+        for index, distance in enumerate(distances):
+            left = (distance - floor) / (distances[0] - floor)
+            file.add(f"{index * every} updates", seed, {"distance": distance, "left": left, "floor": floor})
+
+
 # figures
 
 
@@ -297,3 +337,8 @@ def lines(
             if len(series) > 1 or title in (references or {}):
                 axis.legend(fontsize=8)
     return _done(figure)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    long_run()
