@@ -1,0 +1,77 @@
+"""What notebook 03 builds by hand gives the library's outputs with the same weights."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from colorlib.gans import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "03_conditional_gan.ipynb"
+LABEL = torch.tensor([2, 0, 1, 2, 2, 1])
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """The notebook's own classes and functions: its cells tagged "taught", run in order."""
+    names = {"torch": torch, "nn": nn, "F": F}
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        if "taught" in cell.metadata.get("tags", ()):
+            exec(compile(cell.source, str(NOTEBOOK), "exec"), names)  # noqa: S102
+    return names
+
+
+def test_one_hot(taught):
+    assert torch.equal(taught["one_hot"](LABEL, 3), F.one_hot(LABEL, 3).float())
+
+
+@pytest.mark.parametrize("mine, theirs, channels", [
+    (("LabelledPointGenerator", {"num_labels": 3}), PointGenerator(num_labels=3), 2),
+    (("LabelledPictureGenerator", {"num_labels": 3, "width": 4}),
+     PictureGenerator(size=16, base_channels=4, num_labels=3), 64),
+])
+@pytest.mark.parametrize("training", [True, False])
+def test_generators(taught, mine, theirs, channels, training):
+    mine = taught[mine[0]](**mine[1])
+    theirs.load_state_dict(mine.state_dict())  # strict: the same names and shapes
+    z = torch.randn(len(LABEL), channels)
+    a, b = mine.train(training)(z, LABEL), theirs.train(training)(z, LABEL)
+    assert torch.allclose(a, b, atol=1e-6)
+    assert not torch.allclose(a, mine(z, (LABEL + 1) % 3), atol=1e-4)  # the label reaches the output
+
+
+@pytest.mark.parametrize("mine, theirs, shape", [
+    (("LabelledPointDiscriminator", {"num_labels": 3}), PointDiscriminator(num_labels=3), (2,)),
+    (("LabelledPictureDiscriminator", {"num_labels": 3, "width": 4}),
+     PictureDiscriminator(size=16, base_channels=4, num_labels=3, norm=nn.BatchNorm2d), (3, 16, 16)),
+])
+def test_discriminators(taught, mine, theirs, shape):
+    mine = taught[mine[0]](**mine[1])
+    with torch.no_grad():
+        for weight in mine.parameters():
+            weight.normal_(0, 0.2)  # larger than the start, so that the label shows in the logit
+    theirs.load_state_dict(mine.state_dict())
+    x = torch.randn(len(LABEL), *shape)
+    assert torch.allclose(mine(LABEL, x), theirs(LABEL, x), atol=1e-5)
+    assert not torch.allclose(mine(LABEL, x), mine((LABEL + 1) % 3, x), atol=1e-3)
+    if hasattr(mine, "features"):
+        assert torch.allclose(mine.features(LABEL, x), theirs.features(LABEL, x), atol=1e-5)
+
+
+def test_one_update(taught):
+    """Two steps of the notebook's update against two of train_gan, which draws the same noise."""
+    mine = taught["LabelledPointGenerator"](3), taught["LabelledPointDiscriminator"](3)
+    theirs = PointGenerator(num_labels=3), PointDiscriminator(num_labels=3)
+    for a, b in zip(mine, theirs):
+        b.load_state_dict(a.state_dict())
+    real, chance = torch.randn(2, len(LABEL), 2), torch.Generator().manual_seed(5)
+    optimizers = [torch.optim.Adam(network.parameters(), 1e-3, (0.5, 0.999)) for network in mine]
+    for step in range(2):
+        noise = [torch.randn(len(LABEL), 2, generator=chance) for _ in range(2)]
+        taught["one_update"](*mine, *optimizers, LABEL, real[step], *noise)
+    train_gan(*theirs, iter([(LABEL, real[0]), (LABEL, real[1])]), num_steps=2, lr=1e-3, seed=5)
+    for a, b in zip(nn.ModuleList(mine).parameters(), nn.ModuleList(theirs).parameters()):
+        assert torch.allclose(a, b, atol=1e-6)
