@@ -25,7 +25,7 @@ from colorlib.color import AB_SCALE
 from colorlib.runtime import results_dir
 from colorlib.seeds import seeded
 
-SIZE, NUM_TRAIN, NUM_TEST, EVERY = 32, 4096, 400, 20
+SIZE, NUM_TRAIN, NUM_TEST = 32, 4096, 400
 Make = Callable[[], nn.Module]
 
 
@@ -76,7 +76,7 @@ def main() -> None:
         for lr in lrs:
             if not searched.has(f"{name}, lr {lr:g}", SEED):
                 run = names["train"](seeded(SEED, make), parts["train"], parts["validation"], SEED, num_steps, lr,
-                                     every=EVERY, batch_size=batch_size)
+                                     every=num_steps // 10, batch_size=batch_size)
                 searched.add(f"{name}, lr {lr:g}", SEED, {"l1": names["at"](run, num_steps)})
         found = {run["name"]: run["l1"] for run in searched.record["runs"]}
         return min(lrs, key=lambda lr: found[f"{name}, lr {lr:g}"])
@@ -97,7 +97,7 @@ def main() -> None:
     for seed, name in todo:
         lrs = WITHOUT_NORM if "no norm" in name else SEARCHED
         lr = chosen_lr("photographs_06_lr.json", name, makes[name], small, steps, 16, lrs)
-        run = names["train"](seeded(seed, makes[name]), small["train"], small["test"], seed, steps, lr, EVERY,
+        run = names["train"](seeded(seed, makes[name]), small["train"], small["test"], seed, steps, lr, steps // 10,
                              look=lambda network: names["gradient_by_block"](network, probe))
         twin = name.replace("residual", "plain")  # its time is what a residual run may use
         results.add(name, seed, {
@@ -118,7 +118,8 @@ def main() -> None:
     for seed, name in todo:
         make, factor = arms[name]
         lr = chosen_lr("photographs_06_unets_lr.json", name, make, split, factor * steps, 8, SEARCHED)
-        run = names["train"](seeded(seed, make), split["train"], split["test"], seed, factor * steps, lr, EVERY, 8)
+        run = names["train"](seeded(seed, make), split["train"], split["test"], seed, factor * steps, lr,
+                             factor * steps // 10, 8)
         in_time = min(factor_ * steps * cost[other] for other, (_, factor_) in arms.items())
         results.add(name, seed, {
             "l1_equal_steps": names["at"](run, steps),

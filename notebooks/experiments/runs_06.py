@@ -29,7 +29,7 @@ NOTEBOOK = Path(__file__).resolve().parents[1] / "06_residual_unet.ipynb"
 SEARCHED = (1e-3, 3e-3, 1e-2)
 WITHOUT_NORM = (1e-4, 3e-4, 1e-3)  # a pilot diverged from 3e-3 on
 SEED, STACK_STEPS, UNET_STEPS = 100, 280, 240  # steps: as in the notebook at preset laptop
-NUM_TRAIN, NUM_VALIDATION = 2048, 192
+NUM_TRAIN, NUM_VALIDATION = 2048, 160
 
 
 def taught() -> dict[str, Any]:
@@ -86,7 +86,7 @@ def main() -> None:
     def run(name: str, lr: float, make: Callable[[], nn.Module], pairs: list, num_steps: int, batch_size: int) -> None:
         name = f"{name}, lr {lr:g}"
         if not results.has(name, SEED):
-            record = names["train"](seeded(SEED, make), *pairs, SEED, num_steps, lr, every=20, batch_size=batch_size)
+            record = names["train"](seeded(SEED, make), *pairs, SEED, num_steps, lr, every=max(1, num_steps // 10), batch_size=batch_size)
             results.add(name, SEED, {"l1": names["at"](record, num_steps)})
 
     for lr, lower in zip(SEARCHED, WITHOUT_NORM):
