@@ -1,0 +1,135 @@
+"""What notebook 05 builds by hand gives the library's outputs; and what its experiments rest on is known to be right."""
+
+import copy
+import math
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from torch import nn
+
+from colorlib.discriminators import Critic
+from colorlib.gans import PointDiscriminator
+from colorlib.losses import GradientPenalty, Wasserstein, WeightClipping, gradient_penalty
+from colorlib.points import ring
+from colorlib.training import update_discriminator
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_wgan.ipynb"
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """The notebook's own functions: its cells tagged "taught", run in order."""
+    names = {"torch": torch, "nn": nn}
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        if "taught" in cell.metadata.get("tags", ()):
+            exec(compile(cell.source, str(NOTEBOOK), "exec"), names)  # noqa: S102
+    return names
+
+
+@pytest.fixture(scope="module")
+def experiments():
+    """notebooks/experiments/runs_05.py, imported as the notebook does."""
+    sys.path.insert(0, str(NOTEBOOK.parent))
+    try:
+        from experiments import runs_05
+    finally:
+        sys.path.remove(str(NOTEBOOK.parent))
+    return runs_05
+
+
+def test_losses(taught):
+    real, fake = torch.randn(2, 8, 1)
+    assert torch.equal(taught["critic_loss"](real, fake), Wasserstein().discriminator(real, fake))
+    assert torch.equal(taught["generator_loss"](fake), Wasserstein().generator(fake))
+
+
+@pytest.mark.parametrize("critic, shape", [(PointDiscriminator(), (6, 2)),
+                                           (Critic(3, 0, receptive_field=16, base_channels=4), (3, 3, 16, 16))])
+def test_gradient_penalty(taught, critic, shape):
+    real, fake = torch.randn(2, *shape)
+
+    def one_score(condition, picture):  # the taught one is for a critic with one score for each picture
+        return critic(condition, picture).flatten(1).mean(1, keepdim=True)
+
+    torch.manual_seed(3)
+    mine = taught["gradient_penalty"](one_score, real, fake)
+    torch.manual_seed(3)
+    theirs = gradient_penalty(critic, None, real, fake)
+    assert torch.allclose(mine, theirs, rtol=1e-5)
+    gradients = [torch.autograd.grad(penalty, list(critic.parameters()), allow_unused=True) for penalty in (mine, theirs)]
+    for a, b in zip(*gradients):  # and it can be minimised
+        assert (a is None) == (b is None)
+        assert a is None or torch.allclose(a, b, atol=1e-5)
+    assert sum(a.abs().sum() for a in gradients[0] if a is not None) > 0
+
+
+def test_penalty_of_a_linear_critic(taught):
+    weight = torch.tensor([[3.0], [4.0]])
+    real, fake = torch.randn(2, 5, 2)
+    assert torch.allclose(taught["gradient_penalty"](lambda _, x: x @ weight, real, fake), torch.tensor(16.0))
+
+
+def test_clipping(taught):
+    mine = nn.Linear(4, 3)
+    theirs = copy.deepcopy(mine)
+    taught["clip_weights"](mine, 0.1)
+    WeightClipping(0.1).project(theirs)
+    assert all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters()))
+    assert mine.weight.abs().max() <= 0.1
+
+
+def test_critic_step(taught):
+    mine = PointDiscriminator()
+    theirs = copy.deepcopy(mine)
+    real, fake = torch.randn(2, 16, 2)
+    fake.requires_grad_()
+    optimizers = [torch.optim.SGD(network.parameters(), 0.1) for network in (mine, theirs)]
+    torch.manual_seed(5)
+    estimate = taught["critic_step"](mine, optimizers[0], real, fake)
+    torch.manual_seed(5)
+    losses = update_discriminator(theirs, optimizers[1], Wasserstein(), None, real, fake, lipschitz=GradientPenalty(10.0))
+    assert estimate == pytest.approx(-losses["discriminator"].item())
+    assert fake.grad is None  # nothing reaches the generator in the critic's step
+    for a, b in zip(mine.parameters(), theirs.parameters()):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_known_distances(experiments):
+    """The closed forms against the best assignment of large samples, which is above them by what a finite sample adds."""
+    from scipy.optimize import linear_sum_assignment
+
+    for pair in experiments.known_pairs(0):
+        cut = slice(0, 2048, 2) if "," not in pair.name and "cross" != pair.name else slice(0, 256)
+        if pair.name == "half of a ring":
+            cut = slice(0, 256)
+        ways = torch.cdist(pair.real_asked[cut], pair.fake_asked[cut]).numpy()
+        best = ways[linear_sum_assignment(ways)].mean()
+        assert -0.06 < best - pair.exact < 0.15, (pair.name, best, pair.exact)
+
+
+@pytest.mark.parametrize("distances, modes, said", [
+    ([0.1] * 20, [8] * 20, "fine"),
+    ([0.1] * 20, [8] * 15 + [6] * 5, "collapsed"),
+    ([0.1] * 15 + [1.0] * 5, [8] * 20, "diverged"),
+    ([1.0] * 15 + [0.1] * 5, [0] * 15 + [7] * 5, "fine"),
+    ([0.1] * 12, [8] * 12, "diverged"),  # no longer finite after 12 of 20 looks
+])
+def test_criterion(experiments, distances, modes, said):
+    looks = [experiments.Look(step, *seen, loss=0.0) for step, seen in enumerate(zip(distances, modes), 1)]
+    assert experiments.verdict_of(looks, 20, ring()) == said
+
+
+def test_rank_correlation(experiments):
+    looks = [experiments.Look(step, math.exp(-step), 8, loss) for step, loss in enumerate([9.0, -3.0, -2.0, -1.0, 0.0])]
+    assert experiments.rank_correlation(looks) == pytest.approx(-1.0)
+
+
+def test_a_run_of_an_ensemble_looks_at_every_seed(experiments):
+    method = experiments.METHODS["WGAN-GP"]
+    runs, fake, _ = experiments.train(method, experiments.ARCHITECTURES["normalised"], 1e-3, (0, 1), ring(), num_steps=4,
+                                      every=2)
+    assert [[look.step for look in run] for run in runs] == [[0, 2, 4]] * 2
+    assert fake.shape == (2, experiments.NUM_JUDGED, 2) and not torch.equal(fake[0], fake[1])
