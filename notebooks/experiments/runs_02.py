@@ -147,16 +147,19 @@ class Opposition:
     own: dict[str, list[Tensor]] = field(default_factory=lambda: {"discriminator": [], "generator": []})
     cosine: list[Tensor] = field(default_factory=list)
 
-    def share(self, changes: dict[str, list[Tensor]], whose: str, first: int = 0) -> list[float]:
+    def share(self, changes: dict[str, list[Tensor]], whose: str) -> list[float]:
         """Share of the measured steps after which the loss had risen, one per seed."""
-        return (torch.stack(changes[whose][first:]) > 0).float().mean(0).tolist()
+        return (torch.stack(changes[whose]) > 0).float().mean(0).tolist()
 
 
-def both_losses(generator: Ensemble, discriminator: Ensemble, real: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The discriminator's loss and the generator's (non-saturating), each (S,)."""
+def both_losses(
+    generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss, real: Tensor, z: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The discriminator's loss and the generator's, each (S,)."""
     with torch.no_grad():
         on_real, on_fake = discriminator(None, real), discriminator(None, generator(z))
-    return (F.softplus(-on_real) + F.softplus(on_fake)).mean((1, 2)), F.softplus(-on_fake).mean((1, 2))
+    return (torch.stack([adversarial.discriminator(*pair) for pair in zip(on_real, on_fake)]),
+            torch.stack([adversarial.generator(logits) for logits in on_fake]))
 
 
 def play_and_watch(
@@ -164,6 +167,7 @@ def play_and_watch(
     discriminator: Ensemble,
     batches: Iterator[tuple[None, Tensor]],
     *,
+    adversarial: AdversarialLoss,
     num_steps: int,
     lr: float,
     seed: int,
@@ -178,22 +182,26 @@ def play_and_watch(
     watch, draws = Opposition(), torch.Generator().manual_seed(seed)
     optimizer_g, optimizer_d = adam(generator, lr), adam(discriminator, lr)
     z_test = noise(generator, len(generator), real.shape[1], seed=10_000 + seed)
+
+    def now() -> tuple[Tensor, Tensor]:
+        return both_losses(generator, discriminator, adversarial, real, z_test)
+
     for step in range(num_steps):
         label, batch = next(batches)
         z = torch.randn(2, *batch.shape[:2], generator.z_channels, generator=draws)
         look = step % every == 0
         if look:
             watch.steps.append(step)
-            watch.cosine.append(objectives_cosine(generator, discriminator, z_test))
-            before = both_losses(generator, discriminator, real, z_test)
+            watch.cosine.append(objectives_cosine(generator, discriminator, adversarial, z_test))
+            before = now()
         with torch.no_grad():
             fake = generator(z[0])
-        update_discriminator(discriminator, optimizer_d, Vanilla(), label, batch, fake)
+        update_discriminator(discriminator, optimizer_d, adversarial, label, batch, fake)
         if look:
-            between = both_losses(generator, discriminator, real, z_test)
-        update_generator(discriminator, optimizer_g, Vanilla(), label, None, generator(z[1]), lambda_l1=0)
+            between = now()
+        update_generator(discriminator, optimizer_g, adversarial, label, None, generator(z[1]), lambda_l1=0)
         if look:
-            after = both_losses(generator, discriminator, real, z_test)
+            after = now()
             for name, value in zip(("discriminator", "generator"), before):
                 watch.losses[name].append(value)
             watch.own["discriminator"].append(between[0] - before[0])
@@ -203,13 +211,15 @@ def play_and_watch(
     return watch
 
 
-def objectives_cosine(generator: Ensemble, discriminator: Ensemble, z: Tensor) -> Tensor:
+def objectives_cosine(
+    generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss, z: Tensor
+) -> Tensor:
     """Cosine of the two losses' gradients with respect to the generated points, (S,)."""
     fake = generator(z).detach().requires_grad_()
     with frozen(discriminator):
         logits = discriminator(None, fake)
-        ours, theirs = (torch.autograd.grad(loss, fake, retain_graph=True)[0].flatten(1)
-                        for loss in (F.softplus(-logits).sum(), F.softplus(logits).sum()))
+        losses = adversarial.generator(logits), adversarial.discriminator(logits.detach(), logits)
+        ours, theirs = (torch.autograd.grad(loss, fake, retain_graph=True)[0].flatten(1) for loss in losses)
     return F.cosine_similarity(ours, theirs, dim=1)
 
 
@@ -240,6 +250,15 @@ def picture_distance(generator: nn.Module, test: Tensor) -> float:
     return sliced_wasserstein(draw_pictures(generator, 1000).flatten(1), test.flatten(1), num_projections=256)
 
 
+def train_and_measure(pictures: Tensor, test: Tensor, *, seed: int, num_steps: int, every: int) -> list[float]:
+    """One picture GAN as in section 9; its distance to `test` before training and after every so many updates."""
+    generator, discriminator = seeded(seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d)))
+    distances: list[float] = []
+    train_gan(generator, discriminator, picture_batches(pictures, 16, seed), num_steps=num_steps, lr=1e-3, seed=seed,
+              every=every, look=lambda step: distances.append(picture_distance(generator, test)))
+    return distances
+
+
 def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 4000, every: int = 500) -> None:
     """Section 9 of the notebook, longer; the result file is read there."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -254,10 +273,7 @@ def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 4000, ever
     for seed in seeds:
         if file.has(f"{num_steps} updates", seed):
             continue
-        generator, discriminator = seeded(seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d)))
-        distances: list[float] = []
-        train_gan(generator, discriminator, picture_batches(pictures, 16, seed), num_steps=num_steps, lr=1e-3, seed=seed,
-                  every=every, look=lambda step: distances.append(picture_distance(generator, test)))
+        distances = train_and_measure(pictures, test, seed=seed, num_steps=num_steps, every=every)
         for index, distance in enumerate(distances):
             left = (distance - floor) / (distances[0] - floor)
             file.add(f"{index * every} updates", seed, {"distance": distance, "left": left, "floor": floor})
