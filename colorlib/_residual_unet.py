@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ._generator import NORMS, Generator, Prediction
 
-BRANCH_GAIN = 0.1  # of the last layer of a branch at the start: every block begins close to its shortcut
+AFTER_RELU = 2**0.5  # He et al. 2015: a ReLU halves the variance
+LAST = 0.1  # the last layer of a branch starts small: every block begins close to its shortcut, the picture grey
 
 
 class ResidualBlock(nn.Module):
@@ -58,7 +59,7 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                start(module)
+                start(module, AFTER_RELU)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, channels_in, H, W) -> (B, channels_out, ceil(H / stride), ...)
         if self.pre_activation:
@@ -92,7 +93,7 @@ class BottleneckBlock(nn.Module):
         self.conv = nn.Conv2d(inner, inner, 3, padding=1, bias=norm is nn.Identity)
         self.norm2 = norm(inner)
         self.widen = nn.Conv2d(inner, channels, 1)
-        start(self.reduce), start(self.conv), start(self.widen, BRANCH_GAIN)
+        start(self.reduce), start(self.conv, AFTER_RELU), start(self.widen, LAST)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
         branch = self.conv(F.relu(self.reduce(self.norm1(x))))
@@ -100,37 +101,40 @@ class BottleneckBlock(nn.Module):
 
 
 class Context(nn.Module):
-    """One vector per picture, from the coarsest features and z, that scales and shifts the channels of every level.
+    """What the whole picture shows and z, as a vector that shifts the channels of every level of the decoder.
 
     Which colours a picture has is decided by what it shows, and, where several answers are right, by z: both act
-    on the whole picture at once, and here they do so for the price of a few vectors.
+    on the whole picture at once, and here they do so for the price of a few vectors. A shift comes before the norm
+    and the ReLU of the next block, so it also switches channels on and off.
 
     Args:
         channels: of the coarsest features.
         z_channels: of the noise; 0 for none.
         pooled: whether the coarsest features take part; if not, the vector comes from z alone.
-        widths: channels of the levels that are steered.
+        widths: channels of the levels that are steered, from coarse to fine.
     """
 
     def __init__(self, channels: int, z_channels: int, pooled: bool, widths: list[int]) -> None:
         super().__init__()
         self.pooled = pooled
         self.hidden = nn.Linear((2 * channels if pooled else 0) + z_channels, channels)
-        self.heads = nn.ModuleList(nn.Linear(channels, 2 * width) for width in widths)
-        for layer, gain in [(self.hidden, 1.0), *((head, BRANCH_GAIN) for head in self.heads)]:
-            start(layer, gain)
+        self.heads = nn.ModuleList(nn.Linear(channels, width) for width in widths)
+        start(self.hidden)
+        for head in self.heads:
+            start(head, LAST)
 
-    def forward(self, x: Tensor, z: Tensor | None) -> list[tuple[Tensor, Tensor]]:
-        """Scale and shift, (B, C, 1, 1) each, for every level, from x (B, channels, h, w) and z (B, z_channels)."""
+    def forward(self, x: Tensor, z: Tensor | None) -> list[Tensor]:
+        """A shift (B, width, 1, 1) for every level, from x (B, channels, h, w) and z (B, z_channels)."""
         parts = [] if z is None else [z]
         if self.pooled:
             exact = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x  # squares overflow 16 bits
             mean = exact.mean(dim=(2, 3))
             deviation = (exact - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()
-            parts += [mean.to(x.dtype), deviation.to(x.dtype)]
+            pooled = torch.cat([mean, deviation], dim=1)
+            # without this the residual stream's own scale enters, and large learning rates fail
+            parts.append(F.layer_norm(pooled, pooled.shape[1:]).to(x.dtype))
         vector = F.relu(self.hidden(torch.cat(parts, dim=1)))
-        return [(1 + scale[:, :, None, None], shift[:, :, None, None])
-                for scale, shift in (head(vector).chunk(2, dim=1) for head in self.heads)]
+        return [head(vector)[:, :, None, None] for head in self.heads]
 
 
 class ResidualUNet(Generator):
@@ -168,8 +172,7 @@ class ResidualUNet(Generator):
     Raises:
         ValueError: levels, stem, blocks or norm out of range.
 
-    Reference: Ronneberger et al. 2015 and He et al. 2016 for the two ideas; Shi et al. 2016 for pixel (un)shuffle;
-    Perez et al. 2018 (FiLM) for scale and shift. The combination is ours; what each part gives is in
+    Reference: Ronneberger et al. 2015 and He et al. 2016 for the two ideas; Shi et al. 2016 for pixel (un)shuffle. The combination is ours; what each part gives is in
     data/results/residual_unet_design.json.
     """
 
@@ -211,13 +214,13 @@ class ResidualUNet(Generator):
             nn.Sequential(*(BottleneckBlock(width, norm) for _ in range(blocks if width == widths[-1] else 1)))
             for width in widths[1:]
         )
-        steered = widths[:0:-1]  # from the coarsest level up, without the finest
-        self.context = Context(widths[-1], z_channels, context, steered) if context or z_channels else None
-        self.ups = nn.ModuleList(Double(coarse, fine, norm) for coarse, fine in zip(steered, widths[-2::-1]))
-        self.decoder = nn.ModuleList(BottleneckBlock(width, norm) for width in widths[-2::-1])
+        finer = widths[-2::-1]  # from the second coarsest level to the finest
+        self.context = Context(widths[-1], z_channels, context, finer) if context or z_channels else None
+        self.ups = nn.ModuleList(Double(2 * width, width, norm) for width in finer)
+        self.decoder = nn.ModuleList(BottleneckBlock(width, norm) for width in finer)
         self.norm = norm(widths[0])
         self.exit = nn.Conv2d(widths[0], out_channels, 3, padding=1)
-        start(self.exit, BRANCH_GAIN)
+        start(self.exit, LAST)
         self.bins = nn.Conv2d(widths[1], num_bins, 1) if num_bins else None
         self.to(memory_format=torch.channels_last)
 
@@ -232,14 +235,12 @@ class ResidualUNet(Generator):
         for down, block in zip(self.downs, self.encoder):
             features.append(x)
             x = block(down(x))
-        steering = [None] * len(self.ups) if self.context is None else self.context(x, z)
+        shifts = [0.0] * len(self.ups) if self.context is None else self.context(x, z)
         bins = None
-        for up, block, steer in zip(self.ups, self.decoder, steering):
-            if steer is not None:
-                x = torch.addcmul(steer[1], x, steer[0])
+        for up, block, shift in zip(self.ups, self.decoder, shifts):
             if self.bins is not None and up is self.ups[-1]:
                 bins = self.bins(x)
-            x = block(up(x, features.pop()))
+            x = block(up(x, features.pop(), shift))
         x = self.exit(F.relu(self.norm(x)))
         if self.stem > 1:
             x = F.interpolate(x, scale_factor=self.stem, mode="bilinear")[..., :height, :width]
@@ -260,7 +261,7 @@ class Halve(nn.Module):
 
 
 class Double(nn.Module):
-    """Double the picture and add the encoder's features: norm - 1x1 convolution - bilinear - cut - sum."""
+    """Double the picture and add the encoder's features: norm - 1x1 convolution - shift - bilinear - cut - sum."""
 
     def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module]) -> None:
         super().__init__()
@@ -268,9 +269,9 @@ class Double(nn.Module):
         self.conv = nn.Conv2d(channels_in, channels_out, 1)
         start(self.conv)
 
-    def forward(self, x: Tensor, finer: Tensor) -> Tensor:
-        # narrow first: the enlarging then moves half the channels
-        x = F.interpolate(self.conv(self.norm(x)), scale_factor=2, mode="bilinear")
+    def forward(self, x: Tensor, finer: Tensor, shift: Tensor | float) -> Tensor:
+        # narrow and shift first: the enlarging then moves half the channels
+        x = F.interpolate(self.conv(self.norm(x)) + shift, scale_factor=2, mode="bilinear")
         return x[..., : finer.shape[-2], : finer.shape[-1]] + finer
 
 
@@ -281,8 +282,8 @@ def padded(x: Tensor, multiple: int) -> Tensor:
 
 
 def start(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
-    """He initialisation times `gain`, no bias."""
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    """Weights that keep the variance (times gain squared) of an input without ReLU; AFTER_RELU is the gain after one."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     with torch.no_grad():
         layer.weight.mul_(gain)
     if layer.bias is not None:

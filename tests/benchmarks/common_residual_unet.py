@@ -33,6 +33,8 @@ class CommonResidualUNet(Generator):
             for coarse, width in zip(widths[:0:-1], widths[-2::-1])
         )
         self.exit = nn.Conv2d(base_channels, out_channels, 1)
+        # starts near grey, as ours does; with PyTorch's own start tanh saturates and the first 100 steps are lost
+        nn.init.normal_(self.exit.weight, 0.0, 0.01)
 
     def predict_from(self, x: Tensor) -> Prediction:
         features = []
