@@ -27,7 +27,6 @@ from colorlib.points import Mixture
 from colorlib.seeds import Ensemble, seeded
 from colorlib.training import frozen, update_discriminator, update_generator
 
-NUM_JUDGED = 2000  # generated points that are judged
 LEAST = 0.1  # a mode is hit when it has a tenth of its fair share
 BETAS = (0.5, 0.999)
 
@@ -46,7 +45,7 @@ def noise(generator: nn.Module, num_seeds: int, num: int, seed: int) -> Tensor:
 
 @dataclass
 class Diary:
-    """Looks at an ensemble of generators while it trains.
+    """Looks at an ensemble of generators while it trains, at as many points as `real` has.
 
     Attributes:
         steps: when it looked.
@@ -69,8 +68,8 @@ class Diary:
 
     @torch.no_grad()
     def look(self, step: int) -> None:
-        clouds = self.generator(noise(self.generator, len(self.generator), NUM_JUDGED, seed=step + 1))
-        least = int(LEAST * NUM_JUDGED / len(self.data.means))
+        clouds = self.generator(noise(self.generator, len(self.generator), len(self.real), seed=step + 1))
+        least = int(LEAST * len(self.real) / len(self.data.means))
         self.steps.append(step)
         self.distance.append([sliced_wasserstein(cloud, self.real) for cloud in clouds])
         self.modes.append([self.data.modes_hit(cloud, least=least) for cloud in clouds])
@@ -246,8 +245,8 @@ def scene_pictures(num: int, seed: int) -> Tensor:
 
 
 def picture_distance(generator: nn.Module, test: Tensor) -> float:
-    """Sliced Wasserstein distance between 1000 generated pictures and real ones, over all pixels and channels."""
-    return sliced_wasserstein(draw_pictures(generator, 1000).flatten(1), test.flatten(1), num_projections=256)
+    """Sliced Wasserstein distance between generated pictures and as many real ones, over all pixels and channels."""
+    return sliced_wasserstein(draw_pictures(generator, len(test)).flatten(1), test.flatten(1), num_projections=256)
 
 
 def train_and_measure(pictures: Tensor, test: Tensor, *, seed: int, num_steps: int, every: int) -> list[float]:
@@ -351,7 +350,7 @@ def lines(
             if title in log_y:
                 axis.set_yscale("log")
             if len(series) > 1 or title in (references or {}):
-                axis.legend(fontsize=8)
+                axis.legend(fontsize=7.5, frameon=True, framealpha=0.7, edgecolor="none")
     return _done(figure)
 
 
