@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ._generator import NORMS, Generator, Prediction
 
 AFTER_RELU = 2**0.5  # He et al. 2015: a ReLU halves the variance
-LAST = 0.1  # the last layer of a branch starts small: every block begins close to its shortcut, the picture grey
+LAST = 0.1  # last layers start small: every block begins close to its shortcut, the picture close to grey
 
 
 class ResidualBlock(nn.Module):
@@ -18,9 +18,9 @@ class ResidualBlock(nn.Module):
         pre-activation:  shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))
         original:        relu(shortcut(x) + norm(conv(relu(norm(conv(x))))))
 
-    The shortcut is the identity where input and output have the same shape, and a 1x1 convolution where not. Only the
-    pre-activation block adds nothing else on its way: a chain of them is x + f1 + f2 + ..., and the gradient of the
-    sum reaches every x unchanged, beside what comes through the branches.
+    The shortcut is the identity where input and output have the same shape, and a 1x1 convolution where not.
+    Only the pre-activation block adds nothing else on its way: a chain of them is x + f1 + f2 + ..., and the
+    gradient of the sum reaches every x unchanged, beside what comes through the branches.
 
     Args:
         channels_in, channels_out: channels of input and output.
@@ -56,12 +56,15 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module | None = None
         if shortcut:
             same = channels_in == channels_out and stride == 1
-            self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+            if same:
+                self.shortcut = nn.Identity()
+            else:
+                self.shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 start(module, AFTER_RELU)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, channels_in, H, W) -> (B, channels_out, ceil(H / stride), ...)
+    def forward(self, x: Tensor) -> Tensor:  # (B, channels_in, H, W) -> (B, channels_out, ...)
         if self.pre_activation:
             branch = self.conv1(F.relu(self.norm1(x)))
             branch = self.conv2(F.relu(self.norm2(branch)))
@@ -73,16 +76,18 @@ class ResidualBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """The block of the residual U-Net: 1x1 convolution to half the channels, 3x3 convolution, 1x1 convolution back.
+    """The block of the residual U-Net: 1x1 convolution to half the channels, 3x3 convolution, 1x1 convolution
+    back.
 
-    A seventh of the textbook block's arithmetic and weights at the same width. On a CPU it is the speed of arithmetic
-    and of memory together that counts: there are two norms and two ReLUs, most of them over half the channels.
+    Less than a fifth of the textbook block's arithmetic and weights at the same width (3.25 against 18 per
+    place and channel squared), and all but the first norm runs over half the channels.
 
     Args:
         channels: of input and output; the shortcut is always the identity.
         norm: normalisation, made as norm(channels).
 
-    Reference: He et al. 2016a, section 4.1; ours is pre-activated, and has no norm before the 3x3 convolution.
+    Reference: He et al. 2016a, section 4.1; ours is pre-activated, and has no norm before the 3x3
+    convolution.
     """
 
     def __init__(self, channels: int, norm: type[nn.Module]) -> None:
@@ -103,9 +108,9 @@ class BottleneckBlock(nn.Module):
 class Context(nn.Module):
     """What the whole picture shows and z, as a vector that shifts the channels of every level of the decoder.
 
-    Which colours a picture has is decided by what it shows, and, where several answers are right, by z: both act
-    on the whole picture at once, and here they do so for the price of a few vectors. A shift comes before the norm
-    and the ReLU of the next block, so it also switches channels on and off.
+    Which colours a picture has is decided by what it shows, and, where several answers are right, by z: both
+    act on the whole picture at once, and here they do so for the price of a few vectors. A shift comes before
+    the norm and the ReLU of the next block, so it also switches channels on and off.
 
     Args:
         channels: of the coarsest features.
@@ -116,53 +121,61 @@ class Context(nn.Module):
 
     def __init__(self, channels: int, z_channels: int, pooled: bool, widths: list[int]) -> None:
         super().__init__()
-        self.pooled = pooled
-        self.hidden = nn.Linear((2 * channels if pooled else 0) + z_channels, channels)
+        # two layers, so that z, of a few numbers, starts with as much weight as the picture's hundreds
+        self.of_picture = nn.Linear(2 * channels, channels) if pooled else None
+        self.of_z = nn.Linear(z_channels, channels) if z_channels else None
         self.heads = nn.ModuleList(nn.Linear(channels, width) for width in widths)
-        start(self.hidden)
+        for layer in (self.of_picture, self.of_z):
+            if layer is not None:
+                start(layer)
         for head in self.heads:
             start(head, LAST)
 
     def forward(self, x: Tensor, z: Tensor | None) -> list[Tensor]:
         """A shift (B, width, 1, 1) for every level, from x (B, channels, h, w) and z (B, z_channels)."""
-        parts = [] if z is None else [z]
-        if self.pooled:
+        vector = 0.0
+        if self.of_picture is not None:
             exact = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x  # squares overflow 16 bits
             mean = exact.mean(dim=(2, 3))
             deviation = (exact - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()
             pooled = torch.cat([mean, deviation], dim=1)
-            # without this the residual stream's own scale enters, and large learning rates fail
-            parts.append(F.layer_norm(pooled, pooled.shape[1:]).to(x.dtype))
-        vector = F.relu(self.hidden(torch.cat(parts, dim=1)))
+            # normalised, or the scale of the residual stream enters and large learning rates fail
+            vector = vector + self.of_picture(F.layer_norm(pooled, pooled.shape[1:]).to(x.dtype))
+        if self.of_z is not None:
+            vector = vector + self.of_z(z)
+        vector = F.relu(vector)
         return [head(vector)[:, :, None, None] for head in self.heads]
 
 
 class ResidualUNet(Generator):
     """A U-Net of residual blocks that works where colour lives: coarsely, and on the whole picture.
 
-    Chroma is smooth and is decided by what the picture shows, so almost all arithmetic happens at an eighth and a
-    sixteenth of the picture's side:
+    Chroma is smooth and is decided by what the picture shows, so no layer with weights runs at full
+    resolution, and five sixths of the arithmetic happen at a quarter of the picture's side and coarser:
 
-    - a stem that moves blocks of stem x stem pixels into channels (pixel unshuffle): nothing of L or of the hints is
-      lost, and the first convolution runs over a fraction of the places;
+    - a stem that moves blocks of stem x stem pixels into channels (pixel unshuffle): nothing of L or of the
+      hints is lost, and the first convolution runs over a fraction of the places;
     - an encoder of strided 2x2 convolutions that touch every value once, with bottleneck blocks between them;
-    - at the coarsest level a vector of the whole picture (`Context`), which with z steers every level of the decoder;
-    - a decoder that narrows before it enlarges, adds the encoder's features of the same size instead of appending
-      them, and enlarges bilinearly, which has no chequerboard;
+    - at the coarsest level a vector of the whole picture (`Context`), which with z steers every level of the
+      decoder;
+    - a decoder that narrows before it enlarges, adds the encoder's features of the same size instead of
+      appending them, and enlarges bilinearly, which has no chequerboard;
     - ab at the stem's resolution, enlarged bilinearly.
 
-    An odd side is padded at the level where it occurs and cut again on the way back. Memory format is channels-last,
-    which is what makes CPUs (oneDNN) and tensor cores fast.
+    An odd side is padded at the level where it occurs and cut again on the way back. The memory format is
+    channels last: on a CPU it makes enlarging ten times and norms twice as fast, and it is what tensor cores
+    want.
 
     Args:
         in_channels: channels of the condition.
         out_channels: channels to predict; 2 for ab.
         base_channels: channels of the first level; they double at each.
         levels: how often the picture is halved, the stem included.
-        blocks: residual blocks at the coarsest level; the others have one on each way, the finest one has it on the
-            way back only.
+        blocks: residual blocks at the coarsest level; the others have one on each way, the finest one has it
+            on the way back only.
         stem: 1, 2 or 4: the resolution of the finest level is the picture's divided by it.
-        norm: normalisation: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none).
+        norm: normalisation: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none). In training, batch norm
+            needs more than one place at the coarsest level: several pictures, or sides above 2**levels.
         hint_channels, z_channels: see Generator.
         num_bins: bins of the distribution over ab that it predicts beside ab, at twice the stem's coarseness;
             0 for none.
@@ -172,8 +185,8 @@ class ResidualUNet(Generator):
     Raises:
         ValueError: levels, stem, blocks or norm out of range.
 
-    Reference: Ronneberger et al. 2015 and He et al. 2016 for the two ideas; Shi et al. 2016 for pixel (un)shuffle. The combination is ours; what each part gives is in
-    data/results/residual_unet_design.json.
+    Reference: Ronneberger et al. 2015 and He et al. 2016 for the two ideas; Shi et al. 2016 for pixel
+    (un)shuffle. The combination is ours; what each part gives: notebooks/experiments/residual_unet_design.py.
     """
 
     def __init__(
@@ -193,7 +206,7 @@ class ResidualUNet(Generator):
     ) -> None:
         super().__init__(in_channels, hint_channels, z_channels)
         if stem not in (1, 2, 4):
-            raise ValueError(f"stem is {stem}; it is 1, 2 or 4, the side of the block of pixels that becomes one place")
+            raise ValueError(f"stem is {stem}; it is 1, 2 or 4: the side in pixels of a place of the finest level")
         if levels <= stem // 2:
             raise ValueError(f"levels is {levels}; with stem={stem} at least {stem // 2 + 1} are needed")
         if blocks < 1:
@@ -202,8 +215,9 @@ class ResidualUNet(Generator):
             raise ValueError(f"norm is {norm}; choose one of {', '.join('nn.' + name for name in NORMS)}")
         self.config = {
             "in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
-            "levels": levels, "blocks": blocks, "stem": stem, "norm": norm.__name__, "hint_channels": hint_channels,
-            "z_channels": z_channels, "num_bins": num_bins, "context": context, "tanh": tanh,
+            "levels": levels, "blocks": blocks, "stem": stem, "norm": norm.__name__,
+            "hint_channels": hint_channels, "z_channels": z_channels, "num_bins": num_bins, "context": context,
+            "tanh": tanh,
         }  # fmt: skip
         self.stem, self.tanh = stem, tanh
         widths = [base_channels * 2**level for level in range(levels - stem // 2 + 1)]
@@ -211,8 +225,8 @@ class ResidualUNet(Generator):
         start(self.entry)
         self.downs = nn.ModuleList(Halve(fine, coarse, norm) for fine, coarse in zip(widths, widths[1:]))
         self.encoder = nn.ModuleList(
-            nn.Sequential(*(BottleneckBlock(width, norm) for _ in range(blocks if width == widths[-1] else 1)))
-            for width in widths[1:]
+            nn.Sequential(*(BottleneckBlock(width, norm) for _ in range(depth)))
+            for width, depth in zip(widths[1:], [1] * (len(widths) - 2) + [blocks])
         )
         finer = widths[-2::-1]  # from the second coarsest level to the finest
         self.context = Context(widths[-1], z_channels, context, finer) if context or z_channels else None
@@ -261,7 +275,7 @@ class Halve(nn.Module):
 
 
 class Double(nn.Module):
-    """Double the picture and add the encoder's features: norm - 1x1 convolution - shift - bilinear - cut - sum."""
+    """Double the picture, add the encoder's features: norm - 1x1 convolution - shift - bilinear - sum."""
 
     def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module]) -> None:
         super().__init__()
@@ -282,7 +296,7 @@ def padded(x: Tensor, multiple: int) -> Tensor:
 
 
 def start(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
-    """Weights that keep the variance (times gain squared) of an input without ReLU; AFTER_RELU is the gain after one."""
+    """Weights that keep the variance of their input, times gain squared; AFTER_RELU makes up for a ReLU."""
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     with torch.no_grad():
         layer.weight.mul_(gain)

@@ -2,14 +2,15 @@
 
     OMP_NUM_THREADS=1 python notebooks/experiments/residual_unet_design.py --photos DIR --stage all
 
-Ours and the common network (tests/benchmarks/common_residual_unet.py) get their learning rate and batch size by the
-same small grid. Then the stages: `design` trains every variant of ours equally long; `ours` and `common` train each
-with growing budgets. A budget is seconds of processor time of one thread, spent in training steps and in
-making their batches, so that other work on the machine counts little; every run has its own one-cycle schedule over
-its budget. The error is that of ab on validation photographs: 64 x 64, the central square.
+Ours and the common network (tests/benchmarks/common_residual_unet.py) get their learning rate and batch size
+by the same small grid. Then the stages: `design` trains every variant of ours equally long; `ours` and
+`common` train each with growing budgets. A budget is seconds of processor time of one thread, spent in
+training steps and in making their batches, so that other work on the machine counts little; every run has its
+own one-cycle schedule over its budget. The error is that of ab on validation photographs: 64 x 64, the
+central square.
 
-Writes residual_unet_design.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where
-it was.
+Writes residual_unet_design.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ RACE_SECONDS = (200.0, 600.0)  # of the common network
 
 
 class DepthwiseBlock(nn.Module):
-    """3x3 convolution of each channel by itself - norm - 1x1 to twice the channels - ReLU - 1x1 back, added."""
+    """3x3 convolution of each channel alone - norm - 1x1 to twice the channels - ReLU - 1x1 back, added."""
 
     def __init__(self, channels: int, norm: type[nn.Module] = nn.BatchNorm2d) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ def common() -> Generator:
 
 DESIGNS: dict[str, Callable[[], Generator]] = {
     "default": ResidualUNet,
-    "textbook blocks": lambda: with_blocks(ResidualUNet(), lambda channels: ResidualBlock(channels, channels)),
+    "textbook blocks": lambda: with_blocks(ResidualUNet(), lambda width: ResidualBlock(width, width)),
     "depthwise blocks": lambda: with_blocks(ResidualUNet(), DepthwiseBlock),
     "without context": lambda: ResidualUNet(context=False),
     "without norm": lambda: ResidualUNet(norm=nn.Identity),
@@ -113,7 +114,9 @@ def one_cycle(progress: float) -> float:
     return progress / 0.15 if progress < 0.15 else 0.5 * (1 + math.cos(math.pi * (progress - 0.15) / 0.85))
 
 
-def train(make: Callable[[], Generator], data: Photographs, seconds: float, lr: float, batch_size: int, seed: int):
+def train(
+    make: Callable[[], Generator], data: Photographs, seconds: float, lr: float, batch_size: int, seed: int
+) -> tuple[Generator, dict[str, float]]:
     """Train with L1 for a budget of processor seconds; returns the network and what it took."""
     generator = seeded(seed, make)
     optimizer = torch.optim.AdamW(generator.parameters(), lr, betas=(0.9, 0.99), fused=True)
@@ -144,10 +147,13 @@ def step_seconds(make: Callable[[], Generator], size: int, batch_size: int) -> f
     return best / batch_size
 
 
-def design(make: Callable[[], Generator], data: Photographs, lr: float, batch_size: int, seed: int) -> dict[str, float]:
+def design(
+    make: Callable[[], Generator], data: Photographs, lr: float, batch_size: int, seed: int
+) -> dict[str, float]:
     """One row of the design table."""
     generator, took = train(make, data, DESIGN_SECONDS, lr, batch_size, seed)
-    steps = {f"step_ms_{size}": 1e3 * step_seconds(make, size, batch) for size, batch in ((64, 8), (128, 2), (256, 1))}
+    batches = {64: 8, 128: 2, 256: 1}
+    steps = {f"step_ms_{size}": 1e3 * step_seconds(make, size, batch) for size, batch in batches.items()}
     return {"parameters": num_parameters(generator), **steps, **took, **data.errors(generator)}
 
 
@@ -178,12 +184,12 @@ def main() -> None:
     data = Photographs(arguments.photos)
     results = ResultFile(results_dir() / "residual_unet_design.json", {
         "command": "OMP_NUM_THREADS=1 python notebooks/experiments/residual_unet_design.py --photos DIR",
-        "data": f"{len(data.train)} photographs to train on, {NUM_VALIDATION} of the validation split, {SIZE} x {SIZE}",
+        "data": f"{len(data.train)} photographs to train on, {len(data.L)} to measure on, {SIZE} x {SIZE}",
         "learning_rates": LEARNING_RATES, "batch_sizes": BATCH_SIZES,
         "search_seconds": SEARCH_SECONDS, "design_seconds": DESIGN_SECONDS, "race_seconds": RACE_SECONDS,
         "share": SHARE,
     })  # fmt: skip
-    if results.record.get("config") != ResidualUNet().config:  # another default: what was measured of ours is stale
+    if results.record.get("config") != ResidualUNet().config:  # another default: ours is to be measured again
         results.record["runs"] = [run for run in results.record["runs"] if "common" in run["name"]]
         results.record["config"] = ResidualUNet().config
     grey = data.ab_real * AB_SCALE
@@ -202,7 +208,9 @@ def main() -> None:
         (name, seconds / part, make)
         for seconds in RACE_SECONDS
         # ours with a tenth of the seconds, and with less, to see where it meets the common one
-        for name, make, part in (("ours", ResidualUNet, SHARE), ("ours", ResidualUNet, 3 * SHARE), ("common", common, 1))
+        for name, make, part in (
+            ("ours", ResidualUNet, SHARE), ("ours", ResidualUNet, 3 * SHARE), ("common", common, 1)
+        )
         if arguments.stage in (name, "all")
     ]
     for name, seconds, make in races:

@@ -54,7 +54,7 @@ def rows() -> list[dict[str, object]]:
 
     ours, common = ResidualUNet(), CommonResidualUNet()
     other = CommonResidualUNet().to(memory_format=torch.channels_last)
-    millions = f"{num_parameters(ours) / 1e6:.2f} M parameters, the common one {num_parameters(common) / 1e6:.2f} M"
+    millions = f"{num_parameters(ours) / 1e6:.2f} M parameters, common: {num_parameters(common) / 1e6:.2f} M"
     threads = f"{torch.get_num_threads()} threads"
     result = []
     for size, batch_size in BATCHES.items():
