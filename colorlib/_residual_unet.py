@@ -206,7 +206,7 @@ class ResidualUNet(Generator):
     ) -> None:
         super().__init__(in_channels, hint_channels, z_channels)
         if stem not in (1, 2, 4):
-            raise ValueError(f"stem is {stem}; it is 1, 2 or 4: the side in pixels of a place of the finest level")
+            raise ValueError(f"stem is {stem}; it is 1, 2 or 4: the side in pixels of the finest places")
         if levels <= stem // 2:
             raise ValueError(f"levels is {levels}; with stem={stem} at least {stem // 2 + 1} are needed")
         if blocks < 1:
@@ -216,8 +216,8 @@ class ResidualUNet(Generator):
         self.config = {
             "in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
             "levels": levels, "blocks": blocks, "stem": stem, "norm": norm.__name__,
-            "hint_channels": hint_channels, "z_channels": z_channels, "num_bins": num_bins, "context": context,
-            "tanh": tanh,
+            "hint_channels": hint_channels, "z_channels": z_channels, "num_bins": num_bins,
+            "context": context, "tanh": tanh,
         }  # fmt: skip
         self.stem, self.tanh = stem, tanh
         widths = [base_channels * 2**level for level in range(levels - stem // 2 + 1)]
