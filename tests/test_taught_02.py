@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 from pathlib import Path
 
 import nbformat
@@ -18,7 +19,9 @@ from colorlib.gans import (
     PointGenerator,
     train_gan,
 )
+from colorlib.losses import Vanilla
 from colorlib.metrics import sliced_wasserstein
+from colorlib.seeds import Ensemble
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_gan.ipynb"
 
@@ -114,3 +117,33 @@ def test_sliced_wasserstein(taught):
     assert math.isclose(mine(x, y), sliced_wasserstein(x, y), rel_tol=1e-5)
     assert mine(x, x) == 0
     assert math.isclose(mine(x[:, :1], y[:, :1]), wasserstein_distance(x[:, 0], y[:, 0]), rel_tol=1e-4)
+
+
+def test_best_discriminator_of_two_known_densities(taught):
+    """N(1, 1) against N(-1, 1): the logit of the best one is 2 x, its value 2 JSD - 2 log 2."""
+    torch.manual_seed(0)
+    x = torch.linspace(-8, 8, 1601)
+    p, q = (torch.exp(-((x - mean) ** 2) / 2) / math.sqrt(2 * math.pi) for mean in (1.0, -1.0))
+    m = (p + q) / 2
+    jsd = (torch.trapezoid(torch.xlogy(p, p / m), x) + torch.trapezoid(torch.xlogy(q, q / m), x)) / 2
+    judge = taught["TaughtPointDiscriminator"](in_channels=1, hidden=32)
+    optimizer = torch.optim.Adam(judge.parameters(), lr=5e-3)
+    for _ in range(300):
+        noise = torch.randn(2, 256, 1)
+        taught["discriminator_step"](judge, optimizer, noise[0] + 1, noise[1] - 1)
+    logit = judge(x[:, None]).detach()[:, 0]
+    value = -torch.trapezoid(p * F.softplus(-logit) + q * F.softplus(logit), x)
+    best = 2 * jsd - 2 * math.log(2)
+    assert best - 0.02 < value <= best + 1e-5
+    assert torch.trapezoid(m * (logit.sigmoid() - (2 * x).sigmoid()).abs(), x) < 0.05
+
+
+def test_the_minimax_game_is_opposed_exactly_and_the_usual_one_in_sign():
+    sys.path.insert(0, str(NOTEBOOK.parent))
+    from experiments.runs_02 import noise, objectives_cosine
+
+    generator, discriminator = (Ensemble([make() for _ in range(3)]) for make in (PointGenerator, PointDiscriminator))
+    z = noise(generator, 3, 64, seed=0)
+    assert torch.allclose(objectives_cosine(generator, discriminator, Vanilla(saturating=True), z), -torch.ones(3), atol=1e-5)
+    usual = objectives_cosine(generator, discriminator, Vanilla(), z)
+    assert ((-1 <= usual + 1e-6) & (usual < -0.3)).all()
