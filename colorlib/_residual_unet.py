@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ._generator import NORMS, Generator, Prediction
 
 AFTER_RELU = 2**0.5  # He et al. 2015: a ReLU halves the variance
+HINTS = 3.0  # ab / 110 is small beside everything else: what is given shall weigh as much as what is seen
 LAST = 0.1  # last layers start small: every block begins close to its shortcut, the picture close to grey
 
 
@@ -160,7 +161,8 @@ class ResidualUNet(Generator):
       decoder;
     - a decoder that narrows before it enlarges, adds the encoder's features of the same size instead of
       appending them, and enlarges bilinearly, which has no chequerboard;
-    - ab at the stem's resolution, enlarged bilinearly.
+    - ab at the stem's resolution, enlarged bilinearly;
+    - hints, where it takes them, beside L at every level of the encoder (`coarser_hints`).
 
     An odd side is padded at the level where it occurs and cut again on the way back. The memory format is
     channels last: on a CPU it makes enlarging ten times and norms twice as fast, and it is what tensor cores
@@ -223,6 +225,9 @@ class ResidualUNet(Generator):
         widths = [base_channels * 2**level for level in range(levels - stem // 2 + 1)]
         self.entry = nn.Conv2d((in_channels + hint_channels) * stem**2, widths[0], 3, padding=1)
         start(self.entry)
+        self.hints = nn.ModuleList(nn.Conv2d(hint_channels, width, 1) for width in widths if hint_channels)
+        for layer in self.hints:
+            start(layer, HINTS)
         self.downs = nn.ModuleList(Halve(fine, coarse, norm) for fine, coarse in zip(widths, widths[1:]))
         self.encoder = nn.ModuleList(
             nn.Sequential(*(BottleneckBlock(width, norm) for _ in range(depth)))
@@ -243,12 +248,20 @@ class ResidualUNet(Generator):
         z = None
         if self.z_channels:
             x, z = x[:, : -self.z_channels], x[:, -self.z_channels :, 0, 0]  # z is the same at every place
+        given = x[:, self.in_channels :] if self.hint_channels else None  # the hints, (B, 3, H, W)
         x = F.pixel_unshuffle(padded(x, self.stem), self.stem)  # (B, C stem^2, h, w)
         x = self.entry(x.contiguous(memory_format=torch.channels_last))
-        features = []
-        for down, block in zip(self.downs, self.encoder):
-            features.append(x)
-            x = block(down(x))
+        features: list[Tensor] = []
+        for level in range(len(self.downs) + 1):
+            if level > 0:
+                features.append(x)
+                x = self.downs[level - 1](x)
+            if given is not None:
+                given = coarser_hints(given, 2 if level else self.stem)
+                # where there is none (1 - mask): then the layer learns from pictures without hints too
+                x = x + self.hints[level](torch.cat([1 - given[:, :1], given[:, 1:]], dim=1))
+            if level > 0:
+                x = self.encoder[level - 1](x)
         shifts = [0.0] * len(self.ups) if self.context is None else self.context(x, z)
         bins = None
         for up, block, shift in zip(self.ups, self.decoder, shifts):
@@ -287,6 +300,18 @@ class Double(nn.Module):
         # narrow and shift first: the enlarging then moves half the channels
         x = F.interpolate(self.conv(self.norm(x)) + shift, scale_factor=2, mode="bilinear")
         return x[..., : finer.shape[-2], : finer.shape[-1]] + finer
+
+
+def coarser_hints(hints: Tensor, factor: int) -> Tensor:
+    """Hints (mask, a, b) for a picture `factor` times smaller: at each place the mean of the hints within it.
+
+    One hint is one pixel in thousands; so it is as strong at every level as it is at its pixel.
+    """
+    mean = F.avg_pool2d(padded(hints, factor), factor)
+    share = mean[:, :1]
+    there = share > 0
+    ab = mean[:, 1:] / share.where(there, torch.ones_like(share)) * there
+    return torch.cat([there.to(hints.dtype), ab], dim=1)
 
 
 def padded(x: Tensor, multiple: int) -> Tensor:
