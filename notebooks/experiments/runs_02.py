@@ -1,5 +1,5 @@
 """What notebook 02 measures beside its networks: clouds over training, gradients at chosen moments, moves of one network
-seen by the other, and two figures. As a script, section 9 at eight times its length:
+seen by the other, and two figures. As a script, section 9 at four times its length:
 
     python notebooks/experiments/runs_02.py        writes data/results/pictures_02.json; goes on where it was stopped
 """
@@ -258,7 +258,7 @@ def train_and_measure(pictures: Tensor, test: Tensor, *, seed: int, num_steps: i
     return distances
 
 
-def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 4000, every: int = 500) -> None:
+def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 2000, every: int = 500) -> None:
     """Section 9 of the notebook, longer; the result file is read there."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from experiments.runs_04 import ResultFile
