@@ -57,7 +57,10 @@ def test_point_discriminator(taught, in_channels, hidden):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_picture_generator(taught, training):
-    mine, theirs = taught["TaughtPictureGenerator"](z_channels=8, width=4), PictureGenerator(8, base_channels=4)
+    mine, theirs = (
+        taught["TaughtPictureGenerator"](z_channels=8, width=4),
+        PictureGenerator(8, base_channels=4),
+    )
     theirs.load_state_dict(mine.state_dict())
     z = torch.randn(5, 8)
     assert torch.allclose(mine.train(training)(z), theirs.train(training)(z), atol=1e-6)
@@ -95,7 +98,9 @@ def test_each_step_moves_its_own_network(taught):
     generator, discriminator = taught["TaughtPointGenerator"](), taught["TaughtPointDiscriminator"]()
     weights_g, weights_d = (copy.deepcopy(list(n.parameters())) for n in (generator, discriminator))
     fake = generator(torch.randn(8, 2))
-    taught["discriminator_step"](discriminator, torch.optim.SGD(discriminator.parameters(), 0.1), torch.randn(8, 2), fake)
+    taught["discriminator_step"](
+        discriminator, torch.optim.SGD(discriminator.parameters(), 0.1), torch.randn(8, 2), fake
+    )
     assert all(parameter.grad is None for parameter in generator.parameters())  # detached
     assert not all(map(torch.equal, discriminator.parameters(), weights_d))
     weights_d = copy.deepcopy(list(discriminator.parameters()))
@@ -142,8 +147,12 @@ def test_the_minimax_game_is_opposed_exactly_and_the_usual_one_in_sign():
     sys.path.insert(0, str(NOTEBOOK.parent))
     from experiments.runs_02 import noise, objectives_cosine
 
-    generator, discriminator = (Ensemble([make() for _ in range(3)]) for make in (PointGenerator, PointDiscriminator))
+    generator, discriminator = (
+        Ensemble([make() for _ in range(3)]) for make in (PointGenerator, PointDiscriminator)
+    )
     z = noise(generator, 3, 64, seed=0)
-    assert torch.allclose(objectives_cosine(generator, discriminator, Vanilla(saturating=True), z), -torch.ones(3), atol=1e-5)
+    assert torch.allclose(
+        objectives_cosine(generator, discriminator, Vanilla(saturating=True), z), -torch.ones(3), atol=1e-5
+    )
     usual = objectives_cosine(generator, discriminator, Vanilla(), z)
     assert ((-1 <= usual + 1e-6) & (usual < -0.3)).all()

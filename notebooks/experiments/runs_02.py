@@ -121,7 +121,9 @@ def gradient_norms(
 ) -> list[float]:
     """Norm of the gradient of the generator's loss with respect to all its weights, one per seed."""
     norms = []
-    for one, judge, z in zip(generator.members(), discriminator.members(), noise(generator, len(generator), num, 3)):
+    for one, judge, z in zip(
+        generator.members(), discriminator.members(), noise(generator, len(generator), num, 3)
+    ):
         loss = adversarial.generator(judge(None, one(z)))
         gradients = torch.autograd.grad(loss, list(one.parameters()))
         norms.append(float(sum(gradient.square().sum() for gradient in gradients).sqrt()))
@@ -157,8 +159,10 @@ def both_losses(
     """The discriminator's loss and the generator's, each (S,)."""
     with torch.no_grad():
         on_real, on_fake = discriminator(None, real), discriminator(None, generator(z))
-    return (torch.stack([adversarial.discriminator(*pair) for pair in zip(on_real, on_fake)]),
-            torch.stack([adversarial.generator(logits) for logits in on_fake]))
+    return (
+        torch.stack([adversarial.discriminator(*pair) for pair in zip(on_real, on_fake)]),
+        torch.stack([adversarial.generator(logits) for logits in on_fake]),
+    )
 
 
 def play_and_watch(
@@ -246,15 +250,29 @@ def scene_pictures(num: int, seed: int) -> Tensor:
 
 def picture_distance(generator: nn.Module, test: Tensor) -> float:
     """Sliced Wasserstein distance between generated pictures and as many real ones, over all pixels and channels."""
-    return sliced_wasserstein(draw_pictures(generator, len(test)).flatten(1), test.flatten(1), num_projections=256)
+    return sliced_wasserstein(
+        draw_pictures(generator, len(test)).flatten(1), test.flatten(1), num_projections=256
+    )
 
 
-def train_and_measure(pictures: Tensor, test: Tensor, *, seed: int, num_steps: int, every: int) -> list[float]:
+def train_and_measure(
+    pictures: Tensor, test: Tensor, *, seed: int, num_steps: int, every: int
+) -> list[float]:
     """One picture GAN as in section 9; its distance to `test` before training and after every so many updates."""
-    generator, discriminator = seeded(seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d)))
+    generator, discriminator = seeded(
+        seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d))
+    )
     distances: list[float] = []
-    train_gan(generator, discriminator, picture_batches(pictures, 16, seed), num_steps=num_steps, lr=1e-3, seed=seed,
-              every=every, look=lambda step: distances.append(picture_distance(generator, test)))
+    train_gan(
+        generator,
+        discriminator,
+        picture_batches(pictures, 16, seed),
+        num_steps=num_steps,
+        lr=1e-3,
+        seed=seed,
+        every=every,
+        look=lambda step: distances.append(picture_distance(generator, test)),
+    )
     return distances
 
 
@@ -264,10 +282,18 @@ def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 2000, ever
     from experiments.runs_04 import ResultFile
 
     path = Path(__file__).resolve().parents[2] / "data" / "results" / "pictures_02.json"
-    header = {"command": "python notebooks/experiments/runs_02.py", "num_steps": num_steps, "batch_size": 16, "lr": 1e-3,
-              "num_pictures": 4096, "size": 32}
+    header = {
+        "command": "python notebooks/experiments/runs_02.py",
+        "num_steps": num_steps,
+        "batch_size": 16,
+        "lr": 1e-3,
+        "num_pictures": 4096,
+        "size": 32,
+    }
     file = ResultFile(path, header)
-    pictures, test, test_too = (scene_pictures(num, seed) for num, seed in ((4096, 20), (1000, 21), (1000, 22)))
+    pictures, test, test_too = (
+        scene_pictures(num, seed) for num, seed in ((4096, 20), (1000, 21), (1000, 22))
+    )
     floor = sliced_wasserstein(test_too.flatten(1), test.flatten(1), num_projections=256)
     for seed in seeds:
         if file.has(f"{num_steps} updates", seed):
@@ -286,7 +312,9 @@ def _done(figure: Figure) -> Figure:
     return figure
 
 
-def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]], limit: float = 3.0) -> Figure:
+def surfaces(
+    data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]], limit: float = 3.0
+) -> Figure:
     """Generated points, the data's modes, and under them what the discriminator says of every place.
 
     Args:
@@ -297,20 +325,30 @@ def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tenso
     rows = -(-len(moments) // 4)
     columns = min(4, len(moments))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns + 0.5, 2.45 * rows), squeeze=False,
-                                    layout="constrained", sharex=True, sharey=True)
+        figure, axes = plt.subplots(
+            rows,
+            columns,
+            figsize=(2.3 * columns + 0.5, 2.45 * rows),
+            squeeze=False,
+            layout="constrained",
+            sharex=True,
+            sharey=True,
+        )
         filled = None
-        for axis in axes.flat[len(moments):]:
+        for axis in axes.flat[len(moments) :]:
             axis.set_axis_off()
         for axis, (title, discriminator, points) in zip(axes.flat, moments):
             if discriminator is not None:
                 with torch.no_grad():
                     says = discriminator(None, plane).sigmoid().view(81, 81).T
-                filled = axis.contourf(line, line, says, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu",
-                                       alpha=0.75)
+                filled = axis.contourf(
+                    line, line, says, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu", alpha=0.75
+                )
                 axis.contour(line, line, says, levels=[0.5], colors="white", linewidths=1)
             axis.scatter(*data.means.T, s=90, facecolors="none", edgecolors="black", linewidths=0.9)
-            axis.scatter(*points[:500].T, s=3, color="black" if discriminator is not None else COLOURS[1], linewidths=0)
+            axis.scatter(
+                *points[:500].T, s=3, color="black" if discriminator is not None else COLOURS[1], linewidths=0
+            )
             axis.set_title(title, fontsize=9)
             axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
             axis.grid(False)
@@ -334,8 +372,9 @@ def lines(
         references: title -> name -> a horizontal line.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False,
-                                    layout="constrained")
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False, layout="constrained"
+        )
         for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
             for (name, (xs, ys)), colour, style in zip(series.items(), COLOURS, LINES):
                 values = torch.as_tensor(ys, dtype=torch.float64)
