@@ -1,7 +1,7 @@
-"""What notebook 02 measures beside its networks: clouds over training, gradients at chosen moments, moves of one network
-seen by the other, and two figures. As a script, section 9 at four times its length:
+"""What notebook 02 measures beside its networks: clouds over training, gradients at chosen moments, moves of
+one network seen by the other, and two figures. As a script, section 9 at four times its length:
 
-    python notebooks/experiments/runs_02.py        writes data/results/pictures_02.json; goes on where it was stopped
+    python notebooks/experiments/runs_02.py    writes data/results/pictures_02.json, resumes where it stopped
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Diary:
 
     Attributes:
         steps: when it looked.
-        distance, modes, quality: for each look one value per seed: sliced Wasserstein distance to `real`, modes hit,
-            share of points within 3 standard deviations of a mode.
+        distance, modes, quality: for each look one value per seed: sliced Wasserstein distance to `real`,
+            modes hit, share of points within 3 standard deviations of a mode.
         clouds: the first seed's points at each look, (N, 2).
         judges: the first seed's discriminator at each look.
     """
@@ -238,7 +238,7 @@ def picture_batches(pictures: Tensor, batch_size: int, seed: int) -> Iterator[tu
 
 @torch.no_grad()
 def draw_pictures(generator: nn.Module, num: int, seed: int = 0) -> Tensor:
-    """Pictures (num, C, S, S) from a copy in evaluation mode, so that batch norm uses what it has gathered."""
+    """Pictures (num, C, S, S) from a copy in evaluation mode: batch norm uses what it has gathered."""
     judged = copy.deepcopy(generator).eval()
     return judged(torch.randn(num, generator.z_channels, generator=torch.Generator().manual_seed(seed)))
 
@@ -249,7 +249,7 @@ def scene_pictures(num: int, seed: int) -> Tensor:
 
 
 def picture_distance(generator: nn.Module, test: Tensor) -> float:
-    """Sliced Wasserstein distance between generated pictures and as many real ones, over all pixels and channels."""
+    """Sliced Wasserstein distance between as many generated as real pictures, over all pixels and channels."""
     return sliced_wasserstein(
         draw_pictures(generator, len(test)).flatten(1), test.flatten(1), num_projections=256
     )
@@ -258,7 +258,7 @@ def picture_distance(generator: nn.Module, test: Tensor) -> float:
 def train_and_measure(
     pictures: Tensor, test: Tensor, *, seed: int, num_steps: int, every: int
 ) -> list[float]:
-    """One picture GAN as in section 9; its distance to `test` before training and after every so many updates."""
+    """One picture GAN as in section 9; its distance to `test` before training and every so many updates."""
     generator, discriminator = seeded(
         seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d))
     )
