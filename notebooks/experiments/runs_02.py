@@ -249,7 +249,7 @@ def scene_pictures(num: int, seed: int) -> Tensor:
 
 
 def picture_distance(generator: nn.Module, test: Tensor) -> float:
-    """Sliced Wasserstein distance between as many generated as real pictures, over all pixels and channels."""
+    """Sliced Wasserstein distance between as many generated as real pictures, all pixels and channels."""
     return sliced_wasserstein(
         draw_pictures(generator, len(test)).flatten(1), test.flatten(1), num_projections=256
     )
