@@ -39,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "benchmar
 from common_residual_unet import CommonResidualUNet  # noqa: E402
 
 SIZE, NUM_VALIDATION = 64, 400
+BATCHES = {64: 8, 128: 2, 256: 1}  # side -> pictures in a batch, where a step is timed
 SHARE = 10  # the common network's seconds for one of ours
 LEARNING_RATES, BATCH_SIZES = (1e-3, 3e-3), (8,)
 SEARCH_SECONDS = 60.0  # of the common network; ours gets a tenth
@@ -130,7 +131,10 @@ def train(
         F.l1_loss(generator(L).ab, ab_real).backward()
         optimizer.step()
         used, steps = used + time.process_time() - started, steps + 1
-    return generator, {"seconds": seconds, "steps": steps, "pictures_per_second": steps * batch_size / used}
+    speed = steps * batch_size / used
+    return generator, {
+        "parameters": num_parameters(generator), "seconds": seconds, "steps": steps, "pictures_per_second": speed,
+    }  # fmt: skip
 
 
 def step_seconds(make: Callable[[], Generator], size: int, batch_size: int) -> float:
@@ -145,16 +149,6 @@ def step_seconds(make: Callable[[], Generator], size: int, batch_size: int) -> f
         optimizer.step()
         best = min(best, time.process_time() - started)
     return best / batch_size
-
-
-def design(
-    make: Callable[[], Generator], data: Photographs, lr: float, batch_size: int, seed: int
-) -> dict[str, float]:
-    """One row of the design table."""
-    generator, took = train(make, data, DESIGN_SECONDS, lr, batch_size, seed)
-    batches = {64: 8, 128: 2, 256: 1}
-    steps = {f"step_ms_{size}": 1e3 * step_seconds(make, size, batch) for size, batch in batches.items()}
-    return {"parameters": num_parameters(generator), **steps, **took, **data.errors(generator)}
 
 
 def search(name: str, make: Callable[[], Generator], seconds: float, data: Photographs, results: ResultFile):
@@ -203,7 +197,11 @@ def main() -> None:
         for seed in range(arguments.seeds):
             for name, make in DESIGNS.items():
                 if not results.has(f"design: {name}", seed):
-                    results.add(f"design: {name}", seed, design(make, data, *best["ours"], seed))
+                    steps = results.record.setdefault("step_ms_per_picture", {})
+                    steps[name] = {size: round(1e3 * step_seconds(make, size, batch), 2)
+                                   for size, batch in BATCHES.items()}  # fmt: skip
+                    generator, took = train(make, data, DESIGN_SECONDS, *best["ours"], seed)
+                    results.add(f"design: {name}", seed, took | data.errors(generator))
     races = [
         (name, seconds / part, make)
         for seconds in RACE_SECONDS
