@@ -122,7 +122,7 @@ def main() -> None:
         make, factor = arms[name]
         lr = chosen_lr("photographs_06_unets_lr.json", name, make, split, factor * steps, 8, SEARCHED)
         run = names["train"](seeded(seed, make), split["train"], split["test"], seed, factor * steps, lr,
-                             factor * steps // 10, 8)
+                             steps // 10, 8)
         in_time = min(factor_ * steps * cost[other] for other, (_, factor_) in arms.items())
         results.add(name, seed, {
             "l1_equal_steps": names["at"](run, steps),

@@ -28,7 +28,7 @@ from colorlib.seeds import seeded
 NOTEBOOK = Path(__file__).resolve().parents[1] / "06_residual_unet.ipynb"
 SEARCHED = (1e-3, 3e-3, 1e-2)
 WITHOUT_NORM = (1e-4, 3e-4, 1e-3)  # a pilot diverged from 3e-3 on
-SEED, STACK_STEPS, UNET_STEPS = 100, 280, 240  # steps: as in the notebook at preset laptop
+SEED, STACK_STEPS, UNET_STEPS = 100, 280, 240  # steps: the notebook's first version had as many
 NUM_TRAIN, NUM_VALIDATION = 2048, 160
 
 
