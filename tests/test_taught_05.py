@@ -12,7 +12,12 @@ from torch import nn
 
 from colorlib.discriminators import Critic
 from colorlib.gans import PointDiscriminator
-from colorlib.losses import GradientPenalty, Wasserstein, WeightClipping, gradient_penalty
+from colorlib.losses import (
+    GradientPenalty,
+    Wasserstein,
+    WeightClipping,
+    gradient_penalty,
+)
 from colorlib.points import ring
 from colorlib.training import update_discriminator
 
