@@ -171,6 +171,7 @@ def train(
                 seen.append(Look(step, sliced_wasserstein(points, real, num_projections=32), modes, loss))
 
     started = time.perf_counter()
+    torch.manual_seed(seeds[0])  # a penalty draws its places from torch's own generator
     try:
         train_gan(generator, discriminator, batches(mixture, len(seeds), seeds[0]), num_steps=num_steps,
                   adversarial=method.adversarial, lipschitz=method.lipschitz, n_critic=method.n_critic, lr=lr,
@@ -234,6 +235,7 @@ def depth_profile(lipschitz: LipschitzConstraint, mixture: Mixture, *, num_steps
         return Deep(depth, hidden)
 
     critic = Ensemble([seeded(seed, make) for seed in seeds])
+    torch.manual_seed(seeds[0])  # a penalty draws its places from torch's own generator
     optimizer = torch.optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9), fused=True)
     draws = torch.Generator().manual_seed(seeds[0])
 
@@ -297,6 +299,7 @@ def slopes_at_theta(seeds: Sequence[int], checkpoints: Sequence[int], theta: flo
         return torch.autograd.grad(loss, fake)[0][..., 0].sum(1).abs().tolist()
 
     found = Shifted([], [], [])
+    torch.manual_seed(seeds[0])  # a penalty draws its places from torch's own generator
     judges = [Ensemble([seeded(seed, PointDiscriminator) for seed in seeds]) for _ in range(2)]
     rules = [(Vanilla(), None), (Wasserstein(), GradientPenalty(10.0, batch_dims=2))]
     optimizers = [torch.optim.Adam(judge.parameters(), 1e-3, (0.0, 0.9), fused=True) for judge in judges]
@@ -348,6 +351,7 @@ def critics_on_a_line(seeds: Sequence[int], *, num_steps: int) -> dict[str, OnAL
         critic = Ensemble([seeded(seed, lambda: PointDiscriminator(in_channels=1)) for seed in seeds])
         optimizer = torch.optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9), fused=True)
         draws = torch.Generator().manual_seed(seeds[0])
+        torch.manual_seed(seeds[0])  # a penalty draws its places from torch's own generator
         for _ in range(num_steps):
             real, fake = 0.2 * torch.randn(2, len(seeds), BATCH, 1, generator=draws) + torch.tensor(
                 [-1.5, 1.5])[:, None, None, None]
@@ -418,6 +422,7 @@ def estimates(pairs: Sequence[Sequence[Pair]], lipschitz: LipschitzConstraint, *
     critic = Ensemble([seeded(index, PointDiscriminator) for index in range(len(flat))])
     optimizer = torch.optim.Adam(critic.parameters(), 3e-3, (0.0, 0.9), fused=True)
     draws = torch.Generator().manual_seed(len(flat))
+    torch.manual_seed(len(flat))  # a penalty draws its places from torch's own generator
     for step in range(num_steps):
         optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / num_steps)
         chosen = torch.randint(POOL, (2, BATCH), generator=draws)
