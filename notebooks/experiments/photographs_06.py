@@ -17,7 +17,16 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from runs_04 import ResultFile
-from runs_06 import SEARCHED, SEED, WITHOUT_NORM, pooled, stack, taught, unets, without_norm
+from runs_06 import (
+    SEARCHED,
+    SEED,
+    WITHOUT_NORM,
+    pooled,
+    stack,
+    taught,
+    unets,
+    without_norm,
+)
 from torch import Tensor, nn
 
 from colorlib import photos
