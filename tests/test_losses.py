@@ -127,12 +127,12 @@ def test_a_pictures_pixels_share_one_place_and_its_patches_one_value():
 
     def critic(condition, x):
         places.append(x.detach())
-        return torch.stack([x.sum(dim=(1, 2, 3)), x.sum(dim=(1, 2, 3))], dim=1)  # two equal patches
+        return torch.stack([x.sum(dim=(1, 2, 3)), 3 * x.sum(dim=(1, 2, 3))], dim=1)  # two patches
 
     real, fake = torch.zeros(6, 2, 3, 3), torch.ones(6, 2, 3, 3)
     penalty = gradient_penalty(critic, None, real, fake)
     assert (places[0].flatten(1).std(dim=1) == 0).all() and places[0].flatten(1)[:, 0].unique().numel() == 6
-    assert penalty.item() == pytest.approx((math.sqrt(18) - 1) ** 2, rel=1e-5)  # of the mean of the patches, not the sum
+    assert penalty.item() == pytest.approx((2 * math.sqrt(18) - 1) ** 2, rel=1e-5)  # of the patches' mean, not their sum
 
 
 def test_penalty_of_an_ensemble_is_each_members_own():
