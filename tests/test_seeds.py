@@ -103,7 +103,7 @@ def test_what_cannot_be_stacked_is_refused():
 def test_seeded_leaves_the_global_generator_alone():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first, second, other = seeded(1, torch.rand(()).item), seeded(1, lambda: torch.rand(3)), seeded(2, lambda: torch.rand(3))
+    first, second, other = seeded(1, lambda: torch.rand(()).item()), seeded(1, lambda: torch.rand(3)), seeded(2, lambda: torch.rand(3))
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(1)
     assert torch.equal(second, torch.rand(3)) and not torch.equal(second, other)
