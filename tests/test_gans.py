@@ -105,3 +105,20 @@ def test_a_diverged_run_is_said_and_not_returned():
     with pytest.raises(FloatingPointError, match="not finite at step 50"):
         train_gan(PointGenerator(), PointDiscriminator(), points(ring()), num_steps=60, lr=1e30,
                   adversarial=Wasserstein())
+
+
+def test_labels_reach_both_networks_in_training():
+    """Two labels, two clusters: the labelled GAN learns which is which."""
+    mixture = ring(num_modes=2, radius=2.0, std=0.3)
+
+    def labelled():
+        draw = torch.Generator().manual_seed(0)
+        while True:
+            x, mode = mixture.sample_modes(64, draw)
+            yield mode, x
+
+    generator, discriminator = PointGenerator(hidden=32, num_labels=2), PointDiscriminator(hidden=32, num_labels=2)
+    train_gan(generator, discriminator, labelled(), num_steps=200, lr=5e-3)
+    with torch.no_grad():
+        sides = [generator(torch.randn(200, 2), torch.full((200,), k))[:, 0].mean().item() for k in (0, 1)]
+    assert sides[0] > 0.5 and sides[1] < -0.5  # the first mode lies at (2, 0), the second at (-2, 0)
