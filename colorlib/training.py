@@ -92,8 +92,14 @@ def update_generator(
         {"l1": ..., "generator": ...}: L1 where there is a target (measured even where it is not trained on), the
         adversarial loss where there is a discriminator.
 
+    Raises:
+        ValueError: L1 is asked for and there is no target.
+
     Reference: Isola et al. 2017, equation 4.
     """
+    if target is None and (discriminator is None or lambda_l1):
+        raise ValueError(f"target is None, discriminator {'given' if discriminator is not None else 'None'}, lambda_l1 "
+                         f"{lambda_l1}: L1 needs a target; without one give a discriminator and lambda_l1=0")
     optimizer.zero_grad(set_to_none=True)
     losses = {}
     if target is not None:

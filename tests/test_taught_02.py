@@ -5,11 +5,11 @@ import math
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
 from scipy.stats import wasserstein_distance
+from taught import taught_in
 from torch import nn
 
 from colorlib.gans import (
@@ -28,12 +28,7 @@ NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_gan.ipynb"
 
 @pytest.fixture(scope="module")
 def taught():
-    """The notebook's own classes and functions: its cells tagged "taught", run in order."""
-    names = {"torch": torch, "nn": nn, "F": F}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "taught" in cell.metadata.get("tags", ()):
-            exec(compile(cell.source, str(NOTEBOOK), "exec"), names)  # noqa: S102
-    return names
+    return taught_in(NOTEBOOK)
 
 
 @pytest.mark.parametrize("z_channels, hidden", [(2, 64), (16, 8), (1, 32)])

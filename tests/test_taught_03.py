@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
+from taught import taught_in
 from torch import nn
 
 from colorlib.gans import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
@@ -16,12 +16,7 @@ LABEL = torch.tensor([2, 0, 1, 2, 2, 1])
 
 @pytest.fixture(scope="module")
 def taught():
-    """The notebook's own classes and functions: its cells tagged "taught", run in order."""
-    names = {"torch": torch, "nn": nn, "F": F}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "taught" in cell.metadata.get("tags", ()):
-            exec(compile(cell.source, str(NOTEBOOK), "exec"), names)  # noqa: S102
-    return names
+    return taught_in(NOTEBOOK)
 
 
 def test_one_hot(taught):

@@ -3,11 +3,9 @@
 import copy
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import nn
+from taught import taught_in
 
 from colorlib.discriminators import STRIDED_LAYERS, PatchDiscriminator, receptive_field
 from colorlib.generators import UNet
@@ -19,12 +17,7 @@ NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "04_pix2pix.ipynb
 
 @pytest.fixture(scope="module")
 def taught():
-    """The notebook's own classes and functions: its cells tagged "taught", run in order."""
-    names = {"torch": torch, "nn": nn, "F": F}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "taught" in cell.metadata.get("tags", ()):
-            exec(compile(cell.source, str(NOTEBOOK), "exec"), names)  # noqa: S102
-    return names
+    return taught_in(NOTEBOOK)
 
 
 @pytest.mark.parametrize("channels, levels", [((1, 2), 5), ((3, 3), 3), ((16, 3), 6), ((1, 16), 2)])

@@ -5,9 +5,9 @@ import math
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
+from taught import taught_in
 from torch import nn
 
 from colorlib.discriminators import Critic
@@ -26,12 +26,7 @@ NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_wgan.ipynb"
 
 @pytest.fixture(scope="module")
 def taught():
-    """The notebook's own functions: its cells tagged "taught", run in order."""
-    names = {"torch": torch, "nn": nn}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "taught" in cell.metadata.get("tags", ()):
-            exec(compile(cell.source, str(NOTEBOOK), "exec"), names)  # noqa: S102
-    return names
+    return taught_in(NOTEBOOK)
 
 
 @pytest.fixture(scope="module")

@@ -283,3 +283,13 @@ def test_frozen_gives_back_what_it_found():
     with frozen(module):
         assert not any(p.requires_grad for p in module.parameters())
     assert module.weight.requires_grad and not module.bias.requires_grad
+
+
+@pytest.mark.parametrize("has_discriminator, lambda_l1", [(False, 0.0), (True, 100.0)])
+def test_l1_without_a_target_is_refused(has_discriminator, lambda_l1):
+    generator, discriminator = networks()
+    condition, _ = next(Pairs())
+    optimizer = torch.optim.SGD(generator.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="target is None.*lambda_l1"):
+        update_generator(discriminator if has_discriminator else None, optimizer, Vanilla(), condition, None,
+                         generator(condition).ab, lambda_l1)
