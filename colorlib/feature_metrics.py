@@ -1,0 +1,196 @@
+"""Metrics that look at pictures through a network: Frechet distance, Inception Score and LPIPS, all through torchmetrics.
+
+    rgb -> network -> features (N, D) -> frechet_distance(of the real ones, of the others)
+    rgb -> network -> logits (N, K)   -> inception_score(logits)
+
+The network is a parameter. With Inception v3 and its weights of 2015 (`load_inception`) the two are FID and IS; with any other
+they are not, and their numbers compare with nobody else's. LPIPS is LPIPS with its own weights only (`load_lpips`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+# name where torch.hub keeps downloads (its end is how the file's SHA-256 begins), and megabytes
+INCEPTION = ("weights-inception-2015-12-05-6726825d.pth", 96)
+ALEXNET = ("alexnet-owt-7be5be79.pth", 244)
+
+
+def extract(network: nn.Module, rgb: Tensor, batch_size: int = 64) -> Tensor:
+    """What a network says of pictures: in evaluation mode, without gradients, batch by batch.
+
+    Args:
+        network: a batch of pictures -> (B, D); every module gets its own mode back. It brings the pictures to the size and
+            the range that it was trained on, as Inception's does.
+        rgb: uint8 (N, 3, H, W), or what else the network takes.
+        batch_size: pictures at a time; the result does not depend on it.
+
+    Returns:
+        (N, D), on the CPU.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.inference_mode():
+            found = [network(part).cpu() for part in rgb.split(batch_size)]
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return torch.cat(found).clone()  # a plain tensor again, outside of inference mode
+
+
+def frechet_distance(x: Tensor, y: Tensor) -> float:
+    """Frechet distance of two sets of features, through torchmetrics: Wasserstein-2, squared, of the Gaussians with their means
+    and covariances, |m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)).
+
+    Of few pictures it comes out too large, all the more the more features there are: compare equal N, and N well above D.
+
+    Args:
+        x: (N, D), N at least 2.
+        y: (M, D).
+
+    Returns:
+        0 (equal means and covariances) and above, in the features' units squared.
+
+    Raises:
+        ValueError: other shapes, fewer than two rows, or values that are not finite.
+
+    Reference: Heusel et al. 2017, GANs trained by a two time-scale update rule, eq. 6 (there with Inception: FID).
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
+        raise ValueError(f"features of shapes {tuple(x.shape)} and {tuple(y.shape)}; needed are (N, D) and (M, D), N and M at "
+                         "least 2: flatten what the network returns")
+    _check_finite(x, y)
+    metric = FrechetInceptionDistance(feature=_Given(x.shape[1]))
+    metric.update(x.double(), real=True)
+    metric.update(y.double(), real=False)
+    return max(0.0, metric.compute().item())
+
+
+def inception_score(logits: Tensor, num_splits: int = 1, seed: int = 0) -> float:
+    """exp of the mean KL divergence of a classifier's answers from their mean answer, through torchmetrics.
+
+    It is high where every picture has a clear class and all classes occur, and knows nothing of what is right. It is at most
+    the number of classes and at most the number of pictures of a split.
+
+    Args:
+        logits: (N, K), before softmax.
+        num_splits: the pictures are dealt into so many groups, each with a marginal of its own; the mean of their scores is
+            returned. The usual 10 are for 50,000 pictures.
+        seed: of the dealing.
+
+    Returns:
+        1 (every picture gets the same answer) to min(K, N).
+
+    Raises:
+        ValueError: not (N, K), values that are not finite, or fewer pictures than splits.
+
+    Reference: Salimans et al. 2016, Improved techniques for training GANs, section 4 (there with Inception).
+    """
+    from torchmetrics.image.inception import InceptionScore
+
+    if logits.ndim != 2 or not 1 <= num_splits <= len(logits):
+        raise ValueError(f"logits of shape {tuple(logits.shape)} in {num_splits} splits; needed is (N, K) and at least one "
+                         "picture in every split")
+    _check_finite(logits)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # that it keeps all logits, and that one split has no deviation
+        torch.manual_seed(seed)
+        metric = InceptionScore(feature=nn.Identity(), splits=num_splits)
+        metric.update(logits.double())
+        return metric.compute()[0].item()
+
+
+def lpips(rgb_a: Tensor, rgb_b: Tensor, network: nn.Module) -> float:
+    """Learned perceptual image patch similarity, through torchmetrics; despite its name a distance.
+
+    Args:
+        rgb_a: uint8 (3, H, W), or a batch (N, 3, H, W); sides of at least 32.
+        rgb_b: the other one, same shape. The order does not matter.
+        network: from `load_lpips`.
+
+    Returns:
+        0 (equal) to about 1; less is nearer. The mean over a batch.
+
+    Raises:
+        ValueError: not uint8 (..., 3, H, W), or different shapes.
+
+    Reference: Zhang et al. 2018, The unreasonable effectiveness of deep features as a perceptual metric, eq. 1.
+    """
+    for rgb in (rgb_a, rgb_b):
+        if rgb.dtype != torch.uint8 or rgb.ndim not in (3, 4) or rgb.shape[-3] != 3 or rgb.shape != rgb_a.shape:
+            raise ValueError(f"pictures of shapes {tuple(rgb_a.shape)} and {tuple(rgb_b.shape)}, {rgb.dtype}; needed are two of "
+                             "one shape, uint8 (3, H, W) or (N, 3, H, W)")
+    first, second = (rgb.reshape(-1, *rgb.shape[-3:]).float() / 255 for rgb in (rgb_a, rgb_b))
+    with torch.inference_mode():
+        return network(first, second).item()
+
+
+def load_inception(output: str = "2048", download: bool = False) -> nn.Module | None:
+    """The network of FID and IS: torch-fidelity's Inception v3, which resizes to 299 x 299 itself.
+
+    Args:
+        output: "2048", the features of FID, or "logits_unbiased", the logits of IS.
+        download: fetch the weights (96 MB) where torch.hub's cache lacks them. Otherwise nothing is fetched.
+
+    Returns:
+        uint8 (B, 3, H, W) -> (B, D); None where torch-fidelity is not installed or the weights are not in the cache.
+    """
+    if importlib.util.find_spec("torch_fidelity") is None or not _ready(*INCEPTION, download):
+        return None
+    from torchmetrics.image.fid import NoTrainInceptionV3
+
+    return NoTrainInceptionV3(name="inception-v3-compat", features_list=[output])
+
+
+def load_lpips(download: bool = False) -> nn.Module | None:
+    """The network of LPIPS: torchvision's AlexNet and the weights of its layers that torchmetrics brings.
+
+    Args:
+        download: fetch AlexNet's weights (244 MB) where torch.hub's cache lacks them. Otherwise nothing is fetched.
+
+    Returns:
+        For `lpips`; None where the weights are not in the cache.
+    """
+    if not _ready(*ALEXNET, download):
+        return None
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+    return LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+
+
+def _ready(name: str, megabytes: int, download: bool) -> bool:
+    """Whether torch.hub's cache holds the file, whole; or whether it may be fetched into it."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if path.is_file():
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else hashlib.sha256(
+                file.read()).hexdigest()
+        if found.startswith(path.stem.rsplit("-", 1)[1]):
+            return True
+        raise ValueError(f"{path}: is damaged or another file (its SHA-256 begins with {found[:8]}): delete it")
+    if download:
+        print(f"{name}: {megabytes} MB are fetched into torch.hub's cache", file=sys.stderr)
+    return download
+
+
+def _check_finite(*tensors: Tensor) -> None:
+    if not all(torch.isfinite(tensor).all() for tensor in tensors):
+        raise ValueError("the network's answers contain values that are not finite; look for the NaN before measuring them")
+
+
+class _Given(nn.Identity):
+    """A feature network for torchmetrics whose input are the features themselves."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
