@@ -62,7 +62,7 @@ class Claim:
                 "use the same direction and a threshold that is easier to meet"
             )
 
-    def judge(self, values: Sequence[float], *, seeds: Sequence[int] | None = None) -> Judgement:
+    def judge(self, values: Sequence[float], *, seeds: Sequence[int] | None = None, of: str = "seeds") -> Judgement:
         """Compare the values, one per seed, with the thresholds; print the verdict and write it down.
 
         Preset smoke prints 'no verdict at this size' and writes nothing: its runs are too short to mean anything.
@@ -70,6 +70,7 @@ class Claim:
         Args:
             values: one number per seed, at least 2.
             seeds: the seeds they came from; 0, 1, 2 ... when not given.
+            of: what the values are of, where it is not seeds: "photographs".
 
         Returns:
             The judgement; also written to `results_dir()/claims/<claim>.json` at presets laptop and gpu.
@@ -92,14 +93,14 @@ class Claim:
         number = f"{mean:.3g} ({interval[0]:.3g} to {interval[1]:.3g})"
         judgement = Judgement(mean, interval, verdict, number)
         print(f"{self.claim}: {self.statement}")
-        print(f"    {self.measure}: {number}; mean and 95 % interval of {len(values)} seeds")
+        print(f"    {self.measure}: {number}; mean and 95 % interval of {len(values)} {of}")
         print(f"    asked for {self.supported} (partly: {self.partly})  ->  {verdict.upper()}")
         if preset() != "smoke":
             seeds = list(range(len(values))) if seeds is None else list(seeds)
-            self._write(values, seeds, judgement)
+            self._write(values, {"seeds": seeds} if of == "seeds" else {"of": of}, judgement)
         return judgement
 
-    def _write(self, values: list[float], seeds: list[int], judgement: Judgement) -> None:
+    def _write(self, values: list[float], origin: dict, judgement: Judgement) -> None:
         path = results_dir() / "claims" / f"{self.claim}.json"
         # the numbers of a run differ in their last digits from machine to machine; five digits are what they mean
         rounded = {
@@ -109,7 +110,7 @@ class Claim:
         }
         command = os.environ.get("COLORLIB_COMMAND", "the notebook, run from top to bottom")
         write_json(path, asdict(self) | rounded | {
-            "number": judgement.number, "verdict": judgement.verdict, "seeds": seeds,
+            "number": judgement.number, "verdict": judgement.verdict, **origin,
             "preset": preset(), "command": command, "machine": machine(),
         })
 

@@ -33,6 +33,13 @@ def test_the_code_gives_the_verdict(values, verdict, tmp_path, capsys):
     assert {"claim", "statement", "measure", "supported", "partly", "interval", "preset", "command", "machine"} <= set(record)
 
 
+def test_values_need_not_be_of_seeds(tmp_path, capsys):
+    CLAIM.judge([0.1, 0.2], of="photographs")
+    record = json.loads((tmp_path / "claims" / "C2.json").read_text())
+    assert record["of"] == "photographs" and "seeds" not in record
+    assert "interval of 2 photographs" in capsys.readouterr().out
+
+
 def test_larger_is_better_too():
     claim = Claim("C1", "many", measure="entropy", supported=">= 1", partly="> 0.5")
     assert claim.judge([1.2, 1.21]).verdict == "supported"

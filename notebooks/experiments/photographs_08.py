@@ -1,0 +1,97 @@
+"""Claim C27 on photographs that no training saw: the shipped colorizer on the test split of a folder, at full size.
+
+    python notebooks/experiments/photographs_08.py --photos DIR
+
+DIR holds the folders landscapes and objects, judged apart. The split is by file name (`photos.split_of`), as in training; grey
+photographs are left out. The grey photograph is the zero line. The thresholds below were committed before the weights existed.
+Writes photographs_08.json and the claims into COLORLIB_RESULTS (else build/results): numbers, no photograph.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from runs_04 import spread
+from torch import Tensor
+
+from colorlib import metrics, photos
+from colorlib.color import rgb_to_grey, rgb_to_lab
+from colorlib.colorizer import Colorizer
+from colorlib.runtime import machine, results_dir
+from colorlib.verdicts import Claim, write_json
+
+KINDS = ("landscapes", "objects")
+COMMAND = "python notebooks/experiments/photographs_08.py --photos DIR"
+# One point of AuC is 1.5 units of ab less error, a tenth of what grey has to lose: less than that would hardly be seen.
+GAIN = {"measure": "AuC of the default decoding minus the grey photograph's, points", "supported": "> 1", "partly": "> 0"}
+CLAIMS = {
+    "landscapes": Claim("C27b", "learned colorization is good on photographs never seen: landscapes", **GAIN),
+    "objects": Claim("C27c", "learned colorization is good on photographs never seen: objects", **GAIN),
+}
+SHARE = Claim("C27d", "on most photographs colours are nearer to the truth than grey is",
+              measure="share of the photographs whose AuC is above the grey photograph's", supported="> 0.75", partly="> 0.5")
+
+
+def measured(rgb: Tensor, real: Tensor) -> dict[str, float]:
+    """Every figure of one coloured photograph."""
+    return {
+        "auc": metrics.auc(rgb_to_lab(rgb)[1:], rgb_to_lab(real)[1:]),
+        "psnr": metrics.psnr(rgb, real),
+        "delta_e": metrics.delta_e(real, rgb),
+        "colourfulness": metrics.colourfulness(rgb),
+    }
+
+
+def colours(rgb: Tensor, num: int = 200) -> Tensor:
+    """Some pixels' ab, (num, 2), at the same places for photographs of one size."""
+    ab = rgb_to_lab(rgb)[1:].flatten(1)
+    return ab[:, torch.randint(ab.shape[1], (num,), generator=torch.Generator().manual_seed(0))].T
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--photos", type=Path, default=os.environ.get("COLORLIB_PHOTOS"),
+                        help="folder with landscapes and objects in it (default: COLORLIB_PHOTOS)")
+    parser.add_argument("--weights", type=Path, default=None, help="a weights file (default: the shipped one)")
+    parser.add_argument("--num", type=int, default=None, help="at most so many photographs of each kind (default: all)")
+    arguments = parser.parse_args()
+    if not arguments.photos:
+        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to such a folder")
+    os.environ["COLORLIB_COMMAND"] = COMMAND
+    colorizer = Colorizer.load(arguments.weights) if arguments.weights else Colorizer.load()
+    summary, gains, counts = {}, {}, []
+    for kind in KINDS:
+        paths = [path for path in photos.scan(Path(arguments.photos) / kind) if photos.split_of(path) == "test"]
+        reals = [real for real in photos.load_photos(paths[:arguments.num])[0] if not photos.is_grey(real)]
+        counts.append(f"{len(reals)} {kind}")
+        real_colours = torch.cat([colours(real) for real in reals])
+        real_vivid = sum(map(metrics.colourfulness, reals)) / len(reals)
+        ways = {"grey": rgb_to_grey} | {
+            decode: lambda real, decode=decode: colorizer.colorize(real, decode=decode) for decode in ("default", "mean")}
+        rows = {}
+        for way, colour in ways.items():
+            answers = [colour(real) for real in reals]
+            rows[way] = [measured(rgb, real) for rgb, real in zip(answers, reals)]
+            share = [float(row["auc"] > grey["auc"]) for row, grey in zip(rows[way], rows["grey"])]
+            summary[f"{kind}, {way}"] = {name: spread([row[name] for row in rows[way]]) for name in ("auc", "psnr", "delta_e")} | {
+                "colourfulness_ratio": f"{sum(row['colourfulness'] for row in rows[way]) / len(reals) / real_vivid:.3g}",
+                "ab_distance": f"{metrics.sliced_wasserstein(torch.cat([colours(rgb) for rgb in answers]), real_colours):.3g}",
+                "share_above_grey": f"{sum(share) / len(share):.3g}",
+            }
+            print(f"{kind}, {way}: {summary[f'{kind}, {way}']}", flush=True)
+        gains[kind] = [row["auc"] - grey["auc"] for row, grey in zip(rows["default"], rows["grey"])]
+        CLAIMS[kind].judge(gains[kind], of="photographs")
+    SHARE.judge([float(gain > 0) for kind in KINDS for gain in gains[kind]], of="photographs")
+    write_json(results_dir() / "photographs_08.json", {
+        "claim": "C27 on photographs", "command": COMMAND,
+        "data": f"{' and '.join(counts)} of the test split, at full size; grey ones left out; means and their 95 % intervals",
+        "weights": colorizer.metadata.get("recipe", ""), "machine": machine(), "summary": summary,
+    })
+
+
+if __name__ == "__main__":
+    main()
