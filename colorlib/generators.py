@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from ._generator import NORMS, Generator, Prediction, num_parameters, predict
 from ._residual_unet import ResidualBlock, ResidualUNet
 from .discriminators import init_weights
+from .dynamic_unet import DynamicUNet  # imports fastai when one is made, not here
 
-__all__ = ["NORMS", "Generator", "Prediction", "ResidualBlock", "ResidualUNet", "UNet", "num_parameters", "predict"]
+__all__ = ["NORMS", "DynamicUNet", "Generator", "Prediction", "ResidualBlock", "ResidualUNet", "UNet", "num_parameters", "predict"]
 
 
 class Down(nn.Module):

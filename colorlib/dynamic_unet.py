@@ -1,0 +1,148 @@
+"""fastai's DynamicUnet on torchvision's ResNet-18 as a generator. Import it from `colorlib.generators`.
+
+fastai is imported when a network is made, never before: the rest of the library does without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ._generator import Generator, Prediction
+
+# torchvision's weights IMAGENET1K_V1 (held to them by a test); the name ends with the first 8 digits of the SHA-256
+IMAGENET = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
+IMAGENET_MB = 45
+# per channel, of sRGB in [0, 1]: what torchvision's networks were trained on
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_BUILT_FOR = (64, 64)  # fastai looks up with a picture of this size where the encoder halves it; any size works later
+
+
+class DynamicUNet(Generator):
+    """A U-Net whose encoder is a ResNet-18, which may have seen ImageNet; fastai builds the decoder to fit.
+
+    The encoder halves the picture five times. Each decoder step doubles it by pixel shuffle, appends the encoder's
+    features of that size, and has two 3x3 convolutions; the last one appends the picture itself. 31 M parameters.
+
+    L is repeated to three channels and normalised as torchvision's networks expect it, so that the weights of the
+    first layer load as they are. (Summing its kernel over the three colours would save 4 % of the encoder's arithmetic,
+    0.4 % of all, and give something else at the border, where the mean colour is padded.) L / 100 stands in for the
+    sRGB value of a grey pixel: they differ by at most 0.035.
+
+    Args:
+        out_channels: channels to predict; 2 for ab.
+        blur: average over 2 x 2 after every pixel shuffle, against its chequerboard.
+        tanh: bound the output to [-1, 1].
+        pretrained: start the encoder from ImageNet weights where they are cached in torch hub's folder. Where they are
+            not, the encoder starts at random and a warning says so; `pretrained` of the network tells what happened.
+        download: fetch them first where they are not cached (45 MB).
+        say: gets one line before a download, with its size.
+
+    Raises:
+        ImportError: fastai is not installed.
+        ValueError: download without pretrained; a cached file with another checksum.
+        colorlib.photofile.PhotoError: the download failed.
+
+    Example:
+        >>> DynamicUNet()(torch.zeros(2, 1, 45, 64)).ab.shape  # doctest: +SKIP
+        torch.Size([2, 2, 45, 64])
+
+    Reference: fastai, vision.models.unet; Ronneberger et al. 2015; He et al. 2016; Shi et al. 2016 (pixel shuffle) and
+    Aitken et al. 2017 (its start, ICNR).
+    """
+
+    def __init__(
+        self,
+        out_channels: int = 2,
+        blur: bool = True,
+        tanh: bool = True,
+        pretrained: bool = False,
+        download: bool = False,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        super().__init__(in_channels=1, hint_channels=0, z_channels=0)
+        if download and not pretrained:
+            raise ValueError("download=True with pretrained=False: there is nothing to download; say pretrained=True too")
+        # a weights file holds the encoder's weights as well: who builds the network from it needs no others
+        self.config = {"out_channels": out_channels, "blur": blur, "tanh": tanh}
+        self.tanh = tanh
+        body, fastai_unet = _encoder(), _fastai_unet()
+        self.pretrained = pretrained and load_imagenet(body, download, say)
+        self.unet = fastai_unet(
+            nn.Sequential(*list(body.children())[:-2]),  # without pooling and classifier
+            out_channels, _BUILT_FOR, blur=blur, blur_final=blur)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+        self.train()  # fastai leaves what it has tried out in evaluation mode
+
+    @property
+    def encoder(self) -> nn.Sequential:
+        """The part that came from ResNet-18: freeze it, or give it a smaller learning rate."""
+        return self.unet.layers[0]
+
+    @property
+    def decoder(self) -> nn.ModuleList:
+        """Everything behind the encoder."""
+        return self.unet.layers[1:]
+
+    def predict_from(self, x: Tensor) -> Prediction:
+        x = self.unet(((x + 1) / 2 - self.mean) / self.std)  # (B, 1, H, W) -> (B, 3, H, W) -> (B, out, H, W)
+        return Prediction(torch.tanh(x) if self.tanh else x)
+
+
+def cached_imagenet() -> Path:
+    """Where torch hub keeps the ImageNet weights of ResNet-18, whether they are there or not."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / IMAGENET.rsplit("/", 1)[-1]
+
+
+def load_imagenet(resnet: nn.Module, download: bool, say: Callable[[str], None] = print) -> bool:
+    """Load torchvision's ImageNet weights into a ResNet-18: from torch hub's cache, or downloaded if that is asked for.
+
+    Returns:
+        Whether they were loaded; if not, a warning has said so.
+
+    Raises:
+        ValueError: the cached file is damaged or another one.
+        colorlib.photofile.PhotoError: the download failed.
+    """
+    path = cached_imagenet()
+    if not path.is_file() and not download:
+        warnings.warn(f"no ImageNet weights of ResNet-18 in {path.parent}: the encoder starts at random; "
+                      f"download=True fetches them ({IMAGENET_MB} MB)", stacklevel=4)
+        return False
+    if not path.is_file():
+        from .downloads import fetch
+
+        fetch(IMAGENET, path, title="ResNet-18, ImageNet weights", say=say)
+    wanted = path.stem.rsplit("-", 1)[-1]
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(wanted):
+        raise ValueError(f"{path} is damaged: its SHA-256 does not begin with {wanted}; delete it and load it again")
+    # torchvision publishes no other format; weights_only reads tensors and never runs code
+    resnet.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return True
+
+
+def _encoder() -> nn.Module:
+    from torchvision.models import resnet18
+
+    return resnet18(weights=None)
+
+
+def _fastai_unet() -> type[nn.Module]:
+    """fastai's DynamicUnet, imported without the warnings that its own imports raise under newer torch."""
+    try:
+        with warnings.catch_warnings():
+            if "fastai" not in sys.modules:
+                warnings.simplefilter("ignore")
+            from fastai.vision.models.unet import DynamicUnet
+    except ImportError as error:
+        raise ImportError("DynamicUNet needs fastai, which the extra `notebooks` installs: "
+                          "pip install 'colorlib[notebooks]'") from error
+    return DynamicUnet

@@ -1,0 +1,157 @@
+"""fastai's DynamicUnet behind our call. The ImageNet weights are played by random ones: nothing is downloaded."""
+
+import copy
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+import torch
+from networks import check_generator
+from torchvision.models import ResNet18_Weights, resnet18
+
+from colorlib import dynamic_unet
+from colorlib.color import rgb_to_lab
+from colorlib.generators import DynamicUNet, predict
+from colorlib.weights import read_tensors, write_tensors
+
+SIZES = ((32, 32), (33, 47), (1, 1), (5, 64))
+
+
+@pytest.fixture(scope="module")
+def generator():
+    torch.manual_seed(0)
+    return DynamicUNet()
+
+
+@pytest.fixture
+def imagenet(tmp_path, monkeypatch):
+    """A hub folder of its own, and in it weights whose name says their checksum; returns the file."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    torch.save(resnet18(weights=None).state_dict(), folder / "new.pth")
+    digest = hashlib.sha256((folder / "new.pth").read_bytes()).hexdigest()
+    monkeypatch.setattr(dynamic_unet, "IMAGENET", f"https://example.org/resnet18-{digest[:8]}.pth")
+    (folder / "new.pth").rename(dynamic_unet.cached_imagenet())
+    return dynamic_unet.cached_imagenet()
+
+
+@pytest.mark.parametrize("arguments", [{}, {"out_channels": 3, "tanh": False, "blur": False}], ids=str)
+def test_passes_the_network_tester(arguments):
+    torch.manual_seed(0)
+    check_generator(DynamicUNet(**arguments), sizes=SIZES)
+
+
+def test_fastai_is_imported_only_when_one_is_made():
+    code = "import sys, colorlib.generators as g; g.DynamicUNet; assert not [m for m in sys.modules if m.startswith('fastai')]"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
+
+
+def test_without_fastai_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastai.vision.models.unet", None)
+    with pytest.raises(ImportError, match=r"colorlib\[notebooks\]"):
+        DynamicUNet()
+
+
+def test_constants_are_torchvisions():
+    weights = ResNet18_Weights.IMAGENET1K_V1
+    assert weights.url == dynamic_unet.IMAGENET
+    assert round(weights.meta["_file_size"]) == dynamic_unet.IMAGENET_MB
+    assert tuple(weights.transforms().mean) == dynamic_unet.IMAGENET_MEAN
+    assert tuple(weights.transforms().std) == dynamic_unet.IMAGENET_STD
+
+
+def test_the_encoder_sees_the_grey_photograph_as_torchvision_would_give_it(generator):
+    seen = []
+    handle = generator.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    grey = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
+    rgb = grey.expand(3, -1, -1).contiguous()
+    predict(generator, rgb_to_lab(rgb)[None, :1] / 50 - 1)
+    handle.remove()
+    mean, std = (torch.tensor(x)[:, None, None] for x in (dynamic_unet.IMAGENET_MEAN, dynamic_unet.IMAGENET_STD))
+    difference = (seen[0][0] * std + mean - rgb / 255).abs()
+    assert seen[0].shape == (1, 3, 16, 16) and 0.03 < difference.max() < 0.035
+
+
+def test_the_rest_of_the_network_is_fastais_and_sees_the_encoder(generator):
+    """Every level of the encoder reaches the answer by a way of its own."""
+    L = torch.rand(1, 1, 64, 64) * 2 - 1
+    whole = predict(generator, L).ab
+    steps = [layer for layer in generator.decoder if hasattr(layer, "hook")]
+    assert len(steps) == 4
+    for step in steps:  # zero what one decoder step gets from the encoder, and nothing else
+        handle = step.bn.register_forward_hook(lambda module, given, out: torch.zeros_like(out))
+        assert not torch.equal(predict(generator, L).ab, whole)
+        handle.remove()
+    assert torch.equal(predict(generator, L).ab, whole)
+
+
+def test_cached_imagenet_weights_are_used(imagenet):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        generator = DynamicUNet(pretrained=True, say=pytest.fail)
+    cached = torch.load(imagenet, weights_only=True)
+    assert generator.pretrained
+    assert torch.equal(generator.encoder[0].weight, cached["conv1.weight"])
+    assert torch.equal(generator.encoder[7][1].conv2.weight, cached["layer4.1.conv2.weight"])
+    assert not DynamicUNet().pretrained
+
+
+def test_without_them_it_says_so_and_asks_no_network(imagenet, monkeypatch):
+    imagenet.unlink()
+    monkeypatch.setattr("colorlib.downloads.fetch", lambda *_, **__: pytest.fail("asked the network"))
+    with pytest.warns(UserWarning, match=r"no ImageNet weights.*45 MB"):
+        assert not DynamicUNet(pretrained=True).pretrained
+
+
+def test_download_only_when_asked_for(imagenet, monkeypatch):
+    kept = imagenet.read_bytes()
+    imagenet.unlink()
+    asked = []
+
+    def fetch(url, path, **_):
+        asked.append(url)
+        path.write_bytes(kept)
+
+    monkeypatch.setattr("colorlib.downloads.fetch", fetch)
+    assert DynamicUNet(pretrained=True, download=True).pretrained and asked == [dynamic_unet.IMAGENET]
+    assert DynamicUNet(pretrained=True, download=True).pretrained and len(asked) == 1  # the second time from the cache
+    with pytest.raises(ValueError, match="nothing to download"):
+        DynamicUNet(download=True)
+
+
+def test_a_damaged_file_is_refused(imagenet):
+    imagenet.write_bytes(imagenet.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="is damaged"):
+        DynamicUNet(pretrained=True)
+
+
+def test_a_file_rebuilds_it(generator, tmp_path):
+    write_tensors(tmp_path / "w.safetensors", generator.state_dict(), {})
+    again = DynamicUNet(**json.loads(json.dumps(generator.config)))
+    again.load_state_dict(read_tensors(tmp_path / "w.safetensors")[0])
+    L = torch.rand(1, 1, 40, 33) * 2 - 1
+    assert torch.equal(predict(again, L).ab, predict(generator, L).ab)
+
+
+def test_a_copy_is_a_network_of_its_own(generator):
+    """For averages of the weights: fastai's decoder listens to the encoder by hooks, which must not lead to the first one."""
+    L = torch.rand(1, 1, 32, 32) * 2 - 1
+    before, twin = predict(generator, L).ab, copy.deepcopy(generator)
+    with torch.no_grad():
+        for weight in twin.encoder.parameters():
+            weight.zero_()
+    changed = predict(twin, L).ab
+    assert torch.equal(predict(generator, L).ab, before) and not torch.equal(changed, before)
+    predict(generator, torch.zeros_like(L))  # another picture through the first one
+    assert torch.equal(predict(twin, L).ab, changed)
+
+
+def test_bounded_with_tanh_and_no_hints(generator):
+    assert predict(generator, torch.randn(1, 1, 32, 32) * 50).ab.abs().max() <= 1
+    with pytest.raises(ValueError, match="takes no hints"):
+        generator(torch.zeros(1, 1, 8, 8), hints=torch.zeros(1, 3, 8, 8))
