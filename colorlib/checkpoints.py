@@ -73,8 +73,7 @@ class Run:
         tensors = {"random/cpu": torch.get_rng_state()}
         for name, module, optimizer in self._parts():
             tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
-            for index, state in optimizer.state_dict()["state"].items():
-                tensors |= {f"{name}_adam/{index}/{key}": value for key, value in state.items()}
+            tensors |= optimizer_tensors(f"{name}_adam", optimizer)
         history = {"losses": self.history.losses, "seconds": self.history.seconds, "steps": self.step}
         batches = self.batches.state_dict() if hasattr(self.batches, "state_dict") else None
         save_weights(self.out / "weights.safetensors", self.generator, {**self.metadata, "steps": str(self.step)})
@@ -86,12 +85,8 @@ class Run:
         path = self.out / "checkpoint.safetensors"
         tensors, metadata = read_tensors(path)
         for name, module, optimizer in self._parts():
-            load_state(module, _below(tensors, f"{name}/"), str(path))
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in _below(tensors, f"{name}_adam/").items():
-                index, _, entry = key.partition("/")
-                state.setdefault(int(index), {})[entry] = value
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            load_state(module, below(tensors, f"{name}/"), str(path))
+            load_optimizer(optimizer, below(tensors, f"{name}_adam/"))
         history = json.loads(metadata["history"])
         self.history = History(losses=history["losses"], seconds=history["seconds"])
         self.step = history["steps"]
@@ -101,5 +96,25 @@ class Run:
         torch.set_rng_state(tensors["random/cpu"])
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimizer's state as tensors called name/index/entry."""
+    state = optimizer.state_dict()["state"]
+    return {f"{name}/{index}/{entry}": value for index, values in state.items() for entry, value in values.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave, without the name; its learning rates stay."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, entry = key.partition("/")
+        like = parameters[int(index)]
+        if value.shape == like.shape:  # fused Adam walks through memory: the state must lie as the weights do
+            value = torch.empty_like(like, dtype=value.dtype).copy_(value)
+        state.setdefault(int(index), {})[entry] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names start with the prefix, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

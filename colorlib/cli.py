@@ -52,6 +52,7 @@ class Network(str, Enum):
 class Name(str, Enum):
     default = "default"
     tiny = "tiny"
+    colorizer = "colorizer"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ RECIPES = {
 SUFFIX = {
     Format.jpeg: ".jpg", Format.png: ".png", Format.webp: ".webp", Format.tiff: ".tif", Format.bmp: ".bmp"
 }  # fmt: skip
-WEIGHTS = "Weights that `colorlib train` wrote. Needed, as this version ships none."
+WEIGHTS = "Weights that `colorlib train` wrote.  [default: those that came with colorlib]"
 FOLDER = "Colour photographs, in any tree of folders."
 
 
@@ -110,9 +111,11 @@ def colorize(
     saturation: Annotated[float | None, typer.Option(
         metavar="X", help="0 is grey, 1 what the network says.  [default: 1.0]")] = None,
     decode: Annotated[Decode | None, typer.Option(
-        help="How a distribution over colours becomes one.  [default: default]")] = None,
+        help="default: as colourful as photographs are; mean: wrong by least, pale.  [default: default]")] = None,
+    variant: Annotated[int | None, typer.Option(
+        metavar="N", min=0, help="Another plausible colouring, by its number.  [default: 0]")] = None,
     settings: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="JSON: saturation, render_size, decode, hints. Options win over it.")] = None,
+        metavar="FILE", help="JSON: saturation, render_size, decode, variant, hints. Options win over it.")] = None,
     format: Annotated[Format | None, typer.Option(
         help="File format of the results.  [default: the photograph's]")] = None,
     force: Annotated[bool, typer.Option(
@@ -126,8 +129,8 @@ def colorize(
 
     \b
     Examples:
-      colorlib colorize grandmother.jpg -o colour --weights run/weights.safetensors
-      colorlib colorize album/*.tif -o colour --weights run/weights.safetensors --format jpeg
+      colorlib colorize grandmother.jpg -o colour
+      colorlib colorize album/*.tif -o colour --format jpeg --decode mean
       colorlib colorize harbour.png -o colour --weights run/weights.safetensors --saturation 1.3
     \b
     A settings file, with two hints in pixels and CIE units, for networks that take hints:
@@ -136,9 +139,10 @@ def colorize(
     from . import commands
 
     options = commands.read_settings(settings) if settings else {}
-    chosen = {"saturation": saturation, "render_size": render_size, "decode": decode and decode.value}
+    chosen = {"saturation": saturation, "render_size": render_size, "decode": decode and decode.value,
+              "variant": variant}
     options |= {name: value for name, value in chosen.items() if value is not None}
-    colorizer = commands.load_colorizer(weights)
+    colorizer = commands.Colorizer.load(weights)
     batch = commands.Batch(photos, output, SUFFIX[format] if format else None, force)
     errors = commands.colorize_photos(batch, colorizer, options)
     for message in errors:
@@ -155,7 +159,7 @@ def train(
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoint, weights and history.")],
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps in all, also with --resume.")],
     recipe: Annotated[Name, typer.Option(
-        help="Network, loss and learning rate; tiny is a first try.")] = Name.default,
+        help="default: pix2pix; tiny: a first try; colorizer: what ships with colorlib.")] = Name.default,
     size: Annotated[int, typer.Option(metavar="N", min=16, help="Side of the square crops, in pixels.")] = 96,
     loss: Annotated[Loss | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
@@ -174,9 +178,13 @@ def train(
       colorlib train --photos ~/Pictures --out run --steps 20000
       colorlib train --photos ~/Pictures --out run --steps 20000 --resume
       colorlib train --photos ~/Pictures --out try --steps 200 --recipe tiny --size 64
+      colorlib train --photos ~/Pictures --out best --steps 36000 --recipe colorizer --size 64
     """
     if resume and force:
         raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
+    if recipe is Name.colorizer:
+        _train_colorizer(photos, out, steps, size, loss, generator, seed, resume, force)
+        return
     from . import commands
     from .discriminators import Critic, PatchDiscriminator
     from .generators import ResidualUNet, UNet
@@ -206,11 +214,29 @@ def train(
         lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed,
     )  # fmt: skip
     history = commands.train_on_photos(plan, resume, force)
-    if history.interrupted:
-        _complain(f"stopped after step {history.num_steps} of {steps}; to go on, add --resume")
-        raise typer.Exit(130)
+    _stop_if_interrupted(history.interrupted, history.num_steps, steps)
     print(f"{out / 'weights.safetensors'}: step {history.num_steps}, L1 {history.mean('l1'):.4f} "
           f"over the last {min(50, history.num_steps)} steps, {history.seconds:.0f} s")
+
+
+def _train_colorizer(
+    photos: Path, out: Path, steps: int, size: int, loss: Loss | None, generator: Network | None, seed: int,
+    resume: bool, force: bool,
+) -> None:
+    if loss is not None or generator is not None:
+        raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
+    from . import commands
+
+    history, step = commands.train_colorizer(photos, out, steps, size, seed, resume, force)
+    _stop_if_interrupted(history.interrupted, step, steps)
+    print(f"{out / 'weights.safetensors'}: step {steps}, distance {history.mean('distance'):.4f} over the last "
+          f"{min(50, steps)} steps, {history.seconds:.0f} s")
+
+
+def _stop_if_interrupted(interrupted: bool, step: int, steps: int) -> None:
+    if interrupted:
+        _complain(f"stopped after step {step} of {steps}; to go on, add --resume")
+        raise typer.Exit(130)
 
 
 @app.command()
@@ -248,7 +274,7 @@ def evaluate(
         raise ValueError(f"{output} is there already; replace it with --force")
     from . import commands
 
-    result = commands.evaluate_photos(photos, split.value, commands.load_colorizer(weights), decode.value)
+    result = commands.evaluate_photos(photos, split.value, commands.Colorizer.load(weights), decode.value)
     for message in result.bad.values():
         print(f"left out: {message}", file=sys.stderr)
     result.write(output)

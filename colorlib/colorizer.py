@@ -1,6 +1,6 @@
 """A photograph in, a colour photograph of the same size out.
 
-    photograph -> small L -> generator -> small ab -> upsampling guided by L -> L + ab -> colour photograph
+    photograph -> small L (+ hints, z) -> generator -> small ab -> upsampling guided by L -> L + ab -> colour photograph
 
 The generator sees the photograph at a render size; everything at full size happens in strips of rows, so that
 a 12-megapixel photograph costs little more memory than its own bytes.
@@ -8,20 +8,22 @@ a 12-megapixel photograph costs little more memory than its own bytes.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import color
+from . import bins, color
 from .generators import Generator, Prediction
 from .guided import local_lines, on_lines, upsample_rows
-from .weights import load_generator, save_weights
+from .hints import Hint, Suggestion, draw_hints, hold_hints, plausible
+from .weights import load_generator, save_weights, shipped
 
 if TYPE_CHECKING:
     from .photos import Photo
@@ -37,15 +39,6 @@ class ColorizerError(RuntimeError):
     """The photograph could not be coloured: not enough memory, or a generator that returns no numbers."""
 
 
-class Hint(NamedTuple):
-    """The colour of one point: x to the right, y down, in pixels of the photograph; a, b in CIE units."""
-
-    x: float
-    y: float
-    a: float
-    b: float
-
-
 class Colorizer:
     """Colours photographs of any size with a generator.
 
@@ -56,10 +49,11 @@ class Colorizer:
         render_size: short side, in pixels, of the picture that the generator sees; the aspect ratio is kept
             (see `render_shape` for panoramas and small photographs).
         device: where to compute; the generator is moved there. None: where the generator is.
-        metadata: text entries that `save` writes beside the weights, such as the recipe.
+        metadata: text entries that `save` writes beside the weights, such as the recipe. For a generator with z, "z_mean"
+            and "z_default" are JSON lists: the z of the two ways of decoding; 0 where they are missing.
 
     Example:
-        >>> colorizer = Colorizer.load("runs/first/weights.safetensors")
+        >>> colorizer = Colorizer.load()  # the weights that came with colorlib
         >>> rgb = colorizer.colorize("grandmother.jpg")  # uint8 (3, H, W)
     """
 
@@ -75,13 +69,24 @@ class Colorizer:
         self.device = torch.device(device or (parameter.device if parameter is not None else "cpu"))
         self.generator = generator.to(self.device)
         self.metadata = dict(metadata or {})
+        self.z = {decode: self._read_z(f"z_{decode}") for decode in DECODES}
+
+    def _read_z(self, name: str) -> Tensor:
+        wanted = self.generator.config.get("z_channels", 0)
+        try:
+            z = torch.tensor(json.loads(self.metadata.get(name, json.dumps([0.0] * wanted))), dtype=torch.float32)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"the metadata's {name} is {self.metadata[name]!r}; it must be a JSON list of numbers") from error
+        if z.shape != (wanted,) or not torch.isfinite(z).all():
+            raise ValueError(f"the metadata's {name} is {z.tolist()}; this generator takes {wanted} finite numbers")
+        return z
 
     @classmethod
-    def load(cls, path: str | Path, device: torch.device | str | None = None) -> Colorizer:
+    def load(cls, path: str | Path | None = None, device: torch.device | str | None = None) -> Colorizer:
         """A colorizer from a weights file: network, weights and render size.
 
         Args:
-            path: a .safetensors file that `save` or a training run wrote.
+            path: a .safetensors file that `save` or a training run wrote; None takes the weights that came with colorlib.
             device: None takes the best one here.
 
         Raises:
@@ -89,6 +94,7 @@ class Colorizer:
         """
         from .runtime import device as best_device
 
+        path = shipped() if path is None else path
         generator, metadata = load_generator(path)
         text = metadata.get("render_size", str(RENDER_SIZE))
         if not text.isdecimal():
@@ -99,13 +105,16 @@ class Colorizer:
         """Write generator, render size and metadata to one .safetensors file, whole or not at all."""
         save_weights(path, self.generator, {**self.metadata, "render_size": str(self.render_size)})
 
-    def predict(self, L: Tensor, hints: Tensor | None = None, render_size: int | None = None) -> Prediction:
+    def predict(
+        self, L: Tensor, hints: Tensor | None = None, render_size: int | None = None, z: Tensor | None = None
+    ) -> Prediction:
         """What the generator says of one photograph, at the render size.
 
         Args:
             L: (1, 1, H, W), L / 50 - 1, at any size.
             hints: (1, 3, h, w) at the render size (see `render_shape`): mask, then ab / 110.
             render_size: instead of the colorizer's own.
+            z: (z_channels,), for a generator that takes one; None is that of the default decoding.
 
         Returns:
             Prediction with ab (1, 2, h, w), scaled, on the colorizer's device.
@@ -119,15 +128,15 @@ class Colorizer:
         size = render_shape(*L.shape[-2:], self.render_size if render_size is None else render_size)
         if L.shape[-2:] != size:
             L = F.interpolate(L, size, mode="bilinear", antialias=True)
-        return self._generate(L, hints)
+        return self._generate(L, hints, self.z["default"] if z is None else z)
 
-    def _generate(self, L: Tensor, hints: Tensor | None) -> Prediction:
+    def _generate(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
         if hints is not None and not self.generator.config.get("hint_channels", 0):
             raise ValueError("this generator takes no hints (its hint_channels is 0): leave hints out, "
                              "or load weights that were trained with hints")
         with _evaluation(self.generator), _memory_for(L.shape[-2:]):
             hints = None if hints is None else hints.to(self.device)
-            prediction = self.generator(L.to(self.device), hints=hints)
+            prediction = self.generator(L.to(self.device), hints=hints, z=z[None].to(self.device) if len(z) else None)
         ab, shape = prediction.ab, (1, 2, *L.shape[-2:])
         if ab.shape != shape:
             raise ColorizerError(f"the generator returned ab of shape {tuple(ab.shape)}, needed is {shape}: "
@@ -143,6 +152,7 @@ class Colorizer:
         *,
         saturation: float = 1.0,
         decode: str = "default",
+        variant: int = 0,
         hints: Sequence[Hint] | None = None,
         guidance: bool = True,
         render_size: int | None = None,
@@ -152,8 +162,9 @@ class Colorizer:
         Args:
             photo: uint8 (3, H, W), grey or colour (its L alone is used); or a Photo; or a path.
             saturation: factor of ab; 0 is the grey photograph, 1 what the generator says.
-            decode: "default" or "mean": how a distribution over ab bins becomes a colour. The networks so far
-                predict ab itself, and both are that.
+            decode: "default": as colourful as photographs are; "mean": the colours that are wrong by least on average, and
+                therefore pale. A generator without z has one answer for both.
+            variant: 0, or the number of another plausible colouring: a z drawn from N(0, 1) by this seed.
             hints: colours of single points, for a generator that takes hints.
             guidance: let colours end at the edges of L (guided filter); False upsamples bilinearly.
             render_size: instead of the colorizer's own.
@@ -170,19 +181,104 @@ class Colorizer:
             raise ValueError(f"saturation is {saturation}; it must be a number >= 0 (1 changes nothing)")
         if decode not in DECODES:
             raise ValueError(f"decode is {decode!r}; choose one of {', '.join(DECODES)}")
+        z = self._z(decode, variant)
         rgb = _rgb_of(photo)
         full = rgb.shape[-2:]
         size = render_shape(*full, self.render_size if render_size is None else render_size)
         marks = draw_hints(hints, full, size) if hints else None
         with torch.inference_mode(), _memory_for(full):
-            # resized as 8-bit RGB, like the photographs that the generator was trained on
-            small = rgb[None]
-            if size != full:
-                small = F.interpolate(small, size, mode="bilinear", antialias=True)
-            L_low = color.rgb_to_L(small.to(self.device))
-            ab_low = self._generate(L_low, marks).ab.float() * saturation
+            L_low = self._small(rgb, size)
+            ab_low = self._generate(L_low, marks, z).ab.float() * saturation
+            if marks is not None:
+                ab_low = hold_hints(ab_low, L_low, marks.to(ab_low))
             with _one_thread():
                 return self._join(rgb, ab_low, L_low, guidance)
+
+    def _small(self, rgb: Tensor, size: tuple[int, int]) -> Tensor:
+        """L (1, 1, h, w) of a photograph, resized as 8-bit RGB like those that the generator was trained on."""
+        small = rgb[None]
+        if size != rgb.shape[-2:]:
+            small = F.interpolate(small, size, mode="bilinear", antialias=True)
+        return color.rgb_to_L(small.to(self.device))
+
+    def _z(self, decode: str, variant: int) -> Tensor:
+        if isinstance(variant, bool) or not isinstance(variant, int) or variant < 0:
+            raise ValueError(f"variant is {variant!r}; it must be a whole number from 0")
+        if variant == 0:
+            return self.z[decode]
+        if not len(self.z[decode]):
+            raise ValueError(f"variant is {variant}, but this generator gives one colouring (its z_channels is 0): "
+                             "leave variant at 0, or load weights with z")
+        if decode == "mean":
+            raise ValueError(f"variant is {variant} and decode 'mean': there is one mean; take decode='default'")
+        return torch.randn(len(self.z[decode]), generator=torch.Generator().manual_seed(variant))
+
+    def _distribution(
+        self, photo: Tensor | Photo | str | Path, hints: Sequence[Hint] | None, render_size: int | None
+    ) -> tuple[Tensor, Tensor, tuple[int, int]]:
+        """Probabilities (1, Q, h, w), the mean answer beside them (1, 2, h, w), and the photograph's size."""
+        if not self.generator.config.get("num_bins", 0):
+            raise ValueError("this generator predicts no distribution over ab (its num_bins is 0): load weights that do")
+        rgb = _rgb_of(photo)
+        full = rgb.shape[-2:]
+        size = render_shape(*full, self.render_size if render_size is None else render_size)
+        marks = draw_hints(hints, full, size) if hints else None
+        with torch.inference_mode(), _memory_for(full):
+            said = self._generate(self._small(rgb, size), marks, self.z["mean"])
+            probabilities = said.bins.float().softmax(1)
+            return probabilities, F.interpolate(said.ab.float(), probabilities.shape[-2:], mode="area"), full
+
+    def uncertainty(
+        self,
+        photo: Tensor | Photo | str | Path,
+        hints: Sequence[Hint] | None = None,
+        render_size: int | None = None,
+    ) -> Tensor:
+        """How wrong the mean decoding expects to be, everywhere: a map of where the network has no idea.
+
+        Returns:
+            (H, W), CIE units: the mean distance between its answer and the colours of its distribution.
+
+        Raises:
+            ValueError, ColorizerError: as `colorize`; a generator without a distribution.
+        """
+        probabilities, ab, full = self._distribution(photo, hints, render_size)
+        expected = bins.expected_error(probabilities, ab)[:, None]
+        return F.interpolate(expected, full, mode="bilinear")[0, 0].cpu()
+
+    def suggest(
+        self,
+        photo: Tensor | Photo | str | Path,
+        x: float,
+        y: float,
+        num: int = 5,
+        hints: Sequence[Hint] | None = None,
+        render_size: int | None = None,
+    ) -> list[Suggestion]:
+        """Plausible colours of one point, the likeliest first, no two of them alike.
+
+        Args:
+            photo: see `colorize`.
+            x, y: the point, in pixels of the photograph.
+            num: how many at most.
+            hints: what is known already; it changes what is plausible.
+
+        Returns:
+            Suggestions at least 15 CIE units apart, each one a colour that sRGB has at the point's L.
+
+        Raises:
+            ValueError, ColorizerError: as `colorize`; a point outside, or a generator without a distribution.
+        """
+        rgb = _rgb_of(photo)
+        height, width = rgb.shape[-2:]
+        if not (0 <= x < width and 0 <= y < height):
+            raise ValueError(f"the point x={x}, y={y} lies outside of the photograph of {width} x {height} pixels")
+        if isinstance(num, bool) or not isinstance(num, int) or num < 1:
+            raise ValueError(f"num is {num!r}; it must be a whole number from 1")
+        probabilities, _, _ = self._distribution(rgb, hints, render_size)
+        rows, columns = probabilities.shape[-2:]
+        here = probabilities[0, :, int(y * rows / height), int(x * columns / width)].cpu()
+        return plausible(here, float(color.rgb_to_lab(rgb)[0, int(y), int(x)]), num)
 
     def _join(self, rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: bool) -> Tensor:
         """L of the photograph and the small ab, strip by strip, to the colour photograph."""
@@ -214,34 +310,6 @@ def render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
     _check_render_size(render_size)
     scale = min(render_size / min(height, width), MAX_ASPECT * render_size / max(height, width), MAX_ENLARGE)
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def draw_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Hints as the picture that a generator takes: mask, then ab / 110, one small pixel each.
-
-    Args:
-        hints: in pixels of the photograph and CIE units; of two in one small pixel the later one counts.
-        full: height and width of the photograph.
-        size: height and width of the small picture.
-
-    Returns:
-        (1, 3, h, w).
-
-    Raises:
-        ValueError: a hint outside of the photograph, or an a or b outside of -128 to 127.
-    """
-    drawn = torch.zeros(1, 3, *size)
-    for hint in hints:
-        x, y, a, b = hint
-        if not (0 <= x < full[1] and 0 <= y < full[0]):
-            raise ValueError(
-                f"a hint at x={x}, y={y} lies outside of the photograph of {full[1]} x {full[0]} pixels"
-            )
-        if not (-128 <= a <= 127 and -128 <= b <= 127):
-            raise ValueError(f"a hint has a={a}, b={b}; both are CIE units from -128 to 127")
-        row, column = int(y * size[0] / full[0]), int(x * size[1] / full[1])
-        drawn[0, :, row, column] = torch.tensor([1.0, a / color.AB_SCALE, b / color.AB_SCALE])
-    return drawn
 
 
 def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:

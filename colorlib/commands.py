@@ -7,7 +7,8 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,19 +38,9 @@ from .runtime import device, seed_everything
 from .training import History, fit
 from .weights import read_tensors
 
-SETTINGS = {"saturation": (int, float), "render_size": int, "decode": str, "hints": list}
+SETTINGS = {"saturation": (int, float), "render_size": int, "decode": str, "variant": int, "hints": list}
 MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
 SMALLEST = 11  # pixels: the window of SSIM
-NO_WEIGHTS = (
-    "no weights ship with this version: train some by `colorlib train --photos DIR --out run --steps 20000`, "
-    "then pass --weights run/weights.safetensors"
-)
-
-
-def load_colorizer(weights: Path | None) -> Colorizer:
-    if weights is None:
-        raise ValueError(NO_WEIGHTS)
-    return Colorizer.load(weights)
 
 
 # ---------------------------------------------------------------------------------------------- colorize
@@ -193,42 +184,82 @@ def train_on_photos(plan: Plan, resume: bool, force: bool) -> History:
     Raises:
         ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
     """
-    checkpoint = plan.out / "checkpoint.safetensors"
-    if resume:
-        _check_same_run(plan)
-    elif checkpoint.exists() and not force:
-        raise ValueError(f"{plan.out} holds a run already: go on by --resume, or replace it by --force")
-    short_side = math.ceil(1.25 * plan.size)  # what the crops are cut from, and so the scale that is learned
-    files: dict[str, list[Path]] = {split: [] for split in SPLITS}
-    for path in scan(plan.photos):
-        files[split_of(path)].append(path)
-    data = Source(str(plan.photos.resolve()), short_side, files)
-    print(data.note)
-    for error in data.errors:
-        print(f"left out: {error}", file=sys.stderr)
-    seed_everything(plan.seed)
-    batches = data.batches("train", plan.size, plan.batch_size, plan.seed, device())
+    _check_run(plan.out, plan.description, resume, force)
+    batches, metadata = _batches(plan.photos, plan.size, plan.batch_size, plan.seed, plan.description)
     make_folder(plan.out)
-    try:
+    with _memory_for(plan.size):
         generator, game = plan.build(), plan.build_game()
         return fit(
             generator, batches, num_steps=plan.num_steps, lr=plan.lr, lambda_l1=plan.lambda_l1,
             discriminator=game.discriminator, adversarial=game.adversarial, lipschitz=game.lipschitz,
-            n_critic=game.n_critic, out=plan.out, resume=resume, metadata={**plan.description, "render_size": str(short_side)},
-            progress=sys.stderr.isatty(),
+            n_critic=game.n_critic, out=plan.out, resume=resume, metadata=metadata, progress=sys.stderr.isatty(),
         )
+
+
+def train_colorizer(
+    photos: Path, out: Path, num_steps: int, size: int, seed: int, resume: bool, force: bool
+) -> tuple[History, int]:
+    """Train the colorizer that ships: see `nogan`.
+
+    Returns:
+        The History, and the step at which the run is.
+
+    Raises:
+        ValueError: as `train_on_photos`.
+    """
+    from . import nogan
+
+    recipe = nogan.Recipe.of_length(num_steps, size=size, seed=seed)
+    # the lengths of the two phases depend on the number of steps, so a resumed run must have the same
+    description = {"recipe": "colorizer", "size": str(size), "seed": str(seed), "steps": str(num_steps)}
+    _check_run(out, description, resume, force)
+    batches, metadata = _batches(photos, size, recipe.batch_size, seed, description)
+    make_folder(out)
+    with _memory_for(size):
+        training = nogan.Training(recipe, batches, out, metadata, device())
+        if resume:
+            training.load()
+        return training.run(progress=sys.stderr.isatty()), training.step
+
+
+def _batches(
+    photos: Path, size: int, batch_size: int, seed: int, description: dict[str, str]
+) -> tuple[Iterator[tuple[torch.Tensor, torch.Tensor]], dict[str, str]]:
+    """Batches of the training split, and the metadata of the weights: the description and the render size."""
+    short_side = math.ceil(1.25 * size)  # what the crops are cut from, and so the scale that is learned
+    files: dict[str, list[Path]] = {split: [] for split in SPLITS}
+    for path in scan(photos):
+        files[split_of(path)].append(path)
+    data = Source(str(photos.resolve()), short_side, files)
+    print(data.note)
+    for error in data.errors:
+        print(f"left out: {error}", file=sys.stderr)
+    seed_everything(seed)
+    batches = data.batches("train", size, batch_size, seed, device())
+    return batches, {**description, "render_size": str(short_side)}
+
+
+@contextmanager
+def _memory_for(size: int) -> Iterator[None]:
+    try:
+        yield
     except torch.OutOfMemoryError as error:
-        raise ValueError(f"not enough memory on {device()} for crops of {plan.size} pixels: "
+        raise ValueError(f"not enough memory on {device()} for crops of {size} pixels: "
                          "take a smaller --size") from error
 
 
-def _check_same_run(plan: Plan) -> None:
-    if not (plan.out / "checkpoint.safetensors").is_file():
-        raise ValueError(f"{plan.out} holds no checkpoint to resume: leave --resume out to start a run")
-    _, before = read_tensors(plan.out / "weights.safetensors")
-    for name, value in plan.description.items():
+def _check_run(out: Path, description: dict[str, str], resume: bool, force: bool) -> None:
+    there = (out / "checkpoint.safetensors").is_file()
+    if not resume:
+        if there and not force:
+            raise ValueError(f"{out} holds a run already: go on by --resume, or replace it by --force")
+        return
+    if not there:
+        raise ValueError(f"{out} holds no checkpoint to resume: leave --resume out to start a run")
+    _, before = read_tensors(out / "weights.safetensors")
+    for name, value in description.items():
         if before.get(name) != value:
-            raise ValueError(f"{plan.out} was trained with --{name} {before.get(name)}, this command says "
+            raise ValueError(f"{out} was trained with --{name} {before.get(name)}, this command says "
                              f"{value}: give the same, or another --out")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 # receptive field in pixels -> number of stride-2 convolutions (Isola et al. 2017, appendix 6.1.2); 1 is the PixelGAN
@@ -132,6 +135,32 @@ class Critic(PatchDiscriminator):
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, a=0.2)
+
+
+class MultiScale(nn.Module):
+    """Several critics, the first on pictures of half the side, each further one on half of that.
+
+    Colour is judged where it lives: a small critic on a small picture sees all of it, one on a larger picture sees where
+    colours end, and neither pays for full resolution.
+
+    Args:
+        critics: called as critic(condition, image).
+
+    Reference: Wang et al. 2018, pix2pixHD, section 3.2 (there the first one works at full size).
+    """
+
+    def __init__(self, critics: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+
+    def forward(self, condition: Tensor | None, image: Tensor) -> Tensor:
+        """One score per critic, (B, critics, 1, 1): the mean over its patches."""
+        scores = []
+        for critic in self.critics:
+            condition = None if condition is None else F.avg_pool2d(condition, 2)
+            image = F.avg_pool2d(image, 2)
+            scores.append(critic(condition, image).mean((2, 3), keepdim=True))
+        return torch.cat(scores, dim=1)
 
 
 def receptive_field(module: nn.Module) -> int:

@@ -218,7 +218,7 @@ def fit(
     trained.train()
     started, before = time.perf_counter(), history.seconds
     bar = tqdm(total=num_steps, initial=run.step, disable=not progress or not accelerator.is_main_process)
-    with bar, _deferred_interrupt() as interrupt:
+    with bar, deferred_interrupt() as interrupt:
         while run.step < num_steps and not interrupt.is_set():
             for group in [*run.optimizer_g.param_groups, *(run.optimizer_d.param_groups if judge is not None else [])]:
                 group["lr"] = lr * schedule(run.step / num_steps)
@@ -237,14 +237,14 @@ def fit(
                 recorded.setdefault(name, []).append(loss)  # stays on the device: reading it would wait for the GPU
             due = run.out is not None and run.step % checkpoint_every == 0
             if run.step % 25 == 0 or due:
-                bar.set_postfix(_drain(recorded, history, run.step), refresh=False)
+                bar.set_postfix(drain(recorded, history, run.step), refresh=False)
                 bar.update(run.step - bar.n)
             history.seconds = before + time.perf_counter() - started
             if preview is not None and preview_every and (run.step % preview_every == 0 or run.step == 1):
                 history.previews.append((run.step, predict(generator, preview).ab.float().cpu()))
             if due and accelerator.is_main_process:
                 run.save()
-        bar.set_postfix(_drain(recorded, history, run.step))
+        bar.set_postfix(drain(recorded, history, run.step))
         bar.update(run.step - bar.n)
         history.interrupted = run.step < num_steps
         if run.out is not None and accelerator.is_main_process:
@@ -256,7 +256,7 @@ def fit(
     return history
 
 
-def _drain(recorded: dict[str, list[Tensor]], history: History, step: int) -> dict[str, str]:
+def drain(recorded: dict[str, list[Tensor]], history: History, step: int) -> dict[str, str]:
     """Move the losses from the device into the history; refuse to go on when one is not finite."""
     shown = {}
     for name, losses in recorded.items():
@@ -275,7 +275,7 @@ def _drain(recorded: dict[str, list[Tensor]], history: History, step: int) -> di
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
+def deferred_interrupt() -> Iterator[threading.Event]:
     """Ctrl-C sets the event instead of tearing a step apart; the second one raises as usual."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,7 +1,11 @@
-"""Weights and checkpoints as safetensors: written whole or not at all, read without running any code."""
+"""Weights and checkpoints as safetensors: written whole or not at all, read without running any code.
+
+A weights file holds the checksum of its own tensors, so that a damaged or changed one is refused, not used.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -42,16 +46,54 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f"{path}: not a readable safetensors file ({error}); make it again or copy it whole") from error
 
 
-def save_weights(path: str | Path, generator: Generator, metadata: dict[str, str] | None = None) -> None:
-    """Write a generator with all that is needed to build it again.
+def shipped(name: str = "colorizer") -> Path:
+    """The weights file of that name that came with colorlib: "colorizer", or "l1", its sibling trained without a critic.
+
+    Raises:
+        ValueError: there is none.
+    """
+    here = Path(__file__).resolve().parent
+    folders = [here / "shipped", here.parent / "data" / "weights"]  # in an installed wheel, in a checkout
+    for folder in folders:
+        path = folder / f"{name}.safetensors"
+        if path.is_file():
+            return path
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.safetensors")})
+    raise ValueError(f"no weights called {name!r} ship with this colorlib; there are: {', '.join(known) or 'none'}")
+
+
+def checksum(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def save_weights(
+    path: str | Path, generator: Generator, metadata: dict[str, str] | None = None, half: bool = False
+) -> None:
+    """Write a generator with all that is needed to build it again, and a checksum of its tensors.
 
     Args:
         path: the file to write, ".safetensors".
         generator: its class name and `config` go into the file beside the weights.
         metadata: more entries, text to text, such as recipe and render_size.
+        half: store numbers in 16 bits, for half the size; `load_generator` gives 32 again.
+
+    Raises:
+        ValueError: a number does not fit into 16 bits.
     """
-    entries = {"network": type(generator).__name__, "config": json.dumps(generator.config)}
-    write_tensors(Path(path), generator.state_dict(), {**(metadata or {}), **entries})
+    tensors = generator.state_dict()
+    if half:
+        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise ValueError(f"{name} holds numbers beyond 65504, too large for 16 bits: save with half=False")
+    entries = {"network": type(generator).__name__, "config": json.dumps(generator.config), "sha256": checksum(tensors)}
+    write_tensors(Path(path), tensors, {**(metadata or {}), **entries})
 
 
 def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
@@ -61,9 +103,14 @@ def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
         The generator and the file's metadata.
 
     Raises:
-        ValueError: not a weights file of this library, or its tensors do not fit the network that it names.
+        ValueError: not a weights file of this library, its tensors are not those that were written, or they do not fit
+            the network that it names.
     """
     tensors, metadata = read_tensors(path)
+    if metadata.get("sha256") != checksum(tensors):
+        found = "no checksum" if "sha256" not in metadata else "another checksum than its tensors have"
+        raise ValueError(f"{path}: the file has {found}: it was changed, damaged or not written by this colorlib; "
+                         "get it again")
     name = metadata.get("network")
     if name not in NETWORKS:
         raise ValueError(f"{path}: names the network {name!r}; this version of colorlib knows {sorted(NETWORKS)}")

@@ -80,7 +80,7 @@ def test_help_names_the_commands_and_shows_examples():
 
 def test_the_options_are_those_of_the_design():
     options = {
-        "colorize": "-o --weights --render-size --saturation --decode --settings --format --force",
+        "colorize": "-o --weights --render-size --saturation --decode --variant --settings --format --force",
         "train": "--photos --out --steps --recipe --size --loss --generator --seed --resume --force",
         "evaluate": "--photos --split --decode --weights --json --force",
     }
@@ -193,7 +193,7 @@ def test_two_photographs_of_one_name_do_not_collide(colorlib, tmp_path, weights)
     (("nothing",), "No such command"),
     (("colorize",), "PHOTO"),
     (("colorize", "{p}"), "-o"),
-    (("colorize", "{p}", "-o", "{o}"), "colorlib train"),
+    (("colorize", "{p}", "-o", "{o}", "--variant", "-1"), "--variant"),
     (("colorize", "{p}", "-o", "{o}", "--weights", "{tmp}/none"), "no such weights file"),
     (("colorize", "{p}", "-o", "{o}", "--weights", "{p}"), "safetensors"),
     (("colorize", "{p}", "-o", "{p}", "--weights", "{w}"), "is a file; name a folder"),
@@ -218,7 +218,8 @@ def test_two_photographs_of_one_name_do_not_collide(colorlib, tmp_path, weights)
     (("evaluate", "--photos", "{d}", "--json", "{o}/x.json", "--weights", "{w}"), "folder that exists"),
     (("evaluate", "--photos", "{d}", "--json", "{tmp}", "--weights", "{w}"), "name a file"),
     (("evaluate", "--photos", "{d}", "--json", "{p}", "--weights", "{w}"), "--force"),
-    (("evaluate", "--photos", "{d}", "--json", "{tmp}/x.json"), "colorlib train"),
+    (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "9", "--recipe", "colorizer"), "num_steps is 9"),
+    (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "90", "--recipe", "colorizer", "--loss", "l1"), "--loss"),
     (("evaluate", "--photos", "{d}/below", "--json", "{tmp}/x.json", "--weights", "{w}"), "1 grey"),
     (("evaluate", "--photos", "{empty}", "--json", "{tmp}/x.json", "--weights", "{w}"), "holds no photographs"),
 ])  # fmt: skip

@@ -4,6 +4,7 @@ from networks import check_gradients
 from torch import nn
 
 from colorlib.discriminators import (
+    MultiScale,
     STRIDED_LAYERS,
     Critic,
     LayerNorm2d,
@@ -97,3 +98,17 @@ def test_a_critic_refuses_batch_norm(norm):
 def test_layer_norm_is_torchs():
     x = torch.randn(3, 8, 5, 7) * 4 + 2
     assert torch.allclose(LayerNorm2d(8)(x), nn.functional.layer_norm(x, (8, 5, 7)), atol=1e-5)
+
+
+def test_every_scale_judges_a_smaller_picture():
+    scales = MultiScale([Critic(receptive_field=16, base_channels=4) for _ in range(2)])
+    L, ab = torch.randn(3, 1, 40, 40), torch.randn(3, 2, 40, 40)
+    scores = scales(L, ab)
+    assert scores.shape == (3, 2, 1, 1)
+    half = [torch.nn.functional.avg_pool2d(x, 2) for x in (L, ab)]
+    quarter = [torch.nn.functional.avg_pool2d(x, 4) for x in (L, ab)]
+    for number, pictures in enumerate((half, quarter)):
+        expected = scales.critics[number](*pictures).mean((1, 2, 3))
+        assert torch.allclose(scores[:, number, 0, 0], expected, atol=1e-5)
+    alone = MultiScale([Critic(condition_channels=0, receptive_field=16, base_channels=4)])
+    assert alone(None, ab).shape == (3, 1, 1, 1)

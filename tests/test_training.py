@@ -293,3 +293,22 @@ def test_l1_without_a_target_is_refused(has_discriminator, lambda_l1):
     with pytest.raises(ValueError, match="target is None.*lambda_l1"):
         update_generator(discriminator if has_discriminator else None, optimizer, Vanilla(), condition, None,
                          generator(condition).ab, lambda_l1)
+
+
+def test_a_resumed_run_of_a_channels_last_network_is_the_same(tmp_path):
+    """Fused Adam reads memory as it lies: its state must come back in the layout of the weights."""
+    from colorlib.generators import ResidualUNet
+
+    def train(out, num_steps, resume):
+        torch.manual_seed(0)
+        L = torch.randn(2, 1, 16, 16)
+        generator = ResidualUNet(base_channels=4, levels=2, norm=nn.InstanceNorm2d)
+        fit(generator, iter(lambda: (L, L.expand(-1, 2, -1, -1)), None), num_steps=num_steps, lr=1e-2, out=out,
+            resume=resume, progress=False)
+        return generator.state_dict()
+
+    straight = train(tmp_path / "a", 6, False)
+    train(tmp_path / "b", 3, False)
+    resumed = train(tmp_path / "b", 6, True)
+    for name, value in straight.items():
+        assert torch.equal(value, resumed[name]), name

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from colorlib.generators import UNet, predict
-from colorlib.weights import load_generator, read_tensors, save_weights, write_tensors
+from colorlib.weights import checksum, load_generator, read_tensors, save_weights, shipped, write_tensors
 
 
 def small(**arguments):
@@ -35,7 +35,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def saved(path, tensors, **metadata):
-    save_file(tensors, path, metadata)
+    save_file(tensors, path, {"sha256": checksum(tensors), **metadata})
     return path
 
 
@@ -83,3 +83,38 @@ def test_a_damaged_file_is_read_or_refused(tmp_path_factory, cut, flip, value):
         load_generator(path)
     except ValueError:
         pass
+
+
+def test_half_precision_halves_the_file_and_hardly_changes_the_answer(tmp_path):
+    generator = UNet(base_channels=8, levels=3)
+    for half, name in ((False, "whole"), (True, "half")):
+        save_weights(tmp_path / f"{name}.safetensors", generator, half=half)
+    whole, half = (tmp_path / f"{name}.safetensors" for name in ("whole", "half"))
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    loaded, _ = load_generator(half)
+    assert all(parameter.dtype == torch.float32 for parameter in loaded.parameters())
+    L = torch.randn(1, 1, 32, 32)
+    assert torch.allclose(predict(generator, L).ab, predict(loaded, L).ab, atol=5e-3)
+    with torch.no_grad():
+        next(generator.parameters()).fill_(1e6)
+    with pytest.raises(ValueError, match="too large for 16 bits"):
+        save_weights(half, generator, half=True)
+    load_generator(half)  # the old file is still there
+
+
+def test_a_single_changed_number_is_refused(tmp_path):
+    path, generator = tmp_path / "w.safetensors", small()
+    save_weights(path, generator)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1  # still a whole safetensors file
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="another checksum"):
+        load_generator(path)
+    save_file(generator.state_dict(), path, {"network": "UNet", "config": json.dumps(generator.config)})
+    with pytest.raises(ValueError, match="no checksum"):
+        load_generator(path)
+
+
+def test_unknown_shipped_weights_are_refused_and_the_known_named():
+    with pytest.raises(ValueError, match="no weights called 'none' ship"):
+        shipped("none")

@@ -1,0 +1,140 @@
+"""A distribution over ab: a grid of bins over the colours that sRGB can show, and what is read from it.
+
+A network that says how likely every colour is knows more than one that says a colour: which colours are plausible at a
+point, and how unsure it is. The bins are the points of a square grid; a colour between four of them counts to
+each by bilinear weights, so that the mean of its bins is the colour itself.
+
+Reference: Zhang, Isola, Efros 2016, Colorful image colorization, sections 2.1 to 2.3 (grid of 10). There a colour counts
+to its five nearest bins by a Gaussian, and rare colours weigh more in the loss; here what the network learns stays a
+probability, so that its shares can be read as such.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .color import AB_SCALE, rgb_to_lab
+
+SPACING = 10.0  # CIE units
+
+
+@lru_cache(maxsize=1)
+def _grid() -> tuple[Tensor, Tensor, int]:
+    """Centres (Q, 2) in CIE units, the bin number of every node of the rectangle around them (-1: none), its first node."""
+    steps = torch.linspace(0, 1, 52, dtype=torch.float64)
+    cube = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")).reshape(3, 1, -1)
+    cell = (rgb_to_lab(cube)[1:, 0] / SPACING).floor().long()  # (2, colours)
+    first = int(cell.min())
+    side = int(cell.max()) - first + 2
+    used = torch.zeros(side, side, dtype=torch.bool)
+    for down in (0, 1):
+        for across in (0, 1):
+            used[cell[0] - first + down, cell[1] - first + across] = True
+    number = torch.full((side, side), -1)
+    number[used] = torch.arange(int(used.sum()))
+    return (used.nonzero() + first) * SPACING, number, first
+
+
+def centres() -> Tensor:
+    """The bins' colours, (Q, 2) in CIE units: all corners of grid cells in which sRGB has a colour."""
+    return _grid()[0].clone()
+
+
+def num_bins() -> int:
+    """How many there are."""
+    return len(_grid()[0])
+
+
+def encode(ab: Tensor) -> tuple[Tensor, Tensor]:
+    """The four bins around each colour, and its weight in each.
+
+    Args:
+        ab: (B, 2, H, W), scaled (ab / 110). A colour outside the grid counts to the bin nearest to it.
+
+    Returns:
+        Bin numbers (B, 4, H, W), int64, and weights (B, 4, H, W), not negative, of sum 1.
+    """
+    all_centres, number, first = (part.to(ab.device) if isinstance(part, Tensor) else part for part in _grid())
+    place = (ab * (AB_SCALE / SPACING) - first).clamp(0, len(number) - 1.001)  # (B, 2, H, W) in nodes
+    corner = place.floor().long()
+    share = place - corner
+    bins, weights = [], []
+    for down in (0, 1):
+        for across in (0, 1):
+            bins.append(number[corner[:, 0] + down, corner[:, 1] + across])
+            a, b = share[:, 0], share[:, 1]
+            weights.append((a if down else 1 - a) * (b if across else 1 - b))
+    found, weight = torch.stack(bins, 1), torch.stack(weights, 1)
+    outside = (found < 0).any(1)  # no colour of sRGB; a mean of colours may still lie there
+    if outside.any():
+        pixels = ab.permute(0, 2, 3, 1)[outside] * AB_SCALE
+        nearest = torch.cdist(pixels, all_centres.to(pixels.dtype)).argmin(1)
+        whole = outside[:, None].expand_as(found)
+        found = torch.where(whole, torch.zeros_like(found), found)
+        found.permute(0, 2, 3, 1)[outside] = nearest[:, None].expand(-1, 4)
+        weight = torch.where(whole, torch.full_like(weight, 0.25), weight)
+    return found, weight
+
+
+def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
+    """Mean cross-entropy of the predicted distributions and the real colours, in nats.
+
+    Args:
+        logits: (B, Q, h, w).
+        ab: (B, 2, H, W), scaled; averaged over the part of the picture that each of the h x w places covers.
+
+    Raises:
+        ValueError: another number of bins.
+
+    Reference: Zhang et al. 2016, equation 2, without weights.
+    """
+    if logits.shape[1] != num_bins():
+        raise ValueError(f"the logits are for {logits.shape[1]} bins; the grid has {num_bins()}: make the network with "
+                         f"num_bins={num_bins()}")
+    found, weight = encode(F.interpolate(ab, logits.shape[-2:], mode="area"))
+    return -(logits.log_softmax(1).gather(1, found) * weight).sum(1).mean()
+
+
+def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
+    """The mean colour after sharpening the distribution.
+
+    Args:
+        logits: (B, Q, h, w).
+        temperature: 1 is the mean, towards 0 the likeliest bin.
+
+    Returns:
+        ab (B, 2, h, w), scaled.
+
+    Raises:
+        ValueError: the temperature is not positive.
+
+    Reference: Zhang et al. 2016, equation 5 (T = 0.38).
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}; it must be above 0 (1 is the mean)")
+    return mean_of((logits / temperature).softmax(1))
+
+
+def mean_of(probabilities: Tensor) -> Tensor:
+    """The mean colour of distributions (B, Q, h, w): ab (B, 2, h, w), scaled."""
+    return torch.einsum("bqhw,qc->bchw", probabilities, centres().to(probabilities) / AB_SCALE)
+
+
+def expected_error(probabilities: Tensor, ab: Tensor) -> Tensor:
+    """How far, in CIE units, the real colour is expected to be from `ab`: where this is large the network has no idea.
+
+    Args:
+        probabilities: (B, Q, h, w).
+        ab: (B, 2, h, w), scaled.
+
+    Returns:
+        (B, h, w): the mean distance of the bins from ab under the distribution.
+    """
+    ab = ab.permute(0, 2, 3, 1).flatten(1, 2) * AB_SCALE  # (B, places, 2)
+    every = centres().to(ab).expand(len(ab), -1, -1)
+    distance = torch.cdist(ab, every)  # (B, places, Q)
+    return (distance * probabilities.flatten(2).transpose(1, 2)).sum(-1).unflatten(1, probabilities.shape[-2:])

@@ -1,0 +1,404 @@
+"""How the colorizer that ships is trained: NoGAN, first a pixel loss for a long time, then a short Wasserstein game.
+
+    pretraining    ab near the real one (the mean answer) + a distribution over ab + random hints
+    game           the same, and for other z: a critic that sees L and ab, WGAN-GP, and z that says which colours
+
+z says of a picture's colours what L does not tell: how much more colourful it is than the mean answer, and where its
+dark and its light parts lie beside it (`palette_code`). So every photograph has a z of its own, which can be measured.
+The generator is taught to follow it, and a z drawn from N(0, 1) gives one of the plausible colourings.
+
+Reference: Antic 2019, DeOldify (NoGAN); Gulrajani et al. 2017 (WGAN-GP); Zhang et al. 2017, Real-time user-guided
+image colorization (random hints); Zhu et al. 2017, BicycleGAN, section 3.3 (a latent code that the output gives back).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from . import bins
+from .checkpoints import History, below, load_optimizer, optimizer_tensors
+from .discriminators import Critic, MultiScale
+from .generators import Generator, ResidualUNet, predict
+from .losses import GradientPenalty, Wasserstein
+from .seeds import seeded
+from .training import deferred_interrupt, drain, frozen, update_discriminator
+from .verdicts import write_json
+from .weights import load_state, read_tensors, save_weights, write_tensors
+
+CODES = ("colourfulness", "dark a", "dark b", "light a", "light b")
+"""What the numbers of z mean, in this order; each in standard deviations over photographs."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes a run that run, beside the photographs.
+
+    pretraining, game: steps of the two phases.
+    size, zoom, batch_size: of the crops (see `PhotoBatches`).
+    base_channels, levels, blocks: of the ResidualUNet.
+    lr, game_lr, critic_lr: Adam's, at the top of the cycle.
+    hinted: share of the pictures that get hints.
+    aged: share of the pictures whose L is made to look like an old photograph's.
+    lambda_bins: weight of the cross-entropy of the distribution over ab.
+    lambda_adversarial, lambda_code, n_critic: of the game.
+    ema: decay of the moving average of the weights, which is what ships.
+    """
+
+    pretraining: int
+    game: int
+    size: int = 64
+    zoom: float = 1.25
+    batch_size: int = 16
+    base_channels: int = 32
+    levels: int = 4
+    blocks: int = 2
+    lr: float = 2e-3
+    game_lr: float = 2e-4
+    critic_lr: float = 2e-4
+    weight_decay: float = 0.05
+    hinted: float = 0.5
+    aged: float = 0.25
+    lambda_bins: float = 0.05
+    lambda_adversarial: float = 0.02
+    lambda_code: float = 0.05
+    n_critic: int = 2
+    ema: float = 0.999
+    seed: int = 0
+
+    @classmethod
+    def of_length(cls, num_steps: int, **others: float) -> Recipe:
+        """The default recipe: five sixths of the steps are pretraining.
+
+        Raises:
+            ValueError: fewer than 60 steps, of which the game's critic would get none.
+        """
+        if num_steps < 60:
+            raise ValueError(f"num_steps is {num_steps}; pretraining and game together need at least 60")
+        return cls(pretraining=num_steps - num_steps // 6, game=num_steps // 6, **others)
+
+
+def distance(ab_fake: Tensor, ab_real: Tensor) -> Tensor:
+    """Mean Euclidean distance of the colours, scaled: what the area under the error curve (AuC) measures.
+
+    L1 takes a and b one by one and prefers errors along an axis; this does not.
+
+    Args:
+        ab_fake, ab_real: (B, 2, H, W).
+    """
+    return ((ab_fake - ab_real).square().sum(1) + 1e-6).sqrt().mean()
+
+
+def random_hints(ab: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """Hints as a user might give them: a few small squares whose mean colour is told.
+
+    Args:
+        ab: (B, 2, H, W), the real colours, scaled.
+        share: of the pictures that get any.
+        random: on the CPU.
+
+    Returns:
+        (B, 3, H, W): mask, then ab.
+
+    Reference: Zhang et al. 2017, section 3.1: the number of hints is geometric with p = 1/8, squares of 1 to 9 pixels
+    at Gaussian places, in 1 % of the pictures all colours. Here squares have 1 to 5 pixels, as our pictures are smaller,
+    and places are uniform.
+    """
+    num, _, height, width = ab.shape
+    hints = ab.new_zeros(num, 3, height, width)
+    draw = torch.rand(num, 2, generator=random)
+    for picture in range(num):
+        if draw[picture, 0] >= share:
+            continue
+        if draw[picture, 1] < 0.01:
+            hints[picture, 0], hints[picture, 1:] = 1, ab[picture]
+            continue
+        count = 1 + int(math.log(max(1e-9, float(draw[picture, 1]))) / math.log(7 / 8))
+        places = torch.rand(count, 3, generator=random).tolist()
+        for down, across, wide in places:
+            side = min(1 + int(wide * 5), height, width)
+            top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
+            spot = (picture, slice(None), slice(top, top + side), slice(left, left + side))
+            hints[spot][0] = 1
+            hints[spot][1:] = ab[spot].mean((-2, -1), keepdim=True)
+    return hints
+
+
+def aged(L: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """Some pictures as an old print and a scanner would give them: another gamma, faded, blurred, grainy.
+
+    Args:
+        L: (B, 1, H, W) in [-1, 1].
+        share: of the pictures that are changed.
+        random: on the CPU.
+    """
+    num = len(L)
+    draw = torch.rand(num, 5, generator=random).to(L.device)[:, :, None, None, None]  # (B, 5, 1, 1, 1)
+    light = ((L + 1) / 2).clamp(0, 1) ** torch.exp(0.8 * (draw[:, 1] - 0.5))
+    light = light * (1 - 0.4 * draw[:, 2]) + 0.2 * draw[:, 2]  # blacks turn grey, whites too
+    light = torch.lerp(light, F.avg_pool2d(light, 3, 1, 1, count_include_pad=False), draw[:, 3])
+    grain = torch.randn(L.shape, generator=random).to(L.device)
+    light = light + 0.06 * draw[:, 4] * grain
+    return torch.where(draw[:, 0] < share, (2 * light - 1).clamp(-1, 1), L)
+
+
+def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
+    """What a picture's colours have that the mean answer has not, in five numbers (see CODES), not yet standardised.
+
+    Args:
+        L: (B, 1, H, W).
+        ab: (B, 2, H, W), scaled: real or generated.
+        ab_mean: (B, 2, H, W): the mean answer for the same L.
+
+    Returns:
+        (B, 5): log of the ratio of the mean chroma; mean difference of a and b over the darker and the lighter part,
+        scaled. Zero for the mean answer itself.
+    """
+    chroma = ((ab.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03) / (
+        (ab_mean.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03)
+    light = torch.sigmoid((L - L.mean((2, 3), keepdim=True)) * 8)
+    parts = [((ab - ab_mean) * weight).mean((2, 3)) / weight.mean((2, 3)) for weight in (1 - light, light)]
+    return torch.cat([chroma.log()[:, None], *parts], dim=1)
+
+
+class Game(nn.Module):
+    """The networks of a run and the scale of z: what a checkpoint holds.
+
+    Attributes:
+        generator, critic: what is trained.
+        average: the exponential moving average of the generator, which is what ships.
+        code_mean, code_std: of `palette_code` over photographs, measured when the game begins.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.generator = ResidualUNet(
+            base_channels=recipe.base_channels, levels=recipe.levels, blocks=recipe.blocks, hint_channels=3,
+            z_channels=len(CODES), num_bins=bins.num_bins())
+        # patches of 32 and of 64 pixels of the picture: where colours end, and whether they belong together
+        self.critic = MultiScale([Critic(receptive_field=16, base_channels=32) for _ in range(2)])
+        self.average = AveragedModel(
+            self.generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+        self.register_buffer("code_mean", torch.zeros(len(CODES)))
+        self.register_buffer("code_std", torch.ones(len(CODES)))
+
+    def standard(self, code: Tensor) -> Tensor:
+        """A palette code (B, 5) as the generator takes it: N(0, 1) over photographs."""
+        return (code - self.code_mean) / self.code_std
+
+    def z_mean(self, num: int) -> Tensor:
+        """The z of the mean answer, (num, 5): the code 0, as colourful as itself."""
+        return self.standard(torch.zeros_like(self.code_mean)).expand(num, -1)
+
+    def mean_answer(self, L: Tensor, hints: Tensor) -> Tensor:
+        """ab (B, 2, H, W) of the averaged generator at the z of the mean."""
+        return predict(self.average.module, L, hints=hints, z=self.z_mean(len(L))).ab.clone()
+
+    @torch.no_grad()
+    def measure_codes(self, batches: Iterator[tuple[Tensor, Tensor]], num: int) -> None:
+        """Measure mean and deviation of the code over `num` pictures, so that z ~ N(0, 1); the mean answer stays."""
+        codes: list[Tensor] = []
+        while sum(map(len, codes)) < num:
+            L, ab = next(batches)
+            none = torch.zeros(len(L), 3, *L.shape[-2:], device=L.device)
+            codes.append(palette_code(L, ab, self.mean_answer(L, none)))
+        every = torch.cat(codes)
+        self.code_mean.copy_(every.mean(0)), self.code_std.copy_(every.std(0))
+        for network in (self.generator, self.average.module):
+            layer = network.context.of_z  # z was 0 so far: the new z of the mean shall give the same
+            layer.bias -= layer.weight @ self.z_mean(1)[0]
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Batches as both phases see them: L aged now and then, with hints; all from (seed, step)."""
+
+    batches: Iterator[tuple[Tensor, Tensor]]
+    recipe: Recipe
+
+    def next(self, step: int) -> tuple[Tensor, Tensor, Tensor, torch.Generator]:
+        random = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+        L, ab = next(self.batches)
+        return aged(L, self.recipe.aged, random), ab, random_hints(ab, self.recipe.hinted, random), random
+
+
+def pretraining_step(game: Game, optimizer: torch.optim.Optimizer, loader: Loader, step: int) -> dict[str, Tensor]:
+    """One update on the mean answer and on the distribution over ab."""
+    L, ab, hints, _ = loader.next(step)
+    said = game.generator(L, hints=hints, z=game.z_mean(len(L)))
+    losses = {"distance": distance(said.ab, ab), "bins": bins.cross_entropy(said.bins, ab)}
+    optimizer.zero_grad(set_to_none=True)
+    (losses["distance"] + loader.recipe.lambda_bins * losses["bins"]).backward()
+    optimizer.step()
+    return losses
+
+
+def game_step(
+    game: Game, optimizer_g: torch.optim.Optimizer, optimizer_d: torch.optim.Optimizer, loader: Loader, step: int,
+    train_generator: bool,
+) -> dict[str, Tensor]:
+    """n_critic updates of the critic and one of the generator.
+
+    A batch has three parts: the mean answer, as in pretraining; pictures with their own z, which shall come near their
+    real colours; and pictures with a z drawn from N(0, 1). The critic judges the last two.
+    """
+    recipe, losses = loader.recipe, {}
+    for remaining in reversed(range(recipe.n_critic)):
+        L, ab, hints, random = loader.next(step * recipe.n_critic + remaining)
+        known = len(L) // 4  # the mean answer; then as many with their own z as with a drawn one
+        own = known + (len(L) - known) // 2
+        reference = game.mean_answer(L[known:], hints[known:])
+        z = game.standard(palette_code(L[known:], ab[known:], reference))
+        z[own - known:] = torch.randn(len(L) - own, len(CODES), generator=random).to(z)
+        with torch.set_grad_enabled(train_generator and remaining == 0):
+            said = game.generator(L, hints=hints, z=torch.cat([game.z_mean(known), z]))
+        places = torch.Generator(L.device).manual_seed(random.initial_seed() + 2**40)  # on the device, as L is
+        losses |= update_discriminator(
+            game.critic, optimizer_d, Wasserstein(), L[known:], ab[known:], said.ab[known:],
+            lipschitz=GradientPenalty(generator=places))
+    if not train_generator:
+        return losses
+    answered = game.standard(palette_code(L[known:], said.ab[known:], reference))
+    mask = hints[:, :1]
+    losses["distance"] = distance(said.ab[:known], ab[:known])
+    losses["bins"] = bins.cross_entropy(said.bins[:known], ab[:known])
+    losses["own"] = distance(said.ab[known:own], ab[known:own])
+    losses["code"] = (answered - z).abs().mean()
+    losses["hint"] = ((said.ab - hints[:, 1:]).abs() * mask).sum() / (2 * mask.sum() + 1)
+    with frozen(game.critic):
+        losses["generator"] = Wasserstein().generator(game.critic(L[known:], said.ab[known:]))
+        optimizer_g.zero_grad(set_to_none=True)
+        (losses["distance"] + recipe.lambda_bins * losses["bins"] + losses["own"] + losses["hint"]
+         + recipe.lambda_code * losses["code"] + recipe.lambda_adversarial * losses["generator"]).backward()
+    optimizer_g.step()
+    return losses
+
+
+def one_cycle(progress: float) -> float:
+    """Factor of the learning rate: up in a line for a tenth of the run, then down by half a cosine."""
+    return progress / 0.1 if progress < 0.1 else 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+
+
+CRITIC_FIRST = 0.1
+"""Share of the game's steps in which the critic alone learns: it has to catch up with the generator first."""
+
+
+class Training:
+    """A run, resumable at every step.
+
+    Args:
+        recipe: what to do.
+        batches: endless (L, ab) with `state_dict` and `load_state_dict`, such as `PhotoBatches`.
+        out: folder for checkpoint.safetensors, weights.safetensors (the average), l1.safetensors (the average before
+            the game) and history.json.
+        metadata: more entries of the weights file.
+        device: where to compute.
+    """
+
+    def __init__(self, recipe: Recipe, batches: Iterator[tuple[Tensor, Tensor]], out: Path,
+                 metadata: dict[str, str], device: torch.device) -> None:
+        self.recipe, self.out, self.metadata = recipe, out, metadata
+        self.loader = Loader(batches, recipe)
+        self.game = seeded(recipe.seed, lambda: Game(recipe)).to(device)
+        self.history, self.step = History(), 0
+        self._make_optimizers()
+
+    def _make_optimizers(self) -> None:
+        """Fresh ones for each phase: the game shall not go on with the momentum of pretraining."""
+        recipe = self.recipe
+        fused = next(self.game.parameters()).device.type in ("cpu", "cuda")
+        in_game = self.step >= recipe.pretraining
+        self.optimizers = [torch.optim.AdamW(
+            self.game.generator.parameters(), recipe.lr, (0.5 if in_game else 0.9, 0.99),
+            weight_decay=recipe.weight_decay, fused=fused)]
+        if in_game:
+            self.optimizers.append(
+                torch.optim.Adam(self.game.critic.parameters(), recipe.critic_lr, (0.5, 0.99), fused=fused))
+
+    def save(self) -> None:
+        """Write weights, history and checkpoint, each whole or not at all; the checkpoint last."""
+        tensors = {f"game/{key}": value for key, value in self.game.state_dict().items()}
+        for number, optimizer in enumerate(self.optimizers):
+            tensors |= optimizer_tensors(f"adam{number}", optimizer)
+        history = {"losses": self.history.losses, "seconds": self.history.seconds, "steps": self.step}
+        self._save_average("weights.safetensors")
+        write_json(self.out / "history.json", history)
+        write_tensors(self.out / "checkpoint.safetensors", tensors, {
+            "history": json.dumps(history), "batches": json.dumps(self.loader.batches.state_dict())})
+
+    def _save_average(self, name: str) -> None:
+        z_mean = json.dumps([round(value, 5) for value in self.game.z_mean(1)[0].tolist()])
+        save_weights(self.out / name, self.game.average.module, {
+            **self.metadata, "step": str(self.step), "z_mean": z_mean, "settings": json.dumps(asdict(self.recipe))})
+
+    def load(self) -> None:
+        """Go on from the checkpoint in `out`."""
+        path = self.out / "checkpoint.safetensors"
+        tensors, metadata = read_tensors(path)
+        history = json.loads(metadata["history"])
+        self.history = History(losses=history["losses"], seconds=history["seconds"])
+        self.step = history["steps"]
+        load_state(self.game, below(tensors, "game/"), str(path))
+        self._make_optimizers()
+        for number, optimizer in enumerate(self.optimizers):
+            load_optimizer(optimizer, below(tensors, f"adam{number}/"))
+        self.loader.batches.load_state_dict(json.loads(metadata["batches"]))
+
+    def run(self, checkpoint_every: int = 1000, progress: bool = True) -> History:
+        """Train to the end. Ctrl-C finishes the step, writes the checkpoint and returns with `interrupted=True`.
+
+        Raises:
+            FloatingPointError: a loss is no longer finite; the checkpoint from before is kept.
+        """
+        from tqdm.auto import tqdm
+
+        recipe, recorded = self.recipe, {}
+        whole = recipe.pretraining + recipe.game
+        self.game.train()
+        started, before = time.perf_counter(), self.history.seconds
+        bar = tqdm(total=whole, initial=self.step, disable=not progress)
+        with bar, deferred_interrupt() as interrupt:
+            while self.step < whole and not interrupt.is_set():
+                for name, loss in self._one_step().items():
+                    recorded.setdefault(name, []).append(loss.detach())
+                self.step += 1
+                self.history.seconds = before + time.perf_counter() - started
+                due = self.step % checkpoint_every == 0
+                if self.step % 25 == 0 or due:
+                    bar.set_postfix(drain(recorded, self.history, self.step), refresh=False)
+                    bar.update(self.step - bar.n)
+                if due:
+                    self.save()
+            drain(recorded, self.history, self.step)
+            self.history.interrupted = self.step < whole
+            self.save()
+        return self.history
+
+    def _one_step(self) -> dict[str, Tensor]:
+        recipe, played = self.recipe, self.step - self.recipe.pretraining
+        if played == 0:
+            self._save_average("l1.safetensors")
+            self.game.measure_codes(self.loader.batches, num=640)
+            self._make_optimizers()
+        if played < 0:
+            self._set_lr(recipe.lr * one_cycle(self.step / recipe.pretraining))
+            losses = pretraining_step(self.game, self.optimizers[0], self.loader, self.step)
+        else:
+            self._set_lr(recipe.game_lr * (1 - played / recipe.game))
+            losses = game_step(self.game, *self.optimizers, self.loader, self.step,
+                               train_generator=played >= CRITIC_FIRST * recipe.game)
+        self.game.average.update_parameters(self.game.generator)
+        return losses
+
+    def _set_lr(self, lr: float) -> None:
+        for group in self.optimizers[0].param_groups:
+            group["lr"] = lr
