@@ -1,0 +1,92 @@
+"""What notebook 07 and its script share: the notebook's own definitions, and two figures that no other notebook has."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from colorlib.color import AB_SCALE, L_ab_to_rgb8
+from colorlib.discriminators import Critic, PatchDiscriminator
+from colorlib.generators import ResidualUNet, UNet, predict
+from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
+from colorlib.metrics import auc, colourfulness, sliced_wasserstein
+from colorlib.plots import COLOURS, STYLE
+from colorlib.seeds import seeded
+from colorlib.training import update_discriminator, update_generator
+
+try:
+    from experiments.runs_04 import pixels, shuffled  # beside the notebook
+except ImportError:
+    from runs_04 import pixels, shuffled  # as a script
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "07_wgan_residual_unet.ipynb"
+
+
+def taught() -> dict[str, Any]:
+    """The classes and functions that the notebook defines: its cells tagged "taught", run in order."""
+    names: dict[str, Any] = {thing.__name__: thing for thing in (
+        NamedTuple, Callable, UNet, ResidualUNet, PatchDiscriminator, Critic, Vanilla, Wasserstein, GradientPenalty,
+        L_ab_to_rgb8, auc, colourfulness, sliced_wasserstein, predict, seeded, update_discriminator, update_generator,
+        pixels, shuffled)}
+    names |= {"torch": torch, "nn": nn, "np": np, "time": time, "AB_SCALE": AB_SCALE, "BATCH": 16}
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        if "taught" in cell["metadata"].get("tags", ()):
+            exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)  # noqa: S102
+    return names
+
+
+def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
+    """How often each colour of the ab plane occurs, on a logarithmic scale; one panel per set of pixels.
+
+    Args:
+        colours: panel title -> ab / 110 of pixels, (N, 2).
+        limit: half the side of the plane, CIE units.
+    """
+    edges = np.linspace(-limit, limit, 41)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(colours), figsize=(2.4 * len(colours) + 0.5, 2.7), sharey=True, layout="constrained")
+        for axis, (title, ab) in zip(axes, colours.items()):
+            a, b = (AB_SCALE * ab.float()).T.numpy()
+            share = np.histogram2d(b, a, bins=(edges, edges))[0] / len(ab)
+            image = axis.imshow(np.log10(share.clip(1e-5)), origin="lower", extent=(-limit, limit) * 2, vmin=-5, vmax=-1.5,
+                                cmap="magma_r", interpolation="nearest")
+            axis.axhline(0, color="black", linewidth=0.4)
+            axis.axvline(0, color="black", linewidth=0.4)
+            axis.set(title=title, xlabel="a: green to red")
+            axis.grid(False)
+        axes[0].set_ylabel("b: blue to yellow")
+        figure.colorbar(image, ax=axes, label="log10 of the share", shrink=0.9)
+    plt.close(figure)
+    return figure
+
+
+def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[str, str], bound: str) -> Figure:
+    """One column per judge: above, what it says on held-out pairs; below, how far the held-out colours are from the truth.
+
+    Args:
+        runs: judge -> for every seed its looks (step, error, says, bound).
+        says: judge -> what its number is called.
+        bound: the judge whose bound is drawn beside what it says.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, len(runs), figsize=(4.3 * len(runs), 4.2), sharex="col", layout="constrained", squeeze=False)
+        for (top, bottom), (name, of) in zip(axes.T, runs.items()):
+            for colour, looks in zip(COLOURS * len(of), of):
+                steps = [look.step for look in looks]
+                top.plot(steps, [look.says for look in looks], color=colour, linewidth=1)
+                bottom.plot(steps, [look.error for look in looks], color=colour, linewidth=1)
+                if name == bound:
+                    top.plot(steps, [look.bound for look in looks], color=colour, linewidth=0.8, linestyle=":")
+            top.set(title=name, ylabel=says[name])
+            bottom.set(xlabel="updates", ylabel="held-out error, CIE units")
+    plt.close(figure)
+    return figure
