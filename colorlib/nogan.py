@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -170,6 +170,15 @@ def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
     return torch.cat([chroma.log()[:, None], *parts], dim=1)
 
 
+def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """torch's exponential moving average, with a smaller decay at the beginning, so that a short run forgets its start."""
+    def update(averages: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
+        warm = min(decay, (1 + int(num_averaged)) / (10 + int(num_averaged)))
+        get_ema_multi_avg_fn(warm)(averages, values, num_averaged)
+
+    return update
+
+
 class Game(nn.Module):
     """The networks of a run and the scale of z: what a checkpoint holds.
 
@@ -186,8 +195,7 @@ class Game(nn.Module):
             z_channels=len(CODES), num_bins=bins.num_bins())
         # patches of 32 and of 64 pixels of the picture: where colours end, and whether they belong together
         self.critic = MultiScale([Critic(receptive_field=16, base_channels=32) for _ in range(2)])
-        self.average = AveragedModel(
-            self.generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+        self.average = AveragedModel(self.generator, multi_avg_fn=moving_average(recipe.ema), use_buffers=True)
         self.register_buffer("code_mean", torch.zeros(len(CODES)))
         self.register_buffer("code_std", torch.ones(len(CODES)))
 
@@ -297,7 +305,8 @@ class Training:
 
     Args:
         recipe: what to do.
-        batches: endless (L, ab) with `state_dict` and `load_state_dict`, such as `PhotoBatches`.
+        batches: endless (L, ab); if it has `state_dict` and `load_state_dict`, as `PhotoBatches`, a resumed run sees the
+            batches that the interrupted one would have seen.
         out: folder for checkpoint.safetensors, weights.safetensors (the average), l1.safetensors (the average before
             the game) and history.json.
         metadata: more entries of the weights file.
@@ -332,8 +341,9 @@ class Training:
         history = {"losses": self.history.losses, "seconds": self.history.seconds, "steps": self.step}
         self._save_average("weights.safetensors")
         write_json(self.out / "history.json", history)
+        batches = self.loader.batches.state_dict() if hasattr(self.loader.batches, "state_dict") else None
         write_tensors(self.out / "checkpoint.safetensors", tensors, {
-            "history": json.dumps(history), "batches": json.dumps(self.loader.batches.state_dict())})
+            "history": json.dumps(history), "batches": json.dumps(batches)})
 
     def _save_average(self, name: str) -> None:
         z_mean = json.dumps([round(value, 5) for value in self.game.z_mean(1)[0].tolist()])
@@ -351,7 +361,9 @@ class Training:
         self._make_optimizers()
         for number, optimizer in enumerate(self.optimizers):
             load_optimizer(optimizer, below(tensors, f"adam{number}/"))
-        self.loader.batches.load_state_dict(json.loads(metadata["batches"]))
+        batches = json.loads(metadata["batches"])
+        if batches is not None and hasattr(self.loader.batches, "load_state_dict"):
+            self.loader.batches.load_state_dict(batches)
 
     def run(self, checkpoint_every: int = 1000, progress: bool = True) -> History:
         """Train to the end. Ctrl-C finishes the step, writes the checkpoint and returns with `interrupted=True`.

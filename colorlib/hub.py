@@ -1,0 +1,48 @@
+"""Publish a colorizer on the Hugging Face Hub and load one by name. Nothing is sent or fetched unless called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from huggingface_hub import ModelHubMixin, hf_hub_download
+
+from .colorizer import Colorizer
+
+FILE = "colorizer.safetensors"
+
+
+class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["image-colorization"], license="mit"):
+    """A Colorizer that can be published and loaded by name, or from a folder.
+
+    Only the one safetensors file is fetched, and it is checked like any other weights file: no code and no pickle of
+    the repository is ever read.
+
+    Example:
+        >>> colorizer = HubColorizer.from_pretrained("someone/their-colorizer")  # doctest: +SKIP
+        >>> colorizer.push_to_hub("you/your-colorizer")  # after `huggingface-cli login`  # doctest: +SKIP
+
+    Reference: huggingface_hub's ModelHubMixin, whose `from_pretrained`, `save_pretrained` and `push_to_hub` these are.
+    """
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        self.save(save_directory / FILE)
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        device: torch.device | str | None = None,
+        **others: object,
+    ) -> HubColorizer:
+        folder = Path(model_id)
+        path = folder / FILE if folder.is_dir() else hf_hub_download(
+            model_id, FILE, revision=revision, cache_dir=cache_dir, force_download=force_download,
+            local_files_only=local_files_only, token=token, library_name="colorlib")
+        return cls.load(path, device)
