@@ -27,7 +27,7 @@ from colorlib.generators import predict
 from colorlib.runtime import results_dir
 from colorlib.verdicts import confidence_interval
 
-SIZE, NUM_TRAIN, NUM_TEST = 64, 4096, 400
+SIZE, BATCH_SIZE, NUM_TRAIN, NUM_TEST = 64, 8, 4096, 400
 PILOT_SEED, SEARCHED = 100, (3e-4, 1e-3)
 PIX2PIX, OURS = "GAN U-Net", "WGAN residual"
 
@@ -44,6 +44,7 @@ def main() -> None:
         parser.error("give --photos DIR, or set COLORLIB_PHOTOS to a folder of photographs")
     torch.set_num_threads(1)
     names, seconds, seeds = taught(), arguments.seconds, list(range(arguments.seeds))
+    names["BATCH"] = BATCH_SIZE
     # the notebook's arms; patches of half the side, as there: 34 of 64
     names["JUDGES"].update({"GAN": lambda: PatchDiscriminator(receptive_field=34, base_channels=16),
                             "WGAN": lambda: Critic(receptive_field=34, base_channels=16)})
@@ -55,7 +56,7 @@ def main() -> None:
         "command": "python notebooks/experiments/photographs_07.py --photos DIR",
         "data": f"{len(split['train'][0])} crops of {len(photographs.train)} photographs to train on, {len(split['test'][0])} of "
                 f"the test split to measure on; grey ones left out; {SIZE} x {SIZE}",
-        "seconds": seconds, "batch_size": 16, "lambda_l1": 100, "seeds": seeds,
+        "seconds": seconds, "batch_size": BATCH_SIZE, "lambda_l1": 100, "seeds": seeds,
     }
     results = ResultFile(results_dir() / "photographs_07.json", header)
     searched = ResultFile(results_dir() / "photographs_07_lr.json", header | {"claim": "learning rates, validation split",
