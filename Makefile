@@ -16,7 +16,7 @@ VENV := .venv/bin
 JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PREFER_ENV_PATH
 
-.PHONY: help lab run test notebooks bench wheelhouse clean
+.PHONY: help lab run test notebooks bench race wheelhouse clean
 
 help:
 	@echo "make lab         set up, then open JupyterLab on the series"
@@ -24,6 +24,7 @@ help:
 	@echo "make test        set up, run the tests and every notebook at preset smoke"
 	@echo "make notebooks   re-execute the series at preset laptop: committed outputs and data/results (ONLY=04: one)"
 	@echo "make bench       set up, run the benchmarks side by side"
+	@echo "make race        set up, train three colorizers side by side for hours (PHOTOS=folder, SECONDS_EACH=7200)"
 	@echo "make wheelhouse  download all packages into wheelhouse/, for a class without network"
 	@echo "make clean       remove .venv, build/ and the caches; keeps downloads of data and wheelhouse/"
 	@echo
@@ -48,6 +49,11 @@ notebooks:
 bench:
 	@$(SETUP) --extras notebooks,bench
 	@$(VENV)/python tests/benchmarks
+
+race:
+	@$(SETUP) --extras notebooks,bench
+	@OMP_NUM_THREADS=1 COLORLIB_RESULTS=$(or $(COLORLIB_RESULTS),data/results) $(VENV)/python tests/benchmarks/race.py \
+		$(if $(PHOTOS),--photos "$(PHOTOS)") --seconds $(or $(SECONDS_EACH),7200)
 
 wheelhouse:
 	@$(SETUP) --extras notebooks,tests,heic --wheelhouse

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from colorlib import color, colorizer
+from colorlib import bins, color, colorizer
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, render_shape
 from colorlib.generators import Generator, Prediction, UNet
 from colorlib.guided import guided_upsample, upsample_rows
@@ -361,3 +361,87 @@ def test_a_render_size_in_the_file_that_is_no_number_is_refused(tmp_path):
     save_weights(tmp_path / "w.safetensors", UNet(base_channels=4, levels=2), {"render_size": "large"})
     with pytest.raises(ValueError, match="render_size is 'large'"):
         Colorizer.load(tmp_path / "w.safetensors")
+
+
+class Steered(Generator):
+    """ab is the first two numbers of z everywhere; the distribution is what it was given."""
+
+    def __init__(self, bins=None):
+        super().__init__(1, 3, 3)
+        self.config = {"hint_channels": 3, "z_channels": 3, "num_bins": 0 if bins is None else bins.shape[1]}
+        self.bins = bins
+
+    def predict_from(self, x):
+        return Prediction(x[:, 4:6], self.bins)
+
+
+def test_the_decodings_and_the_variants_are_places_of_z():
+    metadata = {"z_mean": "[0.1, 0.0, 0.0]", "z_default": "[0.0, 0.3, 0.0]"}
+    painter, rgb = Colorizer(Steered(), 16, metadata=metadata), torch.full((3, 20, 30), 128, dtype=torch.uint8)
+    ab = {name: color.rgb_to_lab(painter.colorize(rgb, **options))[1:].mean((1, 2)).tolist()
+          for name, options in {"mean": {"decode": "mean"}, "default": {}, "7": {"variant": 7}, "8": {"variant": 8}}.items()}
+    assert ab["mean"] == pytest.approx([11, 0], abs=1) and ab["default"] == pytest.approx([0, 33], abs=1)
+    assert math.dist(ab["7"], ab["8"]) > 3
+    assert torch.equal(painter.colorize(rgb, variant=7), painter.colorize(rgb, variant=7))
+
+
+@pytest.mark.parametrize("options, words", [({"variant": -1}, "variant is -1"), ({"variant": 1.0}, "variant is 1.0"),
+                                            ({"variant": True}, "variant is True"),
+                                            ({"variant": 2, "decode": "mean"}, "there is one mean")])  # fmt: skip
+def test_variants_that_do_not_exist_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        Colorizer(Steered(), 16).colorize(photo(20, 20), **options)
+
+
+def test_a_generator_without_z_has_one_colouring():
+    with pytest.raises(ValueError, match="one colouring"):
+        Colorizer(Says(flat(1.0, 1.0)), 16).colorize(photo(20, 20), variant=1)
+
+
+@pytest.mark.parametrize("z", ["[1, 2]", "[1, 2, NaN]", "many", "[1, 2, \"x\"]", "3"])
+def test_a_z_in_the_metadata_that_does_not_fit_is_refused(z):
+    with pytest.raises(ValueError, match="z_mean is"):
+        Colorizer(Steered(), 16, metadata={"z_mean": z})
+
+
+def distribution(*colours):
+    """Logits (1, Q, 4, 4): left half the first colour, right half the others equally."""
+    centres, logits = bins.centres(), torch.full((1, bins.num_bins(), 4, 4), -30.0)
+    for place, colour in enumerate(colours):
+        nearest = int((centres - torch.tensor(colour)).norm(dim=1).argmin())
+        logits[0, nearest, :, slice(0, 2) if place == 0 else slice(2, 4)] = 0
+    return logits
+
+
+def test_uncertainty_is_the_expected_error_and_lies_where_the_distribution_is_wide():
+    painter = Colorizer(Steered(distribution([0.0, 0.0], [30.0, 0.0], [0.0, 40.0])), 16)
+    doubt = painter.uncertainty(photo(32, 48))  # the mean answer is 0: z is 0 without metadata
+    assert doubt.shape == (32, 48)
+    assert doubt[:, :8].max() < 0.1 and doubt[:, -8:].mean() == pytest.approx(35, abs=0.5)
+
+
+def test_suggestions_come_from_the_distribution_at_the_point():
+    painter = Colorizer(Steered(distribution([0.0, 0.0], [30.0, 0.0], [0.0, 40.0])), 16)
+    rgb = torch.full((3, 32, 48), 150, dtype=torch.uint8)
+    assert [tuple(map(round, s[:2])) for s in painter.suggest(rgb, 2, 2, num=1)] == [(0, 0)]
+    right = painter.suggest(rgb, 44, 20, num=2)
+    assert {tuple(map(round, s[:2])) for s in right} == {(30, 0), (0, 40)}
+    assert [s.probability for s in right] == pytest.approx([0.5, 0.5], abs=0.01)
+    with pytest.raises(ValueError, match="x=48, y=0 lies outside"):
+        painter.suggest(rgb, 48, 0)
+    with pytest.raises(ValueError, match="num is 0"):
+        painter.suggest(rgb, 0, 0, num=0)
+    with pytest.raises(ValueError, match="predicts no distribution"):
+        Colorizer(Steered(), 16).suggest(rgb, 0, 0)
+    with pytest.raises(ValueError, match="predicts no distribution"):
+        Colorizer(Steered(), 16).uncertainty(rgb)
+
+
+def test_a_hint_holds_at_its_point_and_the_far_side_of_an_edge_stays():
+    """The generator here ignores hints altogether: the colorizer alone must hold them."""
+    rgb = torch.full((3, 64, 96), 90, dtype=torch.uint8)
+    rgb[..., 48:] = 190
+    painter = Colorizer(Steered(), render_size=64)
+    painted = color.rgb_to_lab(painter.colorize(rgb, hints=[Hint(40, 30, 20.0, 30.0)]))[1:]
+    assert (painted[:, 30, 40] - torch.tensor([20.0, 30.0])).abs().max() < 3
+    assert painted[:, :, 50:].abs().max() < 3

@@ -1,0 +1,195 @@
+"""What the colorizer that ships can do, on photographs that neither training nor the choice of settings saw.
+
+    OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_report.py --photos DIR                     # the test split
+    OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_report.py --photos DIR --choose --weights FILE
+
+Each folder directly below DIR is reported for itself, photographs at full size. Rows: the grey photograph, the sibling
+trained without a critic, and the colorizer's mean, default and four other colourings. Besides: does it know where it is wrong
+(rank correlation of its uncertainty with its error), how much do the colourings differ, how far does the error fall with hints
+at random points, and does a hint hold at its point.
+
+--choose tries render sizes and colourfulness (the first number of z) on the validation split, and prints a table.
+Writes colorizer_report.json into COLORLIB_RESULTS (else build/results); grey photographs are left out and counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from colorlib import metrics, photos
+from colorlib.color import rgb_to_grey, rgb_to_lab
+from colorlib.colorizer import Colorizer
+from colorlib.hints import Hint
+from colorlib.runtime import machine, results_dir
+from colorlib.verdicts import write_json
+from colorlib.weights import shipped
+
+VARIANTS = (1, 2, 3, 4)
+HINTS = (1, 5, 20)
+PIXELS = 64  # drawn from each photograph for the distribution of ab
+CHOICES = {"render size": (80, 96, 112, 128, 160), "colourfulness": (0.0, 0.3, 0.5, 0.7, 0.9)}
+
+
+def groups(folder: Path, split: str) -> dict[str, list[Tensor]]:
+    """Folder below `folder` -> colour photographs of the split."""
+    found: dict[str, list[Tensor]] = defaultdict(list)
+    for path in photos.scan(folder):
+        if photos.split_of(path) == split:
+            rgb = photos.read_photo(path).rgb
+            if not photos.is_grey(rgb):
+                found[path.relative_to(folder).parts[0]].append(rgb)
+    return dict(found)
+
+
+def ab_of(rgb: Tensor) -> Tensor:
+    return rgb_to_lab(rgb)[1:]
+
+
+def sample(ab: Tensor, number: int) -> Tensor:
+    """PIXELS colours of one photograph, (PIXELS, 2); the same places for every way of colouring it."""
+    places = torch.randint(0, ab[0].numel(), (PIXELS,), generator=torch.Generator().manual_seed(number))
+    return ab.flatten(1)[:, places].T
+
+
+def measured(painted: list[Tensor], real: list[Tensor]) -> dict[str, float]:
+    """Means over photographs; the ab distribution over all of them."""
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    colourful = [mean([metrics.colourfulness(rgb) for rgb in group]) for group in (painted, real)]
+    clouds = [torch.cat([sample(ab_of(rgb), k) for k, rgb in enumerate(group)]) for group in (painted, real)]
+    return {
+        "auc": mean([metrics.auc(ab_of(a), ab_of(b)) for a, b in zip(painted, real)]),
+        "psnr": mean([metrics.psnr(a, b) for a, b in zip(painted, real)]),
+        "colourfulness, % of real": 100 * colourful[0] / colourful[1],
+        "sliced Wasserstein of ab": metrics.sliced_wasserstein(*clouds),
+    }
+
+
+def rounded(row: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in row.items()}
+
+
+def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor]) -> dict:
+    """Every number of one group."""
+    variants = [[colorizer.colorize(rgb, variant=variant) for rgb in real] for variant in VARIANTS]
+    ways = {
+        "grey": [rgb_to_grey(rgb) for rgb in real],
+        "l1 sibling": [sibling.colorize(rgb, decode="mean") for rgb in real],
+        "mean": [colorizer.colorize(rgb, decode="mean") for rgb in real],
+        "default": [colorizer.colorize(rgb) for rgb in real],
+    }
+    rows = {name: rounded(measured(painted, real)) for name, painted in ways.items()}
+    rows |= {f"variant {number}": rounded(measured(painted, real)) for number, painted in zip(VARIANTS, variants)}
+    return {"photographs": len(real), "rows": rows, "variants": diversity(variants, real),
+            "uncertainty": uncertainty(colorizer, ways["mean"], real), "hints": hinted(colorizer, real)}
+
+
+def diversity(variants: list[list[Tensor]], real: list[Tensor]) -> dict[str, float]:
+    """How far the colourings of one photograph lie apart, CIE units, and how near the best of them comes."""
+    apart, best = [], []
+    for number, truth in enumerate(real):
+        painted = [ab_of(group[number]) for group in variants]
+        pairs = [(a, b) for k, a in enumerate(painted) for b in painted[k + 1:]]
+        apart.append(sum(float((a - b).norm(dim=0).mean()) for a, b in pairs) / len(pairs))
+        best.append(max(metrics.auc(ab, ab_of(truth)) for ab in painted))
+    return rounded({"mean distance of two": sum(apart) / len(apart), "auc of the best of four": sum(best) / len(best)})
+
+
+def uncertainty(colorizer: Colorizer, painted: list[Tensor], real: list[Tensor]) -> dict[str, float]:
+    """Spearman's correlation of the map and of the actual error: of photographs, and of the pixels within each."""
+    within, expected, actual = [], [], []
+    for rgb, answer in zip(real, painted):
+        doubt, error = colorizer.uncertainty(rgb), (ab_of(answer) - ab_of(rgb)).norm(dim=0)
+        step = max(1, min(error.shape) // 40)
+        pair = [x[::step, ::step].flatten().numpy() for x in (doubt, error)]
+        within.append(float(spearmanr(*pair).statistic))
+        expected.append(float(doubt.mean())), actual.append(float(error.mean()))
+    return rounded({
+        "rank correlation over photographs": float(spearmanr(expected, actual).statistic),
+        "rank correlation over the pixels of a photograph, mean": sum(within) / len(within),
+        "mean expected error": sum(expected) / len(expected), "mean error": sum(actual) / len(actual)})
+
+
+def hinted(colorizer: Colorizer, real: list[Tensor], num_photos: int = 60) -> dict[str, float]:
+    """AuC of the mean decoding with real colours told at random points; how far a hint is off at its point."""
+    chosen = random.Random(0).sample(real, min(num_photos, len(real)))
+    result = {"auc with 0": sum(metrics.auc(ab_of(colorizer.colorize(rgb, decode="mean")), ab_of(rgb)) for rgb in chosen)
+              / len(chosen)}
+    off = []
+    for count in HINTS:
+        scores = []
+        for number, rgb in enumerate(chosen):
+            draw, ab = random.Random(number), ab_of(rgb)
+            places = [(draw.randrange(rgb.shape[2]), draw.randrange(rgb.shape[1])) for _ in range(count)]
+            hints = [Hint(x, y, *ab[:, y, x].tolist()) for x, y in places]
+            painted = ab_of(colorizer.colorize(rgb, decode="mean", hints=hints))
+            scores.append(metrics.auc(painted, ab))
+            if count == 1:
+                off += [float((painted[:, y, x] - ab[:, y, x]).abs().max()) for x, y in places]
+        result[f"auc with {count}"] = sum(scores) / len(scores)
+    off.sort()
+    return rounded(result | {"off at the point, median": off[len(off) // 2], "off at the point, 95 %": off[int(0.95 * len(off))]})
+
+
+def choose(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
+    """AuC of the mean by render size; AuC, colourfulness and distance of ab by the default's colourfulness."""
+    table: dict[str, dict] = {}
+    for name, group in real.items():
+        group = group[:: max(1, len(group) // 200)]
+        rows = {}
+        for size in CHOICES["render size"]:
+            colorizer.render_size = size
+            rows[f"mean, render size {size}"] = rounded(measured([colorizer.colorize(rgb, decode="mean") for rgb in group], group))
+        colorizer.render_size = 96
+        for first in CHOICES["colourfulness"]:
+            colorizer.z["default"] = torch.tensor([first, *[0.0] * (len(colorizer.z["mean"]) - 1)])
+            rows[f"default, z = {first}"] = rounded(measured([colorizer.colorize(rgb) for rgb in group], group))
+        table[name] = rows
+    return table
+
+
+def show(rows: dict[str, dict[str, float]]) -> None:
+    for name, row in rows.items():
+        print(f"  {name:24}" + "  ".join(f"{key} {value:7.2f}" for key, value in row.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, default=None, help="else those that ship")
+    parser.add_argument("--sibling", type=Path, default=None, help="else the l1 weights that ship")
+    parser.add_argument("--choose", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    colorizer = Colorizer.load(options.weights, "cpu")
+    real = groups(options.photos, "validation" if options.choose else "test")
+    if options.choose:
+        table = choose(colorizer, real)
+        for name, rows in table.items():
+            print(name, file=sys.stderr), show(rows)
+        write_json(results_dir() / "colorizer_choice.json", {"command": "colorizer_report.py --choose", "split": "validation",
+                                                             "machine": machine(), "groups": table})
+        return
+    sibling = Colorizer.load(options.sibling or shipped("l1"), "cpu")
+    sibling.render_size = colorizer.render_size
+    result = {"command": "OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_report.py --photos DIR", "split": "test",
+              "machine": machine(), "weights": colorizer.metadata.get("sha256", "")[:16],
+              "render size": colorizer.render_size, "groups": {}}
+    for name, group in real.items():
+        result["groups"][name] = report(colorizer, sibling, group)
+        print(name, {k: v for k, v in result["groups"][name].items() if k != "rows"})
+        show(result["groups"][name]["rows"])
+        write_json(results_dir() / "colorizer_report.json", result)
+
+
+if __name__ == "__main__":
+    main()
