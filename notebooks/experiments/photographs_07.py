@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"),
                         help="folder (default: COLORLIB_PHOTOS)")
-    parser.add_argument("--seconds", type=float, default=32, help="of one core, per run (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="of one core, per run (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs per arm (default: %(default)s)")
     arguments = parser.parse_args()
     if not arguments.photos:
