@@ -41,9 +41,9 @@ class DynamicUNet(Generator):
         blur: average over 2 x 2 after every pixel shuffle, against its chequerboard.
         tanh: bound the output to [-1, 1].
         pretrained: start the encoder from ImageNet weights where they are cached in torch hub's folder. Where they are
-            not, the encoder starts at random and a warning says so; `pretrained` of the network tells what happened.
+            not, the encoder starts at random and `say` is told; `pretrained` of the network is what happened.
         download: fetch them first where they are not cached (45 MB).
-        say: gets one line before a download, with its size.
+        say: gets one line where weights are missing, and one before a download, with its size.
 
     Raises:
         ImportError: fastai is not installed.
@@ -106,7 +106,7 @@ def load_imagenet(resnet: nn.Module, download: bool, say: Callable[[str], None] 
     """Load torchvision's ImageNet weights into a ResNet-18: from torch hub's cache, or downloaded if that is asked for.
 
     Returns:
-        Whether they were loaded; if not, a warning has said so.
+        Whether they were loaded; if not, `say` has been told.
 
     Raises:
         ValueError: the cached file is damaged or another one.
@@ -114,8 +114,8 @@ def load_imagenet(resnet: nn.Module, download: bool, say: Callable[[str], None] 
     """
     path = cached_imagenet()
     if not path.is_file() and not download:
-        warnings.warn(f"no ImageNet weights of ResNet-18 in {path.parent}: the encoder starts at random; "
-                      f"download=True fetches them ({IMAGENET_MB} MB)", stacklevel=4)
+        say(f"no ImageNet weights in torch hub's cache ({path.name}): the encoder starts at random; "
+            f"download=True fetches them ({IMAGENET_MB} MB)")
         return False
     if not path.is_file():
         from .downloads import fetch
