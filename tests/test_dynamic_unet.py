@@ -149,7 +149,17 @@ def test_a_copy_is_a_network_of_its_own(generator):
     assert torch.equal(predict(twin, L).ab, changed)
 
 
-def test_bounded_with_tanh_and_no_hints(generator):
-    assert predict(generator, torch.randn(1, 1, 32, 32) * 50).ab.abs().max() <= 1
+def test_bounded_with_tanh_alone(generator):
+    logits = copy.deepcopy(generator)
+    logits.tanh = False
+    for network in (generator, logits):
+        for bias in [weight for weight in network.decoder.parameters() if weight.shape == (2,)]:
+            torch.nn.init.constant_(bias, 3.0)  # of the last convolution
+    L = torch.randn(1, 1, 32, 32) * 50
+    assert predict(generator, L).ab.abs().max() <= 1 < predict(logits, L).ab.abs().max()
+    assert not DynamicUNet(tanh=False).tanh
+
+
+def test_takes_no_hints(generator):
     with pytest.raises(ValueError, match="takes no hints"):
         generator(torch.zeros(1, 1, 8, 8), hints=torch.zeros(1, 3, 8, 8))
