@@ -144,8 +144,16 @@ def load_inception(output: str = "2048", download: bool = False) -> nn.Module | 
 
     Returns:
         uint8 (B, 3, H, W) -> (B, D); None where torch-fidelity is not installed or the weights are not in the cache.
+
+    Raises:
+        ModuleNotFoundError: the weights are asked for and torch-fidelity is not installed.
+        ValueError: the file in the cache is damaged.
     """
-    if importlib.util.find_spec("torch_fidelity") is None or not _ready(*INCEPTION, download):
+    if importlib.util.find_spec("torch_fidelity") is None:
+        if download:
+            raise ModuleNotFoundError("Inception v3 needs the package torch-fidelity: pip install torch-fidelity")
+        return None
+    if not _ready(*INCEPTION, download):
         return None
     from torchmetrics.image.fid import NoTrainInceptionV3
 
@@ -160,6 +168,9 @@ def load_lpips(download: bool = False) -> nn.Module | None:
 
     Returns:
         For `lpips`; None where the weights are not in the cache.
+
+    Raises:
+        ValueError: the file in the cache is damaged.
     """
     if not _ready(*ALEXNET, download):
         return None

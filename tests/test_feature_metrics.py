@@ -134,6 +134,13 @@ def test_networks_of_others_only_from_the_cache_and_whole(hub, monkeypatch, load
         load()
 
 
+def test_inception_that_is_asked_for_says_what_it_needs(hub, monkeypatch):
+    monkeypatch.setattr(fm.importlib.util, "find_spec", lambda _: None)
+    assert fm.load_inception() is None
+    with pytest.raises(ModuleNotFoundError, match="pip install torch-fidelity"):
+        fm.load_inception(download=True)
+
+
 def test_ready_states_the_size_before_it_allows_a_download(hub, capsys):
     assert not fm._ready(*fm.ALEXNET, download=False) and not capsys.readouterr().err
     assert fm._ready(*fm.ALEXNET, download=True)

@@ -22,6 +22,7 @@ from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer
 from colorlib.runtime import machine, results_dir
 from colorlib.verdicts import Claim, write_json
+from colorlib.weights import shipped
 
 KINDS = ("landscapes", "objects")
 COMMAND = "python notebooks/experiments/photographs_08.py --photos DIR"
@@ -62,7 +63,8 @@ def main() -> None:
     if not arguments.photos:
         parser.error("give --photos DIR, or set COLORLIB_PHOTOS to such a folder")
     os.environ["COLORLIB_COMMAND"] = COMMAND
-    colorizer = Colorizer.load(arguments.weights) if arguments.weights else Colorizer.load()
+    colorizer = Colorizer.load(arguments.weights)
+    sibling = None if arguments.weights else Colorizer.load(shipped("l1"))
     summary, gains, counts = {}, {}, []
     for kind in KINDS:
         paths = [path for path in photos.scan(Path(arguments.photos) / kind) if photos.split_of(path) == "test"]
@@ -72,6 +74,8 @@ def main() -> None:
         real_vivid = sum(map(metrics.colourfulness, reals)) / len(reals)
         ways = {"grey": rgb_to_grey} | {
             decode: lambda real, decode=decode: colorizer.colorize(real, decode=decode) for decode in ("default", "mean")}
+        if sibling is not None:
+            ways["L1 sibling"] = sibling.colorize
         rows = {}
         for way, colour in ways.items():
             answers = [colour(real) for real in reals]
@@ -89,7 +93,7 @@ def main() -> None:
     write_json(results_dir() / "photographs_08.json", {
         "claim": "C27 on photographs", "command": COMMAND,
         "data": f"{' and '.join(counts)} of the test split, at full size; grey ones left out; means and their 95 % intervals",
-        "weights": colorizer.metadata.get("recipe", ""), "machine": machine(), "summary": summary,
+        "weights": colorizer.metadata.get("sha256", ""), "machine": machine(), "summary": summary,
     })
 
 
