@@ -219,7 +219,7 @@ def test_two_photographs_of_one_name_do_not_collide(colorlib, tmp_path, weights)
     (("evaluate", "--photos", "{d}", "--json", "{tmp}", "--weights", "{w}"), "name a file"),
     (("evaluate", "--photos", "{d}", "--json", "{p}", "--weights", "{w}"), "--force"),
     (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "9", "--recipe", "colorizer"), "num_steps is 9"),
-    (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "90", "--recipe", "colorizer", "--loss", "l1"), "--loss"),
+    (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "99", "--recipe", "colorizer", "--loss", "l1"), "--loss"),
     (("evaluate", "--photos", "{d}/below", "--json", "{tmp}/x.json", "--weights", "{w}"), "1 grey"),
     (("evaluate", "--photos", "{empty}", "--json", "{tmp}/x.json", "--weights", "{w}"), "holds no photographs"),
 ])  # fmt: skip
@@ -357,3 +357,26 @@ def test_bad_input_of_the_process_is_one_line(tmp_path, weights):
     done = subprocess.run(command("colorize", tmp_path / "broken.jpg", "-o", tmp_path / "o", "--weights", weights),
                           capture_output=True, text=True, timeout=120)  # fmt: skip
     assert done.returncode == 2 and done.stdout == "" and "broken.jpg" in one_line(done.stderr)
+
+
+def test_the_recipe_of_the_colorizer_trains_resumes_and_colours(colorlib, tmp_path, folder, monkeypatch):
+    from colorlib import nogan
+
+    def small(cls, num_steps, **others):
+        return cls(pretraining=4, game=num_steps - 4, base_channels=4, levels=2, blocks=1, batch_size=4, **others)
+
+    monkeypatch.setattr(nogan.Recipe, "of_length", classmethod(small))
+    command = ("train", "--photos", folder, "--out", tmp_path / "run", "--recipe", "colorizer", "--size", 32)
+    code, out, err = colorlib(*command, "--steps", 8)
+    assert code == 0 and "step 8, distance" in out, err
+    assert "holds a run already" in one_line(colorlib(*command, "--steps", 8)[2])
+    assert "--steps 8, this command says 9" in one_line(colorlib(*command, "--steps", 9, "--resume")[2])
+    assert colorlib(*command, "--steps", 8, "--resume")[0] == 0
+    painter = Colorizer.load(tmp_path / "run" / "weights.safetensors", "cpu")
+    assert painter.metadata["recipe"] == "colorizer" and painter.render_size == 40 and painter.z["mean"].abs().sum() > 0
+    assert Colorizer.load(tmp_path / "run" / "l1.safetensors", "cpu").metadata["step"] == "4"
+    options = ("--weights", tmp_path / "run" / "weights.safetensors", "-o")
+    for number in (0, 1):
+        assert colorlib("colorize", folder / "p0.png", "--variant", number, *options, tmp_path / f"o{number}")[0] == 0
+    first, second = (read_photo(tmp_path / f"o{number}" / "p0.png").rgb for number in (0, 1))
+    assert not torch.equal(first, second)

@@ -167,6 +167,6 @@ def test_a_run_goes_on_where_it_was(tmp_path):
 
 
 def test_too_short_a_run_is_refused():
-    with pytest.raises(ValueError, match="num_steps is 59"):
-        Recipe.of_length(59)
-    assert Recipe.of_length(600).game == 100 and Recipe.of_length(600).pretraining == 500
+    with pytest.raises(ValueError, match="num_steps is 89"):
+        Recipe.of_length(89)
+    assert Recipe.of_length(33_750).game == 3_750 and Recipe.of_length(33_750).pretraining == 30_000

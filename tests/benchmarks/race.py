@@ -62,13 +62,13 @@ def run_ours(seconds: float, batches: Batches, L: Tensor, ab: Tensor, folder: Pa
         recipe = nogan.Recipe.of_length(num_steps, size=L.shape[-1], batch_size=BATCH_SIZE)
         return nogan.Training(recipe, batches, out, {}, torch.device("cpu"))
 
-    trial = length(60, folder / "trial")
+    trial = length(90, folder / "trial")
     for _ in range(3):  # the first steps of a process are slower
         trial._one_step()
     started = time.process_time()
     trial.run(progress=False)
-    per_step = (time.process_time() - started) / 60
-    num_steps = max(60, int(seconds / per_step))
+    per_step = (time.process_time() - started) / 90
+    num_steps = max(90, int(seconds / per_step))
     training = length(num_steps, folder / f"{seconds:g}")
     started = time.process_time()
     training.run(progress=False)

@@ -1,0 +1,39 @@
+"""Put the weights of a training run into data/weights, in 16 bits, with the settings chosen on validation photographs.
+
+    .venv/bin/python scripts/ship_weights.py --run RUN --render-size 96 --colourfulness 0.5
+
+RUN is what `colorlib train --recipe colorizer` wrote: weights.safetensors becomes colorizer.safetensors, and l1.safetensors,
+the same network before the game, its sibling. --colourfulness is the first number of the default's z, in standard deviations
+over photographs. Settings are compared by `notebooks/experiments/colorizer_report.py --choose`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from colorlib.nogan import CODES
+from colorlib.weights import load_generator, save_weights
+
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "weights"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--render-size", type=int, required=True)
+    parser.add_argument("--colourfulness", type=float, required=True)
+    options = parser.parse_args()
+    vivid = [options.colourfulness] + [0.0] * (len(CODES) - 1)
+    for source, name in (("weights", "colorizer"), ("l1", "l1")):
+        generator, metadata = load_generator(options.run / f"{source}.safetensors")
+        # the sibling knows one z, that of its mean
+        z_default = json.dumps(vivid) if name == "colorizer" else metadata["z_mean"]
+        path = FOLDER / f"{name}.safetensors"
+        save_weights(path, generator, {**metadata, "render_size": str(options.render_size), "z_default": z_default}, half=True)
+        print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, step {metadata['step']}")
+
+
+if __name__ == "__main__":
+    main()
