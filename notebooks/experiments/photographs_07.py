@@ -8,7 +8,7 @@ C26d sliced Wasserstein distance of all ab, ratio < 0.9.
 
 Photographs are split by their file names. The learning rate of each arm is the best of two on the validation split, on a
 seed of its own and in half the time; the numbers are from the test split. What an update costs is measured once, all arms
-in turn on one thread, in seconds of its core,, and each arm gets as many updates as fit into the same seconds. Writes photographs_07.json
+in turn on one thread, in seconds of its core, and each arm gets as many updates as fit into the same seconds. Writes photographs_07.json
 and photographs_07_lr.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where it was.
 """
 
