@@ -78,15 +78,16 @@ def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[s
         bound: the judge whose bound is drawn beside what it says.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, len(runs), figsize=(4.3 * len(runs), 4.2), sharex="col", layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(2, len(runs), figsize=(4.3 * len(runs), 4.6), sharex="col", layout="constrained", squeeze=False)
         for (top, bottom), (name, of) in zip(axes.T, runs.items()):
             for colour, looks in zip(COLOURS * len(of), of):
                 steps = [look.step for look in looks]
                 top.plot(steps, [look.says for look in looks], color=colour, linewidth=1)
                 bottom.plot(steps, [look.error for look in looks], color=colour, linewidth=1)
-                if name == bound:
+                if name == bound:  # far above what is said at first: a logarithmic axis shows both
                     top.plot(steps, [look.bound for look in looks], color=colour, linewidth=0.8, linestyle=":")
+                    top.set_yscale("log")
             top.set(title=name, ylabel=says[name])
-            bottom.set(xlabel="updates", ylabel="held-out error, CIE units")
+            bottom.set(xlabel="updates", ylabel="error, CIE units")
     plt.close(figure)
     return figure
