@@ -1,7 +1,7 @@
 """What notebook 02 measures beside its networks: clouds over training, gradients at chosen moments, moves of
 one network seen by the other, and two figures. As a script, section 9 at four times its length:
 
-    python notebooks/experiments/runs_02.py    about 4 minutes; goes on where it was stopped
+    python notebooks/experiments/runs_02.py    about 3 minutes; goes on where it was stopped
 
 writes pictures_02.json into COLORLIB_RESULTS (else build/results).
 """
