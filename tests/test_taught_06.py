@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from colorlib.generators import ResidualBlock
+from colorlib.seeds import seeded
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks" / "experiments"))
 import runs_06
@@ -105,6 +106,48 @@ def test_training(taught, pairs):
         runs.append(taught["train"](network, pairs, pairs, 5, 40, 1e-2, 10, batch_size=4, look=lambda n: n.training))
     assert runs[0].steps == [0, 10, 20, 30, 40] and runs[0].errors == runs[1].errors
     assert runs[0].errors[-1] < runs[0].errors[1] and runs[0].looks == [True] * 5
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_side_by_side(taught, pairs, residual):
+    """Stacks in one network answer what each answers alone, in training and in use, and come back as they were."""
+    networks = [seeded(seed, lambda: taught["Stack"](6, residual, channels=4)) for seed in range(3)]
+    for network in networks:  # norms and statistics that start equal would hide whose they are
+        for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.running_mean)
+    one = taught["side_by_side"](networks)
+    L = torch.rand(6, 3, 16, 16) * 2 - 1
+    for training in (False, True):
+        together = one.train(training)(L).ab
+        for index, network in enumerate(networks):
+            alone = network.train(training)(L[:, index : index + 1]).ab
+            assert torch.allclose(together[:, 2 * index : 2 * index + 2], alone, atol=1e-5)
+    others = [seeded(seed, lambda: taught["Stack"](6, residual, channels=4)) for seed in range(7, 10)]
+    taught["hand_back"](one, others)
+    for network, other in zip(networks, others):
+        for mine, theirs in zip(network.parameters(), other.parameters()):
+            assert torch.equal(mine, theirs)
+
+
+def test_training_all_is_training_each(taught):
+    """The runs of `train_all` are those of `train`, seed by seed."""
+    draws = torch.Generator().manual_seed(0)
+    pairs = torch.rand(20, 1, 16, 16, generator=draws) * 2 - 1, torch.rand(20, 2, 16, 16, generator=draws) - 0.5
+    seeds, settings = (3, 5), {"num_steps": 6, "lr": 1e-2, "every": 3, "batch_size": 4}
+    made = [[seeded(seed, lambda: taught["Stack"](4, True, channels=4)) for seed in seeds] for _ in range(2)]
+
+    def look(network):
+        return network.training, taught["gradient_by_block"](network, pairs)
+
+    together = taught["train_all"](made[0], pairs, pairs, seeds, **settings, look=look)
+    for run, network, seed in zip(together, made[1], seeds):
+        alone = taught["train"](network, pairs, pairs, seed, **settings, look=look)
+        assert run.steps == alone.steps == [0, 3, 6]
+        assert run.errors == pytest.approx(alone.errors, rel=1e-3)
+        for mine, theirs in zip(run.looks, alone.looks):
+            assert mine[0] and theirs[0] and mine[1] == pytest.approx(theirs[1], abs=0.02)
+    assert together[0].errors != together[1].errors
 
 
 def test_steps_to_and_error_at(taught):

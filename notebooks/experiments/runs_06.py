@@ -9,6 +9,7 @@ it goes on where it was.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,8 @@ NUM_TRAIN, NUM_VALIDATION = 2048, 160
 
 def taught() -> dict[str, Any]:
     """The classes and functions that the notebook defines: its cells tagged "taught", run in order."""
-    names = {"torch": torch, "nn": nn, "F": F, "np": np, "NamedTuple": NamedTuple, "Prediction": Prediction, "BATCH": 16}
+    names = {"copy": copy, "torch": torch, "nn": nn, "F": F, "np": np, "NamedTuple": NamedTuple,
+             "Prediction": Prediction, "BATCH": 16}
     for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
         if "taught" in cell["metadata"].get("tags", ()):
             exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)  # noqa: S102
