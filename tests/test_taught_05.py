@@ -19,6 +19,7 @@ from colorlib.losses import (
     gradient_penalty,
 )
 from colorlib.points import ring
+from colorlib.seeds import Ensemble, seeded
 from colorlib.training import update_discriminator
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_wgan.ipynb"
@@ -133,3 +134,40 @@ def test_a_run_of_an_ensemble_looks_at_every_seed(experiments):
                                       every=2)
     assert [[look.step for look in run] for run in runs] == [[0, 2, 4]] * 2
     assert fake.shape == (2, experiments.NUM_JUDGED, 2) and not torch.equal(fake[0], fake[1])
+
+
+@pytest.mark.parametrize("shape", ["balanced", "normalised", "discriminator strong", "discriminator weak"])
+@pytest.mark.parametrize("network", ["Generator", "Discriminator"])
+def test_layers_are_an_ensemble(experiments, shape, network):
+    """The same scores as vmap over the whole network, the same slopes, and the same gradients of a penalty."""
+    make = getattr(experiments, network)
+    members = [seeded(seed, lambda: make(experiments.ARCHITECTURES[shape])) for seed in range(3)]
+    for member in members:  # norms that start as the identity would hide whose weights they have
+        for weight in member.parameters():
+            nn.init.normal_(weight, 0.5, 0.5)
+    x, found = torch.randn(3, 16, 2), []
+    for kind in (experiments.Layers, Ensemble):
+        together = kind(members)
+        points = x.clone().requires_grad_()
+        scores = together(points, None) if network == "Generator" else together(None, points)
+        slopes, = torch.autograd.grad(scores.square().mean(), points, create_graph=True)
+        (scores.mean() + slopes.norm(dim=-1).mean()).backward()
+        found.append([scores, slopes, *(weight.grad for weight in together.weights if weight.grad is not None)])
+    assert len(found[0]) == len(found[1]) > 4
+    for mine, theirs in zip(*found):
+        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found[0][0][0], found[0][0][1])
+
+
+def test_a_penaltys_places_come_from_its_own_generator(experiments):
+    """So that several runs in threads give what each gives alone."""
+    method, runs = experiments.METHODS["WGAN-GP"], []
+    for disturbed in (1, 2):
+        torch.manual_seed(disturbed)
+        before = torch.get_rng_state()
+        runs.append(experiments.train(method, experiments.ARCHITECTURES["balanced"], 1e-3, (0, 1), ring(), num_steps=3, every=3)[1])
+        assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(*runs)
+    places = [torch.rand(5, generator=experiments.with_own_draws(method.lipschitz, seed).generator) for seed in (4, 4, 5)]
+    assert torch.equal(*places[:2]) and not torch.equal(*places[1:])
+    assert experiments.with_own_draws(WeightClipping(0.1), 4) == WeightClipping(0.1)

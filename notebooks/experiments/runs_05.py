@@ -7,13 +7,14 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, vmap
 
 from colorlib.gans import PointDiscriminator, train_gan
 from colorlib.losses import (
@@ -27,7 +28,7 @@ from colorlib.losses import (
 )
 from colorlib.metrics import sliced_wasserstein
 from colorlib.points import Mixture, ring
-from colorlib.seeds import Ensemble, seeded
+from colorlib.seeds import Ensemble, in_parallel, seeded
 from colorlib.training import update_discriminator
 
 BATCH = 64
@@ -121,6 +122,35 @@ class Discriminator(nn.Module):
         return self.layers(x)
 
 
+class Layers(Ensemble):
+    """An Ensemble of networks that are one chain, `layers`, of linear layers, norms and activations.
+
+    A linear layer of all members is one batched product. The numbers are those of Ensemble's vmap over the whole
+    network, whose overhead is half the time of networks this small.
+    """
+
+    def forward(self, *inputs: Tensor | None) -> Tensor:
+        """The one of `inputs` that is not None goes through the layers: (S, B, C) -> (S, B, K)."""
+        (x,) = (value for value in inputs if value is not None)
+        weights = iter(self.weights)
+        for layer in self._one.layers:
+            own = {name: next(weights) for name, _ in layer.named_parameters()}
+            if isinstance(layer, nn.Linear):
+                x = torch.baddbmm(own["bias"][:, None], x, own["weight"].mT)
+            elif own:  # a norm
+                x = vmap(lambda weights, x, layer=layer: functional_call(layer, weights, (x,)))(own, x)
+            else:
+                x = layer(x)
+        return x
+
+
+def with_own_draws(lipschitz: LipschitzConstraint | None, seed: int) -> LipschitzConstraint | None:
+    """A penalty draws its places from a generator of its own, so that several runs can share a process."""
+    if isinstance(lipschitz, GradientPenalty):
+        return replace(lipschitz, generator=torch.Generator().manual_seed(seed))
+    return lipschitz
+
+
 def batches(mixture: Mixture, num_seeds: int, seed: int) -> Iterator[tuple[None, Tensor]]:
     """Fresh real points (S, BATCH, 2) without end, others for every member."""
     draws = torch.Generator().manual_seed(seed)
@@ -153,8 +183,8 @@ def train(
         For every seed its looks, at step 0 too (fewer than there should be where the run was no longer finite);
         the points (S, NUM_JUDGED, 2) at the end; and the seconds.
     """
-    generator = Ensemble([seeded(seed, lambda: Generator(architecture)) for seed in seeds])
-    discriminator = Ensemble([seeded(seed + 1000, lambda: Discriminator(architecture)) for seed in seeds])
+    generator = Layers([seeded(seed, lambda: Generator(architecture)) for seed in seeds])
+    discriminator = Layers([seeded(seed + 1000, lambda: Discriminator(architecture)) for seed in seeds])
     draws = torch.Generator().manual_seed(9)
     real = mixture.sample(NUM_JUDGED, draws)
     z = torch.randn(len(seeds), NUM_JUDGED, generator.z_channels, generator=draws)
@@ -171,11 +201,10 @@ def train(
                 seen.append(Look(step, sliced_wasserstein(points, real, num_projections=32), modes, loss))
 
     started = time.perf_counter()
-    torch.manual_seed(seeds[0])  # a penalty draws its places from torch's own generator
     try:
         train_gan(generator, discriminator, batches(mixture, len(seeds), seeds[0]), num_steps=num_steps,
-                  adversarial=method.adversarial, lipschitz=method.lipschitz, n_critic=method.n_critic, lr=lr,
-                  betas=method.betas, seed=seeds[0], every=every, look=look)
+                  adversarial=method.adversarial, lipschitz=with_own_draws(method.lipschitz, seeds[0]),
+                  n_critic=method.n_critic, lr=lr, betas=method.betas, seed=seeds[0], every=every, look=look)
     except FloatingPointError:
         if len(seeds) > 1:  # one of them took the others along: each alone
             alone = [train(method, architecture, lr, [seed], mixture, num_steps=num_steps, every=every)
@@ -234,8 +263,7 @@ def depth_profile(lipschitz: LipschitzConstraint, mixture: Mixture, *, num_steps
     def make() -> nn.Module:
         return Deep(depth, hidden)
 
-    critic = Ensemble([seeded(seed, make) for seed in seeds])
-    torch.manual_seed(seeds[0])  # a penalty draws its places from torch's own generator
+    critic, lipschitz = Layers([seeded(seed, make) for seed in seeds]), with_own_draws(lipschitz, seeds[0])
     optimizer = torch.optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9), fused=True)
     draws = torch.Generator().manual_seed(seeds[0])
 
@@ -286,31 +314,34 @@ class Shifted(NamedTuple):
 def slopes_at_theta(seeds: Sequence[int], checkpoints: Sequence[int], theta: float = 1.0) -> Shifted:
     """Train discriminators and critics between the lines x = 0 and x = theta and ask them, after so many steps, how the
     generator's loss changes with theta."""
-    draws = torch.Generator().manual_seed(seeds[0])
+    def run(adversarial: AdversarialLoss, lipschitz: LipschitzConstraint | None,
+            asked: Sequence[AdversarialLoss]) -> list[list[list[float]]]:
+        draws = torch.Generator().manual_seed(seeds[0])
 
-    def lines() -> tuple[Tensor, Tensor]:
-        y = 2 * torch.rand(2, len(seeds), BATCH, generator=draws) - 1
-        return torch.stack([torch.zeros_like(y[0]), y[0]], -1), torch.stack([torch.full_like(y[1], theta), y[1]], -1)
+        def lines() -> tuple[Tensor, Tensor]:
+            y = 2 * torch.rand(2, len(seeds), BATCH, generator=draws) - 1
+            x = torch.full_like(y[0], theta)
+            return torch.stack([torch.zeros_like(x), y[0]], -1), torch.stack([x, y[1]], -1)
 
-    def gradient(judge: nn.Module, adversarial: AdversarialLoss) -> list[float]:
-        fake = lines()[1].requires_grad_()
-        # summed over seeds, so that each has the gradient of its own mean; moving theta moves every point's x
-        loss = adversarial.generator(judge(None, fake)) * len(seeds)
-        return torch.autograd.grad(loss, fake)[0][..., 0].sum(1).abs().tolist()
+        def gradient(asked_loss: AdversarialLoss) -> list[float]:
+            fake = lines()[1].requires_grad_()
+            # summed over seeds, so that each has the gradient of its own mean; moving theta moves every point's x
+            loss = asked_loss.generator(judge(None, fake)) * len(seeds)
+            return torch.autograd.grad(loss, fake)[0][..., 0].sum(1).abs().tolist()
 
-    found = Shifted([], [], [])
-    torch.manual_seed(seeds[0])  # a penalty draws its places from torch's own generator
-    judges = [Ensemble([seeded(seed, PointDiscriminator) for seed in seeds]) for _ in range(2)]
-    rules = [(Vanilla(), None), (Wasserstein(), GradientPenalty(10.0, batch_dims=2))]
-    optimizers = [torch.optim.Adam(judge.parameters(), 1e-3, (0.0, 0.9), fused=True) for judge in judges]
-    for step in range(max(checkpoints) + 1):
-        if step in checkpoints:
-            found.saturating.append(gradient(judges[0], Vanilla(saturating=True)))
-            found.non_saturating.append(gradient(judges[0], Vanilla()))
-            found.critic.append(gradient(judges[1], Wasserstein()))
-        for judge, optimizer, (adversarial, lipschitz) in zip(judges, optimizers, rules):
+        judge, found = Layers([seeded(seed, PointDiscriminator) for seed in seeds]), [[] for _ in asked]
+        optimizer = torch.optim.Adam(judge.parameters(), 1e-3, (0.0, 0.9), fused=True)
+        for step in range(max(checkpoints) + 1):
+            if step in checkpoints:
+                for slopes, loss in zip(found, asked):
+                    slopes.append(gradient(loss))
             update_discriminator(judge, optimizer, adversarial, None, *lines(), lipschitz=lipschitz)
-    return found
+        return found
+
+    penalty = with_own_draws(GradientPenalty(10.0, batch_dims=2), seeds[0])
+    gan, critic = in_parallel(lambda rule: run(*rule), [(Vanilla(), None, [Vanilla(saturating=True), Vanilla()]),
+                                                        (Wasserstein(), penalty, [Wasserstein()])])
+    return Shifted(*gan, *critic)
 
 
 # ---- section 4: where to penalise ----
@@ -346,12 +377,12 @@ def critics_on_a_line(seeds: Sequence[int], *, num_steps: int) -> dict[str, OnAL
         "at real points only": PenaltyAtReal(),
         "clipping, c = 0.1": WeightClipping(0.1),
     }
-    x, found = torch.linspace(-3, 3, 301), {}
-    for name, lipschitz in constraints.items():
-        critic = Ensemble([seeded(seed, lambda: PointDiscriminator(in_channels=1)) for seed in seeds])
+    x = torch.linspace(-3, 3, 301)
+
+    def run(lipschitz: LipschitzConstraint) -> OnALine:
+        critic = Layers([seeded(seed, lambda: PointDiscriminator(in_channels=1)) for seed in seeds])
         optimizer = torch.optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9), fused=True)
-        draws = torch.Generator().manual_seed(seeds[0])
-        torch.manual_seed(seeds[0])  # a penalty draws its places from torch's own generator
+        draws, lipschitz = torch.Generator().manual_seed(seeds[0]), with_own_draws(lipschitz, seeds[0])
         for _ in range(num_steps):
             real, fake = 0.2 * torch.randn(2, len(seeds), BATCH, 1, generator=draws) + torch.tensor(
                 [-1.5, 1.5])[:, None, None, None]
@@ -360,8 +391,9 @@ def critics_on_a_line(seeds: Sequence[int], *, num_steps: int) -> dict[str, OnAL
             values = critic(None, x[:, None].expand(len(seeds), -1, -1))[..., 0]  # (S, N)
             estimate = (critic(None, real) - critic(None, fake)).mean().item()
         steepest = (values.diff(dim=1) / (x[1] - x[0])).abs().amax(1).mean().item()
-        found[name] = OnALine(x, values - values.mean(1, keepdim=True), estimate, steepest)
-    return found
+        return OnALine(x, values - values.mean(1, keepdim=True), estimate, steepest)
+
+    return dict(zip(constraints, in_parallel(run, list(constraints.values()))))
 
 
 # ---- section 5: distances that are known ----
@@ -419,10 +451,9 @@ def estimates(pairs: Sequence[Sequence[Pair]], lipschitz: LipschitzConstraint, *
     """
     flat = [pair for seed_pairs in pairs for pair in seed_pairs]
     real, fake = torch.stack([pair.real for pair in flat]), torch.stack([pair.fake for pair in flat])
-    critic = Ensemble([seeded(index, PointDiscriminator) for index in range(len(flat))])
+    critic = Layers([seeded(index, PointDiscriminator) for index in range(len(flat))])
     optimizer = torch.optim.Adam(critic.parameters(), 3e-3, (0.0, 0.9), fused=True)
-    draws = torch.Generator().manual_seed(len(flat))
-    torch.manual_seed(len(flat))  # a penalty draws its places from torch's own generator
+    draws, lipschitz = torch.Generator().manual_seed(len(flat)), with_own_draws(lipschitz, len(flat))
     for step in range(num_steps):
         optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / num_steps)
         chosen = torch.randint(POOL, (2, BATCH), generator=draws)
