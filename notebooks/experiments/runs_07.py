@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +38,7 @@ def taught() -> dict[str, Any]:
         NamedTuple, Callable, UNet, ResidualUNet, PatchDiscriminator, Critic, Vanilla, Wasserstein, GradientPenalty,
         L_ab_to_rgb8, auc, colourfulness, sliced_wasserstein, predict, seeded, update_discriminator, update_generator,
         pixels, shuffled)}
-    names |= {"torch": torch, "nn": nn, "np": np, "time": time, "AB_SCALE": AB_SCALE, "BATCH": 16}
+    names |= {"copy": copy, "torch": torch, "nn": nn, "np": np, "time": time, "AB_SCALE": AB_SCALE, "BATCH": 16}
     for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
         if "taught" in cell["metadata"].get("tags", ()):
             exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)  # noqa: S102
@@ -84,10 +85,28 @@ def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[s
                 steps = [look.step for look in looks]
                 top.plot(steps, [look.says for look in looks], color=colour, linewidth=1)
                 bottom.plot(steps, [look.error for look in looks], color=colour, linewidth=1)
-                if name == bound:  # far above what is said at first: a logarithmic axis shows both
+                if name == bound:  # far above what is said at first: an axis that is logarithmic above 0.5 shows both
                     top.plot(steps, [look.bound for look in looks], color=colour, linewidth=0.8, linestyle=":")
-                    top.set_yscale("log")
+                    top.set_yscale("symlog", linthresh=0.5)
             top.set(title=name, ylabel=says[name])
             bottom.set(xlabel="updates", ylabel="error, CIE units")
+    plt.close(figure)
+    return figure
+
+
+def side_by_side(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]]], xlabel: str) -> Figure:
+    """Panels of lines with a band from the least to the greatest seed.
+
+    Args:
+        panels: panel title -> (name -> (x values, for every x one value per seed)).
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.3 * len(panels), 2.9), layout="constrained")
+        for axis, (title, series) in zip(axes, panels.items()):
+            for (name, (xs, ys)), colour, marker in zip(series.items(), COLOURS, "os^v"):
+                axis.plot(xs, [np.mean(y) for y in ys], color=colour, marker=marker, markersize=4, label=name)
+                axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.15, linewidth=0)
+            axis.set(title=title, xlabel=xlabel)
+        axes[0].legend(fontsize=8)
     plt.close(figure)
     return figure
