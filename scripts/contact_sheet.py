@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
 
 from colorlib import plots, scenes
@@ -35,10 +34,9 @@ def main() -> None:
     pictures += list(scenes.render(NUM_SCENES, size=160, seed=HELD_OUT_SEED).rgb)
     columns = [[small(rgb_to_grey(rgb)), small(colorizer.colorize(rgb)), small(rgb)] for rgb in pictures]
     rows = [list(row) for row in zip(*columns)]
-    plots.show_images(rows, width=1.1)
-    figure = plt.gcf()
+    figure = plots.show_images(rows, row_titles=["given", "coloured", "real"], width=1.05)
     path = Path(__file__).resolve().parent.parent / "data" / "figures" / "colorizer.png"
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    figure.savefig(path, dpi=110)
     print(f"{path}: {len(pictures)} pictures; rows: given, coloured, real")
 
 

@@ -1,0 +1,96 @@
+"""Which parts of the colorizer's recipe pay, at a small budget: every variant trained equally long, on validation photographs.
+
+    OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_recipes.py --photos DIR [--seconds 60]
+
+One change at a time to the recipe of `nogan`, each trained for the same processor seconds of one thread, game included. Per
+folder below DIR: the mean answer (AuC) and the default (AuC, colourfulness, distance of the ab distribution). One seed each, so
+differences of 0.1 in AuC are within what another seed gives. Writes colorizer_recipes.json into COLORLIB_RESULTS (else
+build/results); goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from colorizer_report import groups, measured, rounded
+from torch import Tensor
+
+from colorlib import nogan, photos
+from colorlib.colorizer import Colorizer
+from colorlib.runtime import machine, results_dir
+from colorlib.verdicts import write_json
+
+VIVID = 0.5  # the default's colourfulness
+NUM_VALIDATION = 150
+VARIANTS: dict[str, dict[str, float]] = {
+    "recipe": {},
+    "wider (48)": {"base_channels": 48},
+    "narrower (24)": {"base_channels": 24},
+    "one level less": {"levels": 3},
+    "crops of 48": {"size": 48},
+    "crops of 96": {"size": 96},
+    "batches of 8": {"batch_size": 8},
+    "twice the learning rate": {"lr": 4e-3},
+    "half the learning rate": {"lr": 1e-3},
+    "without the distribution over ab": {"lambda_bins": 0.0},
+    "without hints": {"hinted": 0.0},
+    "without ageing L": {"aged": 0.0},
+    "no critic in the game": {"lambda_adversarial": 0.0},
+    "no code in the game": {"lambda_code": 0.0},
+    "twice the critic": {"lambda_adversarial": 0.04},
+}
+
+
+def trained(changes: dict[str, float], seconds: float, folder: str, out: Path) -> tuple[Colorizer, int]:
+    """A colorizer from `seconds` of training, and its number of steps."""
+    size = int(changes.get("size", 64))
+    data = photos.source(folder, short_side=math.ceil(1.25 * size))
+
+    def training(num_steps: int) -> nogan.Training:
+        recipe = nogan.Recipe.of_length(num_steps, **changes)
+        batches = data.batches("train", recipe.size, recipe.batch_size)
+        return nogan.Training(recipe, batches, out, {"render_size": str(math.ceil(1.25 * size))}, torch.device("cpu"))
+
+    out.mkdir(parents=True, exist_ok=True)
+    for number in range(2):  # the first steps of a process are slower
+        started = time.process_time()
+        training(90).run(progress=False)
+        per_step = (time.process_time() - started) / 90
+    num_steps = max(90, int(seconds / per_step))
+    training(num_steps).run(progress=False)
+    return Colorizer.load(out / "weights.safetensors", "cpu"), num_steps
+
+
+def rows(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
+    colorizer.z["default"] = torch.tensor([VIVID, *[0.0] * (len(nogan.CODES) - 1)])
+    return {f"{name}, {decode}": rounded(measured([colorizer.colorize(rgb, decode=decode) for rgb in group], group))
+            for name, group in real.items() for decode in ("mean", "default")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", required=True)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    real = {name: group[:: max(1, len(group) // NUM_VALIDATION)]
+            for name, group in groups(Path(options.photos), "validation").items()}
+    path = results_dir() / "colorizer_recipes.json"
+    result = json.loads(path.read_text()) if path.is_file() else {
+        "command": "OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_recipes.py --photos DIR",
+        "seconds": options.seconds, "split": "validation", "machine": machine(), "variants": {}}
+    for name, changes in VARIANTS.items():
+        if name not in result["variants"]:
+            colorizer, num_steps = trained(changes, options.seconds, options.photos, Path("build") / "recipes")
+            result["variants"][name] = {"changes": changes, "steps": num_steps, "rows": rows(colorizer, real)}
+            write_json(path, result)
+            print(name, num_steps, json.dumps(result["variants"][name]["rows"]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
