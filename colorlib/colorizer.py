@@ -32,6 +32,7 @@ RENDER_SIZE = 256
 MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: a panorama needs no more memory
 MAX_ENLARGE = 2  # a photograph smaller than the render size is enlarged at most so much: more only adds blur
 DECODES = ("default", "mean")
+HINT_ROUNDS = 3
 _STRIP = 2**17  # pixels at a time: the float copies of a strip stay in the cache
 
 
@@ -189,10 +190,34 @@ class Colorizer:
         with torch.inference_mode(), _memory_for(full):
             L_low = self._small(rgb, size)
             ab_low = self._generate(L_low, marks, z).ab.float() * saturation
-            if marks is not None:
-                ab_low = hold_hints(ab_low, L_low, marks.to(ab_low))
             with _one_thread():
+                if marks is not None:
+                    ab_low = self._held(rgb, ab_low, L_low, hints, marks.to(ab_low), guidance)
                 return self._join(rgb, ab_low, L_low, guidance)
+
+    def _held(
+        self, rgb: Tensor, ab_low: Tensor, L_low: Tensor, hints: Sequence[Hint], marks: Tensor, guidance: bool
+    ) -> Tensor:
+        """The small ab, corrected until the hints hold at full size: what the upsampling takes off is asked for on top."""
+        size, wanted = rgb.shape[-2:], marks.clone()
+        owners = {(int(h.y * marks.shape[2] / size[0]), int(h.x * marks.shape[3] / size[1])): h for h in hints}
+        for _ in range(HINT_ROUNDS):
+            held = hold_hints(ab_low, L_low, wanted)
+            maps, guided = self._maps(held, L_low, size, guidance)
+            for (row, column), hint in owners.items():
+                strip = slice(int(hint.y), int(hint.y) + 1)
+                ab = upsample_rows(maps, strip, size)
+                if guided:
+                    ab = on_lines(ab, color.rgb_to_L(rgb[None, :, strip].to(self.device)))
+                given = ab.new_tensor([hint.a, hint.b]) / color.AB_SCALE
+                wanted[0, 1:, row, column] += given - ab[0, :, 0, int(hint.x)]
+        return hold_hints(ab_low, L_low, wanted)
+
+    def _maps(self, ab_low: Tensor, L_low: Tensor, size: tuple[int, int], guidance: bool) -> tuple[Tensor, bool]:
+        """What `upsample_rows` takes, and whether its result are lines of L."""
+        if ab_low.shape[-2] >= size[0] and ab_low.shape[-1] >= size[1]:  # a small photograph, rendered enlarged
+            return F.interpolate(ab_low, size, mode="bilinear", antialias=True), False
+        return (local_lines(ab_low, L_low), True) if guidance else (ab_low, False)
 
     def _small(self, rgb: Tensor, size: tuple[int, int]) -> Tensor:
         """L (1, 1, h, w) of a photograph, resized as 8-bit RGB like those that the generator was trained on."""
@@ -283,9 +308,7 @@ class Colorizer:
     def _join(self, rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: bool) -> Tensor:
         """L of the photograph and the small ab, strip by strip, to the colour photograph."""
         size = height, width = rgb.shape[-2:]
-        if ab_low.shape[-2] >= height and ab_low.shape[-1] >= width:  # a small photograph, rendered enlarged
-            ab_low, guidance = F.interpolate(ab_low, size, mode="bilinear", antialias=True), False
-        maps = local_lines(ab_low, L_low) if guidance else ab_low
+        maps, guidance = self._maps(ab_low, L_low, size, guidance)
         colored = torch.empty_like(rgb)
         rows = max(1, _STRIP // width)
         for top in range(0, height, rows):

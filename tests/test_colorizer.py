@@ -443,5 +443,5 @@ def test_a_hint_holds_at_its_point_and_the_far_side_of_an_edge_stays():
     rgb[..., 48:] = 190
     painter = Colorizer(Steered(), render_size=64)
     painted = color.rgb_to_lab(painter.colorize(rgb, hints=[Hint(40, 30, 20.0, 30.0)]))[1:]
-    assert (painted[:, 30, 40] - torch.tensor([20.0, 30.0])).abs().max() < 3
+    assert (painted[:, 30, 40] - torch.tensor([20.0, 30.0])).abs().max() < 2
     assert painted[:, :, 50:].abs().max() < 3
