@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from . import bins, color
 from .generators import Generator, Prediction
 from .guided import local_lines, on_lines, upsample_rows
-from .hints import Hint, Suggestion, draw_hints, hold_hints, plausible
+from .hints import Hint, Suggestion, draw_hints, hold_hints, nearness, plausible
 from .weights import load_generator, save_weights, shipped
 
 if TYPE_CHECKING:
@@ -189,7 +189,10 @@ class Colorizer:
         marks = draw_hints(hints, full, size) if hints else None
         with torch.inference_mode(), _memory_for(full):
             L_low = self._small(rgb, size)
-            ab_low = self._generate(L_low, marks, z).ab.float() * saturation
+            ab_low = self._generate(L_low, None, z).ab.float() * saturation
+            if marks is not None:  # what is beyond the edges of the hinted things stays as it is
+                told = self._generate(L_low, marks, z).ab.float() * saturation
+                ab_low = torch.lerp(ab_low, told, nearness(L_low, marks.to(L_low)))
             with _one_thread():
                 if marks is not None:
                     ab_low = self._held(rgb, ab_low, L_low, hints, marks.to(ab_low), guidance)

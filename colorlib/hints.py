@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from . import bins, color
 
 SUGGESTIONS_APART = 15.0  # CIE units: nearer ones look alike
+EVEN_COST, EDGE_COST, TEXTURE = 0.01, 10.0, 0.01  # of `nearness`, per small pixel; gradients of L from 0 to 1
 
 
 class Hint(NamedTuple):
@@ -94,21 +96,47 @@ def hold_hints(ab: Tensor, L: Tensor, hints: Tensor) -> Tensor:
     return ab + torch.minimum(torch.maximum(correction, least), most).unflatten(1, (height, width))
 
 
+def nearness(L: Tensor, hints: Tensor) -> Tensor:
+    """How much of what the hints change shall count at each place: 1 at a hint, falling with every edge between.
+
+    A generator takes a hint also as news about the light and the season, and changes the whole picture. Who clicks on a
+    roof means the roof: so the change is faded by the shortest way from the nearest hint, where a step costs little on
+    an even surface and much across an edge of L.
+
+    Args:
+        L: (1, 1, h, w), scaled.
+        hints: (1, 3, h, w): mask, then ab; at least one hint.
+
+    Returns:
+        (1, 1, h, w), 0 to 1.
+
+    Reference: geodesic distance as in Criminisi et al. 2008, GeoS; shortest paths by scikit-image.
+    """
+    from skimage.graph import MCP_Geometric
+
+    light = F.avg_pool2d((L + 1) / 2, 3, 1, 1, count_include_pad=False)[0, 0].cpu()
+    down, across = torch.gradient(light)
+    cost = EVEN_COST + EDGE_COST * (torch.hypot(down, across) - TEXTURE).clamp(min=0)
+    starts = (hints[0, 0] > 0).nonzero().tolist()
+    distance, _ = MCP_Geometric(cost.double().numpy()).find_costs(starts)
+    return torch.exp(-0.5 * torch.from_numpy(distance).square()).to(L)[None, None]
+
+
 def _kernel(first: Tensor, second: Tensor) -> Tensor:
     return torch.exp(-0.5 * torch.cdist(first, second).square())
 
 
 def plausible(probabilities: Tensor, lightness: float, num: int) -> list[Suggestion]:
     """The likeliest colours of a distribution (Q,) at an L of 0 to 100, at least 15 CIE units apart."""
-    centres = bins.centres()
+    centres, left = bins.centres(), probabilities.clone()
     found: list[Suggestion] = []
-    for place in probabilities.argsort(descending=True).tolist():
-        near = (centres - centres[place]).norm(dim=1) < SUGGESTIONS_APART
-        mean = (centres[near] * probabilities[near, None]).sum(0) / probabilities[near].sum()
+    while len(found) < num and float(left.max()) > 0:
+        near = (centres - centres[left.argmax()]).norm(dim=1) < SUGGESTIONS_APART
+        share = float(left[near].sum())
+        mean = (centres[near] * left[near, None]).sum(0) / share
+        left[near] = 0  # every bin counts to one suggestion
         lab = torch.tensor([lightness, *mean.tolist()]).reshape(3, 1, 1)
         a, b = color.fit_gamut(lab)[1:].flatten().tolist()
         if all(math.hypot(a - other.a, b - other.b) >= SUGGESTIONS_APART for other in found):
-            found.append(Suggestion(a, b, float(probabilities[near].sum())))
-        if len(found) == num:
-            break
+            found.append(Suggestion(a, b, share))
     return found
