@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from colorlib import bins, color
 from colorlib.color import AB_SCALE
-from colorlib.hints import SUGGESTIONS_APART, Hint, draw_hints, hold_hints, plausible
+from colorlib.hints import SUGGESTIONS_APART, Hint, draw_hints, hold_hints, nearness, plausible
 
 SIZE = (32, 48)
 
@@ -72,3 +72,12 @@ def test_suggestions_are_the_likeliest_apart_and_in_gamut():
         for one in plausible(torch.full((bins.num_bins(),), 1 / bins.num_bins()), lightness, 4):
             rgb = color.lab_to_rgb(torch.tensor([lightness, one.a, one.b]).reshape(3, 1, 1))
             assert rgb.min() > -0.002 and rgb.max() < 1.002
+
+
+def test_what_hints_change_fades_across_edges_and_not_over_even_surfaces():
+    L, _ = two_halves()
+    near = nearness(L, draw_hints([Hint(4, 16, 0, 0)], SIZE, SIZE))
+    assert near.shape == (1, 1, *SIZE) and near[0, 0, 16, 4] == 1
+    assert near[0, 0, 16, 18] > 0.9 and near[0, 0, :, 28:].max() < 0.1  # 14 pixels on, and beyond the edge
+    both = nearness(L, draw_hints([Hint(4, 16, 0, 0), Hint(40, 16, 0, 0)], SIZE, SIZE))
+    assert (both >= near - 1e-6).all() and both[0, 0, 16, 44] > 0.9

@@ -69,7 +69,7 @@ def test_a_hint_holds_spreads_and_stops_at_edges(colorizer):
 def test_the_distribution_suggests_and_doubts(colorizer, china):
     height, width = china.shape[-2:]
     suggestions = colorizer.suggest(china, width // 2, 10)
-    assert 1 <= len(suggestions) <= 5 and 0 < sum(one.probability for one in suggestions) <= 1.01
+    assert 1 <= len(suggestions) <= 5 and 0 < sum(one.probability for one in suggestions) <= 1.0001
     doubt = colorizer.uncertainty(china)
     assert doubt.shape == (height, width) and 0 < doubt.min() and doubt.max() < 80
 
