@@ -42,7 +42,9 @@ def imagenet(tmp_path, monkeypatch):
 @pytest.mark.parametrize("arguments", [{}, {"out_channels": 3, "tanh": False, "blur": False}], ids=str)
 def test_passes_the_network_tester(arguments):
     torch.manual_seed(0)
-    check_generator(DynamicUNet(**arguments), sizes=SIZES)
+    generator = DynamicUNet(**arguments)
+    assert generator.config | arguments == generator.config  # what rebuilds it
+    check_generator(generator, sizes=SIZES)
 
 
 def test_fastai_is_imported_only_when_one_is_made():
