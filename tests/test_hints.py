@@ -81,3 +81,10 @@ def test_what_hints_change_fades_across_edges_and_not_over_even_surfaces():
     assert near[0, 0, 16, 18] > 0.9 and near[0, 0, :, 28:].max() < 0.1  # 14 pixels on, and beyond the edge
     both = nearness(L, draw_hints([Hint(4, 16, 0, 0), Hint(40, 16, 0, 0)], SIZE, SIZE))
     assert (both >= near - 1e-6).all() and both[0, 0, 16, 44] > 0.9
+
+
+def test_no_bin_counts_to_two_suggestions():
+    probabilities = torch.zeros(bins.num_bins())
+    for a, share in ((0.0, 0.5), (10.0, 0.2), (20.0, 0.3)):
+        probabilities[(bins.centres() - torch.tensor([a, 0.0])).norm(dim=1).argmin()] = share
+    assert [round(one.probability, 3) for one in plausible(probabilities, 60.0, 3)] == [0.7, 0.3]
