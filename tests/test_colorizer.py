@@ -445,3 +445,17 @@ def test_a_hint_holds_at_its_point_and_the_far_side_of_an_edge_stays():
     painted = color.rgb_to_lab(painter.colorize(rgb, hints=[Hint(40, 30, 20.0, 30.0)]))[1:]
     assert (painted[:, 30, 40] - torch.tensor([20.0, 30.0])).abs().max() < 2
     assert painted[:, :, 50:].abs().max() < 3
+
+
+def test_suggestions_and_doubts_are_those_of_the_mean_answer():
+    seen = []
+
+    class Listening(Steered):
+        def predict_from(self, x):
+            seen.append(x[0, 4:, 0, 0].tolist())
+            return super().predict_from(x)
+
+    metadata = {"z_mean": "[0.5, 0.25, -1.0]", "z_default": "[1.0, 1.0, 1.0]"}
+    painter = Colorizer(Listening(distribution([0.0, 0.0], [9.0, 9.0])), 16, metadata=metadata)
+    painter.suggest(photo(20, 20), 3, 3), painter.uncertainty(photo(20, 20))
+    assert seen == [[0.5, 0.25, -1.0]] * 2
