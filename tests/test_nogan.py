@@ -170,3 +170,41 @@ def test_too_short_a_run_is_refused():
     with pytest.raises(ValueError, match="num_steps is 89"):
         Recipe.of_length(89)
     assert Recipe.of_length(33_750).game == 3_750 and Recipe.of_length(33_750).pretraining == 30_000
+
+
+ALONE = {"lambda_bins": 0.0, "lambda_adversarial": 0.0, "lambda_code": 0.0, "aged": 0.0, "n_critic": 1}
+
+
+def gradient_norm(rule):
+    torch.manual_seed(0)
+    game = Game(rule)
+    optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (game.generator, game.critic)]
+    nogan.game_step(game, *optimizers, Loader(batches(), rule), 0, train_generator=True)
+    return sum(float(p.grad.abs().sum()) for p in game.generator.parameters() if p.grad is not None)
+
+
+def test_hints_alone_reach_the_generator(monkeypatch):
+    monkeypatch.setattr(nogan, "distance", lambda fake, real: 0 * fake.sum())
+    assert gradient_norm(recipe(hinted=1.0, **ALONE)) > 1e-3 > gradient_norm(recipe(hinted=0.0, **ALONE))
+
+
+def test_pictures_with_their_own_z_reach_the_generator(monkeypatch):
+    """A batch of 8: 2 for the mean answer, then 3 with their own z."""
+    real = nogan.distance
+    monkeypatch.setattr(nogan, "distance", lambda fake, ab: real(fake, ab) if len(fake) == 3 else 0 * fake.sum())
+    assert gradient_norm(recipe(hinted=0.0, **ALONE)) > 1e-3
+
+
+def test_in_a_run_the_generator_waits_for_the_critic(tmp_path):
+    made = training(tmp_path, pretraining=1, game=20)
+    made._one_step()
+    made.step = 1
+    before = [parameter.clone() for parameter in made.game.generator.parameters()]
+    made._one_step()
+    made.step = 2
+    weight = made.game.generator.context.of_z  # its bias moves once, when the codes are measured
+    changed = [not torch.equal(old, new) for old, new in zip(before, made.game.generator.parameters()) if new is not weight.bias]
+    assert not any(changed)
+    made.step = 3
+    made._one_step()
+    assert any(not torch.equal(old, new) for old, new in zip(before, made.game.generator.parameters()))
