@@ -4,7 +4,7 @@ A network that says how likely every colour is knows more than one that says a c
 point, and how unsure it is. The bins are the points of a square grid; a colour between four of them counts to
 each by bilinear weights, so that the mean of its bins is the colour itself.
 
-Reference: Zhang, Isola, Efros 2016, Colorful image colorization, sections 2.1 to 2.3 (grid of 10). There a colour counts
+Reference: Zhang, Isola, Efros 2016, Colorful image colorization, sections 2.1 and 2.2 (grid of 10). There a colour counts
 to its five nearest bins by a Gaussian, and rare colours weigh more in the loss; here what the network learns stays a
 probability, so that its shares can be read as such.
 """
@@ -97,31 +97,6 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
                          f"num_bins={num_bins()}")
     found, weight = encode(F.interpolate(ab, logits.shape[-2:], mode="area"))
     return -(logits.log_softmax(1).gather(1, found) * weight).sum(1).mean()
-
-
-def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
-    """The mean colour after sharpening the distribution.
-
-    Args:
-        logits: (B, Q, h, w).
-        temperature: 1 is the mean, towards 0 the likeliest bin.
-
-    Returns:
-        ab (B, 2, h, w), scaled.
-
-    Raises:
-        ValueError: the temperature is not positive.
-
-    Reference: Zhang et al. 2016, equation 5 (T = 0.38).
-    """
-    if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}; it must be above 0 (1 is the mean)")
-    return mean_of((logits / temperature).softmax(1))
-
-
-def mean_of(probabilities: Tensor) -> Tensor:
-    """The mean colour of distributions (B, Q, h, w): ab (B, 2, h, w), scaled."""
-    return torch.einsum("bqhw,qc->bchw", probabilities, centres().to(probabilities) / AB_SCALE)
 
 
 def expected_error(probabilities: Tensor, ab: Tensor) -> Tensor:

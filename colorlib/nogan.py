@@ -21,14 +21,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from . import bins
+from .augment import aged, random_hints
 from .checkpoints import History, below, load_optimizer, optimizer_tensors
 from .discriminators import Critic, MultiScale
-from .generators import Generator, ResidualUNet, predict
+from .generators import ResidualUNet, predict
 from .losses import GradientPenalty, Wasserstein
 from .seeds import seeded
 from .training import deferred_interrupt, drain, frozen, update_discriminator
@@ -44,7 +44,7 @@ class Recipe:
     """Everything that makes a run that run, beside the photographs.
 
     pretraining, game: steps of the two phases.
-    size, zoom, batch_size: of the crops (see `PhotoBatches`).
+    size, batch_size: of the crops (see `PhotoBatches`).
     base_channels, levels, blocks: of the ResidualUNet.
     lr, game_lr, critic_lr: Adam's, at the top of the cycle.
     hinted: share of the pictures that get hints.
@@ -57,7 +57,6 @@ class Recipe:
     pretraining: int
     game: int
     size: int = 64
-    zoom: float = 1.25
     batch_size: int = 16
     base_channels: int = 32
     levels: int = 4
@@ -96,59 +95,6 @@ def distance(ab_fake: Tensor, ab_real: Tensor) -> Tensor:
         ab_fake, ab_real: (B, 2, H, W).
     """
     return ((ab_fake - ab_real).square().sum(1) + 1e-6).sqrt().mean()
-
-
-def random_hints(ab: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """Hints as a user might give them: a few small squares whose mean colour is told.
-
-    Args:
-        ab: (B, 2, H, W), the real colours, scaled.
-        share: of the pictures that get any.
-        random: on the CPU.
-
-    Returns:
-        (B, 3, H, W): mask, then ab.
-
-    Reference: Zhang et al. 2017, section 3.1: the number of hints is geometric with p = 1/8, squares of 1 to 9 pixels
-    at Gaussian places, in 1 % of the pictures all colours. Here squares have 1 to 5 pixels, as our pictures are smaller,
-    and places are uniform.
-    """
-    num, _, height, width = ab.shape
-    hints = ab.new_zeros(num, 3, height, width)
-    draw = torch.rand(num, 2, generator=random)
-    for picture in range(num):
-        if draw[picture, 0] >= share:
-            continue
-        if draw[picture, 1] < 0.01:
-            hints[picture, 0], hints[picture, 1:] = 1, ab[picture]
-            continue
-        count = 1 + int(math.log(max(1e-9, float(draw[picture, 1]))) / math.log(7 / 8))
-        places = torch.rand(count, 3, generator=random).tolist()
-        for down, across, wide in places:
-            side = min(1 + int(wide * 5), height, width)
-            top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
-            spot = (picture, slice(None), slice(top, top + side), slice(left, left + side))
-            hints[spot][0] = 1
-            hints[spot][1:] = ab[spot].mean((-2, -1), keepdim=True)
-    return hints
-
-
-def aged(L: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """Some pictures as an old print and a scanner would give them: another gamma, faded, blurred, grainy.
-
-    Args:
-        L: (B, 1, H, W) in [-1, 1].
-        share: of the pictures that are changed.
-        random: on the CPU.
-    """
-    num = len(L)
-    draw = torch.rand(num, 5, generator=random).to(L.device)[:, :, None, None, None]  # (B, 5, 1, 1, 1)
-    light = ((L + 1) / 2).clamp(0, 1) ** torch.exp(0.8 * (draw[:, 1] - 0.5))
-    light = light * (1 - 0.4 * draw[:, 2]) + 0.2 * draw[:, 2]  # blacks turn grey, whites too
-    light = torch.lerp(light, F.avg_pool2d(light, 3, 1, 1, count_include_pad=False), draw[:, 3])
-    grain = torch.randn(L.shape, generator=random).to(L.device)
-    light = light + 0.06 * draw[:, 4] * grain
-    return torch.where(draw[:, 0] < share, (2 * light - 1).clamp(-1, 1), L)
 
 
 def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:

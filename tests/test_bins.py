@@ -71,17 +71,6 @@ def test_another_number_of_bins_is_refused():
         bins.cross_entropy(torch.zeros(1, 7, 2, 2), torch.zeros(1, 2, 8, 8))
 
 
-def test_annealed_mean_goes_from_the_mean_to_the_mode():
-    first, second = (int((bins.centres() - torch.tensor(c)).norm(dim=1).argmin()) for c in ([40.0, 0.0], [-40.0, 0.0]))
-    logits = torch.full((1, bins.num_bins(), 1, 1), -99.0)
-    logits[0, first], logits[0, second] = math.log(0.6), math.log(0.4)
-    a = [float(bins.annealed_mean(logits, t)[0, 0] * AB_SCALE) for t in (1.0, 0.38, 0.01)]
-    share = 0.6 ** (1 / 0.38) / (0.6 ** (1 / 0.38) + 0.4 ** (1 / 0.38))  # by hand
-    assert a == pytest.approx([40 * 0.2, 40 * (2 * share - 1), 40], abs=1e-3)
-    with pytest.raises(ValueError, match="temperature is 0"):
-        bins.annealed_mean(logits, 0)
-
-
 def test_expected_error_of_two_colours():
     first, second = (int((bins.centres() - torch.tensor(c)).norm(dim=1).argmin()) for c in ([30.0, 0.0], [0.0, 40.0]))
     probabilities = torch.zeros(1, bins.num_bins(), 1, 2)
