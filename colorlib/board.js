@@ -1,0 +1,305 @@
+// The view of colorlib.board.Board. It shows the traits and sends what the reader did; the kernel decides.
+
+const PART = 1 << 20; // bytes of a dropped file in one message
+const SLOP = 4; // CSS pixels that a pointer may shake and still click
+const PATIENCE = 2000; // ms until an answer that does not come is no longer waited for
+const TALLEST = 640; // CSS pixels; a window's height would not do: Colab sizes the window by its content
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const GRIP =
+  '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" ' +
+  'stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>';
+
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+function node(tag, className, attributes) {
+  const made = document.createElement(tag);
+  made.className = className;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+function render({ model, el }) {
+  // JupyterLab would take Delete and the arrows for the notebook, were it not for this attribute
+  const board = node("div", "colorlib-board", { "data-lm-suppress-shortcuts": "true" });
+  const stage = node("div", "stage", { role: "group", "aria-label": "Photograph: a click adds a hint" });
+  const after = node("img", "after", { alt: "The photograph in colour", draggable: "false" });
+  const before = node("img", "before", { alt: "The photograph before", draggable: "false" });
+  const note = node("div", "note", { role: "status" });
+  const line = node("div", "line", {});
+  const knob = node("div", "knob", {
+    role: "slider",
+    tabindex: "0",
+    "aria-label": "Divider between before and after",
+    "aria-orientation": "horizontal",
+    "aria-valuemin": "0",
+    "aria-valuemax": "100",
+  });
+  knob.innerHTML = GRIP;
+  const markers = [];
+  stage.append(after, before, note, line, knob);
+  board.append(stage);
+  el.append(board);
+
+  let press = null; // the pointer that is down: on what, where it began, whether it has moved
+  let held = null; // a marker ahead of the model: dragged, or let go and not answered yet
+  let sent = null; // the last position that was sent of it
+  let busyUntil = 0; // until then the last one may still be answered
+  let uploads = Promise.resolve();
+
+  // ---- traits to pictures
+
+  function drawSize() {
+    const [width, height] = [model.get("width"), model.get("height")];
+    stage.style.aspectRatio = `${width} / ${height}`;
+    stage.style.maxWidth = `${Math.min(Math.max(width, 320), Math.max((TALLEST * width) / height, 160))}px`;
+    drawHints();
+  }
+
+  function drawPicture(img, name) {
+    const bytes = model.get(name);
+    const there = Boolean(bytes && bytes.byteLength);
+    if (img.src) URL.revokeObjectURL(img.src);
+    if (there) img.src = URL.createObjectURL(new Blob([bytes]));
+    else img.removeAttribute("src");
+    img.hidden = !there;
+  }
+
+  function drawAfter() {
+    drawPicture(after, "picture");
+    stage.classList.toggle("empty", after.hidden);
+    note.textContent = after.hidden ? "Drop a photograph here" : "";
+    drawDivider();
+    busyUntil = 0;
+    sendMove();
+  }
+
+  function drawBefore() {
+    drawPicture(before, "before");
+    drawDivider();
+  }
+
+  function drawDivider() {
+    const share = clamp(model.get("divider"), 0, 1);
+    before.style.clipPath = `inset(0 ${100 * (1 - share)}% 0 0)`;
+    line.style.left = `${100 * share}%`;
+    knob.style.left = `clamp(20px, ${100 * share}%, 100% - 20px)`;
+    knob.hidden = after.hidden || before.hidden;
+    line.hidden = knob.hidden || share === 0 || share === 1;
+    knob.setAttribute("aria-valuenow", Math.round(100 * share));
+    knob.setAttribute("aria-valuetext", `${Math.round(100 * share)} % before`);
+  }
+
+  function drawHints() {
+    const hints = model.get("hints");
+    if (held) {
+      const at = hints[held.index];
+      const answered = at && Math.abs(at.x - held.x) < 1 && Math.abs(at.y - held.y) < 1;
+      if (!at || (!press && (answered || performance.now() >= held.until))) held = null;
+    }
+    while (markers.length > hints.length) {
+      const gone = markers.pop();
+      const focused = gone.matches(":focus");
+      gone.remove();
+      if (focused) (markers.at(-1) ?? knob).focus({ preventScroll: true });
+    }
+    while (markers.length < hints.length) {
+      markers.push(node("button", "hint", { type: "button" }));
+      stage.append(markers.at(-1));
+    }
+    hints.forEach((hint, index) => {
+      const { x, y } = held?.index === index ? held : hint;
+      const marker = markers[index];
+      marker.style.left = `${(100 * (x + 0.5)) / model.get("width")}%`;
+      marker.style.top = `${(100 * (y + 0.5)) / model.get("height")}%`;
+      marker.style.background = hint.color;
+      marker.setAttribute("aria-pressed", index === model.get("selected"));
+      marker.setAttribute("aria-label", `Hint ${index + 1} of ${hints.length}, ${hint.color}, at ${x}, ${y}`);
+    });
+  }
+
+  // ---- what the reader does
+
+  function pixel(clientX, clientY) {
+    const box = stage.getBoundingClientRect();
+    const [width, height] = [model.get("width"), model.get("height")];
+    return {
+      x: clamp(Math.floor(((clientX - box.left) / box.width) * width), 0, width - 1),
+      y: clamp(Math.floor(((clientY - box.top) / box.height) * height), 0, height - 1),
+    };
+  }
+
+  function hold(index, { x, y }) {
+    if (held?.index !== index) sent = null;
+    held = { index, x, y, until: performance.now() + PATIENCE };
+    drawHints();
+    sendMove();
+  }
+
+  // A drag sends no position while the picture of the one before is not there yet: nothing stale is computed.
+  function sendMove(last = false) {
+    if (!held || (sent?.x === held.x && sent?.y === held.y)) return;
+    if (!last && performance.now() < busyUntil) return;
+    busyUntil = performance.now() + PATIENCE;
+    sent = { x: held.x, y: held.y };
+    model.send({ kind: "move", index: held.index, x: held.x, y: held.y });
+  }
+
+  function letGo() {
+    if (!held) return;
+    sendMove(true);
+    held.until = performance.now() + PATIENCE;
+    setTimeout(drawHints, PATIENCE + 1); // a move that was not accepted goes back
+  }
+
+  function setDivider(share) {
+    model.set("divider", clamp(share, 0, 1));
+    drawDivider();
+  }
+
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !event.isPrimary || after.hidden) return;
+    const on = event.target.closest(".hint, .knob, .line");
+    press = { on, index: markers.indexOf(on), x: event.clientX, y: event.clientY, moved: false };
+    if (!on) return;
+    const box = on.getBoundingClientRect();
+    press.dx = box.left + box.width / 2 - event.clientX; // a marker keeps its distance from the pointer
+    press.dy = box.top + box.height / 2 - event.clientY;
+    sent = null;
+    on.setPointerCapture(event.pointerId);
+    (on === line ? knob : on).focus({ preventScroll: true });
+    event.preventDefault();
+  });
+
+  stage.addEventListener("pointermove", (event) => {
+    if (!press || !event.isPrimary) return;
+    press.moved ||= Math.hypot(event.clientX - press.x, event.clientY - press.y) > SLOP;
+    if (!press.moved || !press.on) return;
+    const x = event.clientX + press.dx;
+    if (press.index >= 0) {
+      if (press.index < model.get("hints").length) hold(press.index, pixel(x, event.clientY + press.dy));
+    } else {
+      const box = stage.getBoundingClientRect();
+      setDivider((x - box.left) / box.width);
+    }
+  });
+
+  stage.addEventListener("pointerup", (event) => {
+    if (!press || !event.isPrimary) return;
+    const { on, index, moved } = press;
+    press = null;
+    if (moved) released(on, index);
+    else if (index >= 0) model.send({ kind: "select", index });
+    else if (on !== knob) model.send({ kind: "add", ...pixel(event.clientX, event.clientY) });
+  });
+
+  stage.addEventListener("pointercancel", () => {
+    if (press?.moved) released(press.on, press.index);
+    press = null;
+  });
+
+  function released(on, index) {
+    if (index >= 0) letGo();
+    else if (on) model.save_changes();
+  }
+
+  // Enter, the space bar and screen readers click without a pointer
+  stage.addEventListener("click", (event) => {
+    const index = markers.indexOf(event.target);
+    if (event.detail === 0 && index >= 0) model.send({ kind: "select", index });
+  });
+
+  stage.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const index = markers.indexOf(event.target);
+    const arrow = ARROWS[event.key];
+    if (index >= 0 && (event.key === "Delete" || event.key === "Backspace")) {
+      model.send({ kind: "delete", index });
+    } else if (index >= 0 && arrow) {
+      const [width, height] = [model.get("width"), model.get("height")];
+      const from = held?.index === index ? held : model.get("hints")[index];
+      const step = (at, sign, full) => clamp(at + sign * Math.max(1, Math.round(full / 100)), 0, full - 1);
+      hold(index, { x: step(from.x, arrow[0], width), y: step(from.y, arrow[1], height) });
+    } else if (event.target === knob) {
+      const share = model.get("divider");
+      const step = { PageUp: 0.1, PageDown: -0.1 }[event.key] ?? (arrow ? 0.02 * (arrow[0] - arrow[1]) : 0);
+      const to = { Home: 0, End: 1 }[event.key] ?? share + step;
+      if (to === share && !arrow) return;
+      setDivider(Math.round(100 * to) / 100);
+      model.save_changes();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  for (const over of ["keyup", "focusout"]) {
+    stage.addEventListener(over, () => {
+      if (!press) letGo();
+    });
+  }
+
+  // ---- a dropped file
+
+  const bringsFile = (event) => event.dataTransfer?.types.includes("Files");
+
+  stage.addEventListener("dragover", (event) => {
+    if (!bringsFile(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    event.dataTransfer.dropEffect = "copy";
+    stage.classList.add("over");
+  });
+
+  stage.addEventListener("dragleave", () => stage.classList.remove("over"));
+
+  stage.addEventListener("drop", (event) => {
+    if (!bringsFile(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    stage.classList.remove("over");
+    const file = event.dataTransfer.files[0];
+    if (file) uploads = uploads.then(() => upload(file)); // one after the other: the parts of two never mix
+  });
+
+  async function upload(file) {
+    const { name, size } = file;
+    if (size > model.get("max_bytes")) {
+      model.send({ kind: "refused", name, bytes: size });
+      return;
+    }
+    const parts = Math.max(1, Math.ceil(size / PART));
+    try {
+      for (let part = 0; part < parts; part++) {
+        const bytes = await file.slice(part * PART, (part + 1) * PART).arrayBuffer();
+        model.send({ kind: "file", name, part, parts }, undefined, [bytes]);
+      }
+    } catch (error) {
+      note.textContent = `${name} cannot be read: drop a file, not a folder. (${error.message})`;
+    }
+  }
+
+  for (const img of [after, before]) {
+    img.addEventListener("error", () => {
+      note.textContent = "The browser cannot show this picture.";
+    });
+  }
+
+  model.on("change:width", drawSize);
+  model.on("change:height", drawSize);
+  model.on("change:picture", drawAfter);
+  model.on("change:before", drawBefore);
+  model.on("change:divider", drawDivider);
+  model.on("change:hints", drawHints);
+  model.on("change:selected", drawHints);
+  drawSize();
+  drawBefore();
+  drawAfter();
+  model.set("ready", true);
+  model.save_changes();
+
+  return () => {
+    for (const img of [after, before]) if (img.src) URL.revokeObjectURL(img.src);
+  };
+}
+
+export default { render };

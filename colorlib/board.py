@@ -1,0 +1,53 @@
+"""The click canvas of the studio: a photograph before and after, with hints that a pointer sets, moves and deletes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+
+class Board(anywidget.AnyWidget):
+    """A photograph in two versions, left and right of a divider, with a marker for each hint.
+
+    The board decides nothing: it shows its traits and says what the reader did. Whoever owns it listens with
+    `on_msg`, whose callback gets (board, content, buffers); `content` is one of
+
+        {"kind": "add", "x", "y"}                a click on the picture
+        {"kind": "move", "index", "x", "y"}      a marker was moved; also while it is dragged, as fast as `picture` answers
+        {"kind": "delete", "index"}              Delete or Backspace on a marker
+        {"kind": "select", "index"}              a click on a marker
+        {"kind": "file", "name", "part", "parts"}   a file was dropped: part 0 to parts - 1, in order, 1 MiB of it in
+                                                 buffers[0] (a Jupyter server takes 10 MB in one message)
+        {"kind": "refused", "name", "bytes"}     a file above `max_bytes` was dropped; nothing of it was sent
+
+    x and y are whole pixels of the photograph, x to the right, y down, however small the picture is drawn.
+
+    Attributes:
+        picture: an encoded picture (PNG, JPEG, WebP), shown right of the divider; empty: a place to drop a file on.
+        before: an encoded picture of the same shape, shown left of the divider; empty: no divider.
+        width, height: of the photograph, in pixels; `picture` and `before` may be smaller.
+        hints: one {"x", "y", "color": "#rrggbb"} for each marker, in pixels of the photograph.
+        selected: index of the marker with the thicker ring; -1: none.
+        divider: share of the width that shows `before`, 0 to 1; the browser sends it when the divider is let go.
+        max_bytes: the largest file that may be dropped.
+        ready: set by the browser when it has drawn the board; stays False in a front end without anywidget.
+
+    Example:
+        >>> board = Board(picture=png, before=grey_png, width=1024, height=768, divider=0.5)
+        >>> board.on_msg(lambda board, content, buffers: print(content))
+    """
+
+    _esm = Path(__file__).with_name("board.js")
+    _css = Path(__file__).with_name("board.css")
+
+    picture = traitlets.Bytes().tag(sync=True)
+    before = traitlets.Bytes().tag(sync=True)
+    width = traitlets.Int(1).tag(sync=True)
+    height = traitlets.Int(1).tag(sync=True)
+    hints = traitlets.List(traitlets.Dict()).tag(sync=True)
+    selected = traitlets.Int(-1).tag(sync=True)
+    divider = traitlets.Float(0.0).tag(sync=True)
+    max_bytes = traitlets.Int(100_000_000).tag(sync=True)
+    ready = traitlets.Bool(False).tag(sync=True)
