@@ -39,7 +39,7 @@ run:
 	@$(VENV)/python scripts/build_site.py $(if $(PRESET),--preset $(PRESET))
 
 test:
-	@$(SETUP) --extras notebooks,tests,heic
+	@$(SETUP) --extras notebooks,studio,tests,heic
 	@$(VENV)/python scripts/run_tests.py
 
 notebooks:

@@ -31,7 +31,7 @@ WHEELHOUSE = ROOT / "wheelhouse"
 BASE_PYTHON = (
     getattr(sys, "_base_executable", None) or sys.executable
 )  # not .venv's own, where that is activated
-EXTRAS = ("notebooks", "tests", "bench", "heic")
+EXTRAS = ("notebooks", "studio", "tests", "bench", "heic")
 
 # GB to download and on disk of what constraints.txt pins for notebooks and tests. "cuda" and downloads are
 # measured (November 2026); the 1.8 is "cuda" less the CUDA packages, with an earlier CPU wheel of torch.

@@ -51,13 +51,13 @@ def _project() -> dict:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     lists = re.findall(r"^([\w-]+) = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
     found = {name: re.findall(r'^ +"([^"]+)"', body, re.MULTILINE) for name, body in lists}
-    heic = re.search(r'^heic = \["([^"]+)"\]', text, re.MULTILINE)
+    short = re.findall(r'^(studio|heic) = \["([^"]+)"\]', text, re.MULTILINE)
     python = re.search(r'^requires-python = "([^"]+)"', text, re.MULTILINE)
-    return found | {"heic": [heic[1]], "requires-python": python[1]}
+    return found | {name: [line] for name, line in short} | {"requires-python": python[1]}
 
 
 PROJECT = _project()
-NAMES = ("dependencies", "notebooks", "tests", "bench", "heic")
+NAMES = ("dependencies", "notebooks", "studio", "tests", "bench", "heic")
 REQUIREMENTS = {name: [Requirement(line) for line in PROJECT[name]] for name in NAMES}
 ALL = [requirement for name in NAMES for requirement in REQUIREMENTS[name]]
 PINS = [
@@ -160,7 +160,7 @@ def test_environment_yml_names_the_same_packages_and_bounds():
     for requirement in map(Requirement, pip):
         assert requirement.url is None and requirement.marker is None
         found[requirement.name] = str(requirement.specifier)
-    wanted = [*REQUIREMENTS["dependencies"], *REQUIREMENTS["notebooks"], *REQUIREMENTS["tests"]]
+    wanted = [need for name in ("dependencies", "notebooks", "studio", "tests") for need in REQUIREMENTS[name]]
     expected = {CONDA_NAMES.get(need.name, need.name): str(need.specifier) for need in wanted}
     assert {name: SpecifierSet(bound) for name, bound in found.items() if name not in ("pip", "python")} == {
         name: SpecifierSet(bound) for name, bound in expected.items()
