@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -115,7 +115,8 @@ def colorize(
     variant: Annotated[int | None, typer.Option(
         metavar="N", min=0, help="Another plausible colouring, by its number.  [default: 0]")] = None,
     settings: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="JSON: saturation, render_size, decode, variant, hints. Options win over it.")] = None,
+        metavar="FILE", help="JSON: the options, hints, adversarial, guidance, warmth, blend, as the studio "
+        "saves them. Options given here win over it.")] = None,
     format: Annotated[Format | None, typer.Option(
         help="File format of the results.  [default: the photograph's]")] = None,
     force: Annotated[bool, typer.Option(
@@ -138,13 +139,13 @@ def colorize(
     """
     from . import commands
 
-    options = commands.read_settings(settings) if settings else {}
+    read = commands.read_settings(settings) if settings else commands.Settings()
     chosen = {"saturation": saturation, "render_size": render_size, "decode": decode and decode.value,
               "variant": variant}
-    options |= {name: value for name, value in chosen.items() if value is not None}
+    wanted = replace(read, **{name: value for name, value in chosen.items() if value is not None})
     colorizer = commands.Colorizer.load(weights)
     batch = commands.Batch(photos, output, SUFFIX[format] if format else None, force)
-    errors = commands.colorize_photos(batch, colorizer, options)
+    errors = commands.colorize_photos(batch, colorizer, wanted)
     for message in errors:
         _complain(message)
     if len(photos) > 1 and errors:

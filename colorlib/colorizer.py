@@ -2,14 +2,12 @@
 
     photograph -> small L (+ hints, z) -> generator -> small ab -> upsampling guided by L -> L + ab -> colour photograph
 
-The generator sees the photograph at a render size; everything at full size happens in strips of rows, so that
-a 12-megapixel photograph costs little more memory than its own bytes.
+The generator sees the photograph at a render size (`Colorizer.sketch`); the rest, at full size, is in `rendering`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,19 +19,16 @@ from torch import Tensor, nn
 
 from . import bins, color
 from .generators import Generator, Prediction
-from .guided import local_lines, on_lines, upsample_rows
-from .hints import Hint, Suggestion, draw_hints, hold_hints, nearness, plausible
+from .hints import Hint, Suggestion, draw_hints, nearness, plausible
+from .rendering import Sketch, render, render_shape, small_L
+from .settings import DECODES, Settings, check_render_size
 from .weights import load_generator, save_weights, shipped
 
 if TYPE_CHECKING:
     from .photos import Photo
 
 RENDER_SIZE = 256
-MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: a panorama needs no more memory
-MAX_ENLARGE = 2  # a photograph smaller than the render size is enlarged at most so much: more only adds blur
-DECODES = ("default", "mean")
-HINT_ROUNDS = 3
-_STRIP = 2**17  # pixels at a time: the float copies of a strip stay in the cache
+SIBLING = "l1.safetensors"
 
 
 class ColorizerError(RuntimeError):
@@ -52,6 +47,7 @@ class Colorizer:
         device: where to compute; the generator is moved there. None: where the generator is.
         metadata: text entries that `save` writes beside the weights, such as the recipe. For a generator with z, "z_mean"
             and "z_default" are JSON lists: the z of the two ways of decoding; 0 where they are missing.
+        sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
     Example:
         >>> colorizer = Colorizer.load()  # the weights that came with colorlib
@@ -64,8 +60,9 @@ class Colorizer:
         render_size: int = RENDER_SIZE,
         device: torch.device | str | None = None,
         metadata: dict[str, str] | None = None,
+        sibling: Colorizer | None = None,
     ) -> None:
-        self.render_size = _check_render_size(render_size)
+        self.render_size, self.sibling = check_render_size(render_size), sibling
         parameter = next(generator.parameters(), None)
         self.device = torch.device(device or (parameter.device if parameter is not None else "cpu"))
         self.generator = generator.to(self.device)
@@ -84,7 +81,7 @@ class Colorizer:
 
     @classmethod
     def load(cls, path: str | Path | None = None, device: torch.device | str | None = None) -> Colorizer:
-        """A colorizer from a weights file: network, weights and render size.
+        """A colorizer from a weights file: network, weights and render size, and the sibling from the l1.safetensors beside it.
 
         Args:
             path: a .safetensors file that `save` or a training run wrote; None takes the weights that came with colorlib.
@@ -95,12 +92,14 @@ class Colorizer:
         """
         from .runtime import device as best_device
 
-        path = shipped() if path is None else path
+        path = Path(shipped() if path is None else path)
         generator, metadata = load_generator(path)
         text = metadata.get("render_size", str(RENDER_SIZE))
         if not text.isdecimal():
             raise ValueError(f"{path}: its render_size is {text!r}; it must be a whole number of pixels")
-        return cls(generator, int(text), device or best_device(), metadata)
+        beside = path.with_name(SIBLING)
+        sibling = cls.load(beside, device) if beside.is_file() and path.name != SIBLING else None
+        return cls(generator, int(text), device or best_device(), metadata, sibling)
 
     def save(self, path: str | Path) -> None:
         """Write generator, render size and metadata to one .safetensors file, whole or not at all."""
@@ -151,24 +150,21 @@ class Colorizer:
         self,
         photo: Tensor | Photo | str | Path,
         *,
-        saturation: float = 1.0,
+        render_size: int | None = None,
         decode: str = "default",
         variant: int = 0,
         hints: Sequence[Hint] | None = None,
-        guidance: bool = True,
-        render_size: int | None = None,
+        adversarial: float = 1.0,
+        guidance: float = 1.0,
+        saturation: float = 1.0,
+        warmth: float = 0.0,
+        blend: float = 1.0,
     ) -> Tensor:
         """Colour one photograph. Its L is kept; a colour that sRGB cannot show at that L is made paler.
 
         Args:
             photo: uint8 (3, H, W), grey or colour (its L alone is used); or a Photo; or a path.
-            saturation: factor of ab; 0 is the grey photograph, 1 what the generator says.
-            decode: "default": as colourful as photographs are; "mean": the colours that are wrong by least on average, and
-                therefore pale. A generator without z has one answer for both.
-            variant: 0, or the number of another plausible colouring: a z drawn from N(0, 1) by this seed.
-            hints: colours of single points, for a generator that takes hints.
-            guidance: let colours end at the edges of L (guided filter); False upsamples bilinearly.
-            render_size: instead of the colorizer's own.
+            The others: see `settings.Settings`.
 
         Returns:
             uint8 (3, H, W), on the CPU.
@@ -178,67 +174,50 @@ class Colorizer:
             PhotoError: (a ValueError) the path is no photograph that can be opened.
             ColorizerError: see `predict`.
         """
-        if not (math.isfinite(saturation) and saturation >= 0):
-            raise ValueError(f"saturation is {saturation}; it must be a number >= 0 (1 changes nothing)")
-        if decode not in DECODES:
-            raise ValueError(f"decode is {decode!r}; choose one of {', '.join(DECODES)}")
-        z = self._z(decode, variant)
+        settings = Settings(render_size, decode, variant, tuple(hints or ()), adversarial, guidance, saturation, warmth, blend)
+        rgb = _rgb_of(photo)
+        sketch = self.sketch(rgb, settings)
+        with torch.inference_mode(), _memory_for(rgb.shape[-2:]):
+            return render(rgb, sketch, settings)
+
+    def sketch(self, photo: Tensor | Photo | str | Path, settings: Settings) -> Sketch:
+        """The part of `colorize` that needs the network; `rendering.render` is the rest.
+
+        Args:
+            settings: of them render_size, decode, variant, hints and adversarial.
+
+        Raises:
+            ValueError, ColorizerError: as `colorize`.
+        """
+        z = self._z(settings.decode, settings.variant)
+        if settings.adversarial < 1 and self.sibling is None:
+            raise ValueError(f"adversarial is {settings.adversarial}, but these weights have no sibling ({SIBLING} beside "
+                             "them): leave adversarial at 1")
         rgb = _rgb_of(photo)
         full = rgb.shape[-2:]
-        size = render_shape(*full, self.render_size if render_size is None else render_size)
-        marks = draw_hints(hints, full, size) if hints else None
+        size = render_shape(*full, self.render_size if settings.render_size is None else settings.render_size)
+        marks = draw_hints(settings.hints, full, size) if settings.hints else None
         with torch.inference_mode(), _memory_for(full):
-            L_low = self._small(rgb, size)
-            ab_low = self._generate(L_low, None, z).ab.float() * saturation
-            if marks is not None:  # what is beyond the edges of the hinted things stays as it is
-                told = self._generate(L_low, marks, z).ab.float() * saturation
-                ab_low = torch.lerp(ab_low, told, nearness(L_low, marks.to(L_low)))
-            with _one_thread():
-                if marks is not None:
-                    ab_low = self._held(rgb, ab_low, L_low, hints, marks.to(ab_low), guidance)
-                return self._join(rgb, ab_low, L_low, guidance)
+            L = small_L(rgb, size).to(self.device)
+            near = None if marks is None else nearness(L, marks.to(L))
+            ab = self._answer(L, marks, near, z)
+            if settings.adversarial < 1:
+                ab = torch.lerp(self.sibling._answer(L, marks, near, self.sibling.z["default"]), ab, settings.adversarial)
+            return Sketch(L, ab, settings.hints, tuple(full))
 
-    def _held(
-        self, rgb: Tensor, ab_low: Tensor, L_low: Tensor, hints: Sequence[Hint], marks: Tensor, guidance: bool
-    ) -> Tensor:
-        """The small ab, corrected until the hints hold at full size: what the upsampling takes off is asked for on top."""
-        size, wanted = rgb.shape[-2:], marks.clone()
-        owners = {(int(h.y * marks.shape[2] / size[0]), int(h.x * marks.shape[3] / size[1])): h for h in hints}
-        for _ in range(HINT_ROUNDS):
-            held = hold_hints(ab_low, L_low, wanted)
-            maps, guided = self._maps(held, L_low, size, guidance)
-            for (row, column), hint in owners.items():
-                strip = slice(int(hint.y), int(hint.y) + 1)
-                ab = upsample_rows(maps, strip, size)
-                if guided:
-                    ab = on_lines(ab, color.rgb_to_L(rgb[None, :, strip].to(self.device)))
-                given = ab.new_tensor([hint.a, hint.b]) / color.AB_SCALE
-                wanted[0, 1:, row, column] += given - ab[0, :, 0, int(hint.x)]
-        return hold_hints(ab_low, L_low, wanted)
-
-    def _maps(self, ab_low: Tensor, L_low: Tensor, size: tuple[int, int], guidance: bool) -> tuple[Tensor, bool]:
-        """What `upsample_rows` takes, and whether its result are lines of L."""
-        if ab_low.shape[-2] >= size[0] and ab_low.shape[-1] >= size[1]:  # a small photograph, rendered enlarged
-            return F.interpolate(ab_low, size, mode="bilinear", antialias=True), False
-        return (local_lines(ab_low, L_low), True) if guidance else (ab_low, False)
-
-    def _small(self, rgb: Tensor, size: tuple[int, int]) -> Tensor:
-        """L (1, 1, h, w) of a photograph, resized as 8-bit RGB like those that the generator was trained on."""
-        small = rgb[None]
-        if size != rgb.shape[-2:]:
-            small = F.interpolate(small, size, mode="bilinear", antialias=True)
-        return color.rgb_to_L(small.to(self.device))
+    def _answer(self, L: Tensor, marks: Tensor | None, near: Tensor | None, z: Tensor) -> Tensor:
+        ab = self._generate(L, None, z).ab.float()
+        if marks is None:
+            return ab
+        # what is beyond the edges of the hinted things stays as it is
+        return torch.lerp(ab, self._generate(L, marks, z).ab.float(), near)
 
     def _z(self, decode: str, variant: int) -> Tensor:
-        if isinstance(variant, bool) or not isinstance(variant, int) or variant < 0:
-            raise ValueError(f"variant is {variant!r}; it must be a whole number from 0")
         if variant == 0:
             return self.z[decode]
         if not len(self.z[decode]):
             raise ValueError(f"variant is {variant}, but this generator gives one colouring (its z_channels is 0): "
                              "leave variant at 0, or load weights with z")
-        if decode == "mean":
-            raise ValueError(f"variant is {variant} and decode 'mean': there is one mean; take decode='default'")
         return torch.randn(len(self.z[decode]), generator=torch.Generator().manual_seed(variant))
 
     def _distribution(
@@ -252,7 +231,7 @@ class Colorizer:
         size = render_shape(*full, self.render_size if render_size is None else render_size)
         marks = draw_hints(hints, full, size) if hints else None
         with torch.inference_mode(), _memory_for(full):
-            said = self._generate(self._small(rgb, size), marks, self.z["mean"])
+            said = self._generate(small_L(rgb, size), marks, self.z["mean"])
             probabilities = said.bins.float().softmax(1)
             return probabilities, F.interpolate(said.ab.float(), probabilities.shape[-2:], mode="area"), full
 
@@ -308,35 +287,6 @@ class Colorizer:
         here = probabilities[0, :, int(y * rows / height), int(x * columns / width)].cpu()
         return plausible(here, float(color.rgb_to_lab(rgb)[0, int(y), int(x)]), num)
 
-    def _join(self, rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: bool) -> Tensor:
-        """L of the photograph and the small ab, strip by strip, to the colour photograph."""
-        size = height, width = rgb.shape[-2:]
-        maps, guidance = self._maps(ab_low, L_low, size, guidance)
-        colored = torch.empty_like(rgb)
-        rows = max(1, _STRIP // width)
-        for top in range(0, height, rows):
-            strip = slice(top, min(top + rows, height))
-            L = color.rgb_to_L(rgb[None, :, strip].to(self.device))
-            ab = upsample_rows(maps, strip, size)
-            if guidance:
-                ab = on_lines(ab, L)
-            colored[:, strip] = color.L_ab_to_rgb8(L, ab, fit=True)[0].cpu()
-        return colored
-
-
-def render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
-    """Height and width at which the generator sees a photograph: its short side becomes the render size.
-
-    The aspect ratio is kept to the nearest pixel. Two bounds come first: the long side stays within
-    MAX_ASPECT times the render size, and nothing is enlarged more than MAX_ENLARGE times.
-
-    Raises:
-        ValueError: a render size that is not a whole number of at least 8.
-    """
-    _check_render_size(render_size)
-    scale = min(render_size / min(height, width), MAX_ASPECT * render_size / max(height, width), MAX_ENLARGE)
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
 
 def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:
     if isinstance(photo, str | Path):
@@ -352,12 +302,6 @@ def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:
     return rgb.cpu()
 
 
-def _check_render_size(render_size: int) -> int:
-    if isinstance(render_size, bool) or not isinstance(render_size, int) or render_size < 8:
-        raise ValueError(f"render_size is {render_size!r}; it must be a whole number of pixels, at least 8")
-    return render_size
-
-
 @contextmanager
 def _evaluation(generator: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every module gets its own mode back."""
@@ -369,18 +313,6 @@ def _evaluation(generator: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Strips are thousands of operations of microseconds: threads that wait for each other after every one
-    save a fraction of a second on idle cores, and cost half a minute on busy ones."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from . import metrics
 from .color import rgb_to_grey, rgb_to_lab
-from .colorizer import Colorizer, ColorizerError, Hint
+from .colorizer import Colorizer, ColorizerError
 from .discriminators import PatchDiscriminator
 from .generators import Generator
 from .losses import AdversarialLoss, LipschitzConstraint, Vanilla
@@ -34,11 +34,12 @@ from .photos import (
     suffix_for,
     write_photo,
 )
+from .photowrite import SYNTHETIC
 from .runtime import device, seed_everything
+from .settings import Settings
 from .training import History, fit
 from .weights import read_tensors
 
-SETTINGS = {"saturation": (int, float), "render_size": int, "decode": str, "variant": int, "hints": list}
 MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
 SMALLEST = 11  # pixels: the window of SSIM
 
@@ -87,11 +88,8 @@ class Batch:
         return path.name if told and writable else path.stem + suffix_for(photo)
 
 
-def colorize_photos(batch: Batch, colorizer: Colorizer, options: dict) -> list[str]:
+def colorize_photos(batch: Batch, colorizer: Colorizer, settings: Settings) -> list[str]:
     """Colour every photograph that can be opened.
-
-    Args:
-        options: keyword arguments of `Colorizer.colorize`.
 
     Returns:
         One message for each photograph that was not coloured.
@@ -102,8 +100,8 @@ def colorize_photos(batch: Batch, colorizer: Colorizer, options: dict) -> list[s
         try:
             photo = read_photo(path)
             target = batch.target(path, photo)
-            colored = colorizer.colorize(photo, **options)
-            write_photo(target, colored, like=photo, overwrite=batch.force)
+            colored = colorizer.colorize(photo, **settings.chosen())
+            write_photo(target, colored, like=photo, note=SYNTHETIC, overwrite=batch.force)
         except PhotoError as error:
             errors.append(str(error))
             continue
@@ -115,33 +113,16 @@ def colorize_photos(batch: Batch, colorizer: Colorizer, options: dict) -> list[s
     return errors
 
 
-def read_settings(path: Path) -> dict:
-    """Arguments of `Colorizer.colorize` from a JSON file.
+def read_settings(path: Path) -> Settings:
+    """Settings from a JSON file.
 
     Raises:
-        ValueError: no JSON, an unknown name, or a value of the wrong kind.
+        ValueError: see `Settings.from_json`; the message names the file.
     """
     try:
-        options = json.loads(path.read_text(encoding="utf-8"))
+        return Settings.from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: no JSON ({error})") from error
-    if not isinstance(options, dict) or not options.keys() <= SETTINGS.keys():
-        found = ", ".join(options) if isinstance(options, dict) else type(options).__name__
-        raise ValueError(f"{path}: holds {found}; it must be an object with some of {', '.join(SETTINGS)}")
-    for name, value in options.items():
-        if not isinstance(value, SETTINGS[name]) or isinstance(value, bool):
-            raise ValueError(f"{path}: {name} is {value!r}; see `colorlib colorize --help`")
-    if "hints" in options:
-        options["hints"] = [_hint(path, hint) for hint in options["hints"]]
-    return options
-
-
-def _hint(path: Path, hint: object) -> Hint:
-    numbers = isinstance(hint, dict) and all(type(value) in (int, float) for value in hint.values())
-    if not numbers or hint.keys() != set(Hint._fields):
-        example = '{"x": 10, "y": 20, "a": 5.0, "b": -30.0}'
-        raise ValueError(f"{path}: a hint is {hint!r}; it must be like {example}")
-    return Hint(**hint)
+        raise ValueError(f"{path}: {error}") from error
 
 
 # ------------------------------------------------------------------------------------------------- train

@@ -43,8 +43,11 @@ def _box(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 2 * _RADIUS + 1, 1, _RADIUS, count_include_pad=False)
 
 
-def local_lines(ab: Tensor, L: Tensor) -> Tensor:
+def local_lines(ab: Tensor, L: Tensor, strength: float = 1.0) -> Tensor:
     """The line ab = slope * L + offset at each small pixel, and the ab between which it holds.
+
+    Args:
+        strength: of the guidance, a factor of the slopes: at 0 the lines are flat, and edges of L mean nothing.
 
     Returns:
         (B, 8, h, w): slope, offset, lowest ab, highest ab, two channels each.
@@ -52,7 +55,7 @@ def local_lines(ab: Tensor, L: Tensor) -> Tensor:
     mean_L, mean_ab = _box(L), _box(ab)
     variance = (_box(L * L) - mean_L.square()).clamp_(min=0)  # rounding may leave it below 0
     covariance = _box(L * ab) - mean_L * mean_ab
-    slope = _box(covariance / (variance + _EPSILON))
+    slope = strength * _box(covariance / (variance + _EPSILON))
     window = (2 * _RADIUS + 1, 1, _RADIUS)
     return torch.cat([slope, ab - slope * L, -F.max_pool2d(-ab, *window), F.max_pool2d(ab, *window)], 1)
 

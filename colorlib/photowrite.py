@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -14,6 +15,11 @@ from colorlib.photofile import SUFFIXES, Photo, PhotoError
 from colorlib.pixels import to_image
 
 
+SYNTHETIC = "colorlib: the colours are synthetic, a network's guess"
+_MAX_EXIF = 65_000  # bytes: what a JPEG segment holds
+_SOFTWARE = 0x0131  # the tag of TIFF and EXIF for the program that made a picture
+
+
 def suffix_for(photo: Photo) -> str:
     """The file name suffix that keeps a photograph's format where we write it (HEIC becomes JPEG, GIF becomes
     PNG)."""
@@ -22,7 +28,7 @@ def suffix_for(photo: Photo) -> str:
 
 
 def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None, quality: int = 95,
-                overwrite: bool = False) -> Path:
+                overwrite: bool = False, note: str | None = None) -> Path:
     """Write a photograph: the whole file or nothing, and over nothing that was there.
 
     The suffix names the format: JPEG (full chroma resolution: colour is what we made), PNG, WebP, TIFF, BMP.
@@ -35,6 +41,7 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
         like: the photograph it was made from: its EXIF block and resolution are kept.
         quality: 1..100, of JPEG and WebP.
         overwrite: replace an existing file.
+        note: ASCII text for the file's Software entry (EXIF; a BMP holds none), such as SYNTHETIC.
 
     Returns:
         The path written; its suffix differs from `path` only as told above.
@@ -43,9 +50,6 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
         PhotoError: if the file exists, or the folder or file cannot be written, or the format cannot hold the
         size. ValueError: if `rgb8` is not uint8 (3, H, W).
     """
-    if rgb8.dtype != torch.uint8 or rgb8.ndim != 3 or rgb8.shape[0] != 3 or 0 in rgb8.shape:
-        raise ValueError(f"rgb8 is {rgb8.dtype} {tuple(rgb8.shape)}, must be torch.uint8 (3, H, W); "
-                         "convert with colorlib.color.lab_to_rgb8")
     path = Path(path)
     name = SUFFIXES.get(path.suffix.lower())
     if name is None and path.suffix:
@@ -57,30 +61,75 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
         name = SUFFIXES[path.suffix]
     if path.exists() and not overwrite:
         raise PhotoError(path, "exists", "pass overwrite=True (--force on the command line) or another name")
-    image = to_image(rgb8)
+    try:
+        data = encode_photo(rgb8, name, like, quality, note)
+    except PhotoError as error:
+        raise PhotoError(path, error.wrong, error.todo) from None
+    _save(data, path)
+    return path
+
+
+def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, quality: int = 95,
+                 note: str | None = None) -> bytes:
+    """The bytes of the file that `write_photo` writes.
+
+    Args:
+        format: "JPEG", "PNG", "WEBP", "TIFF" or "BMP".
+        The others: see `write_photo`.
+
+    Raises:
+        PhotoError: if the format cannot hold the size. ValueError: if `rgb8` is not uint8 (3, H, W).
+    """
+    if rgb8.dtype != torch.uint8 or rgb8.ndim != 3 or rgb8.shape[0] != 3 or 0 in rgb8.shape:
+        raise ValueError(f"rgb8 is {rgb8.dtype} {tuple(rgb8.shape)}, must be torch.uint8 (3, H, W); "
+                         "convert with colorlib.color.lab_to_rgb8")
     settings: dict[str, dict[str, object]] = {
         "JPEG": {"quality": quality, "subsampling": "4:4:4", "optimize": True},
         "WEBP": {"quality": quality, "method": 4, "use_sharp_yuv": True},
         # WebP halves chroma; sharp does it well
         "TIFF": {"compression": "tiff_adobe_deflate"}, "PNG": {}, "BMP": {}}
-    extra = dict(settings[name])
-    if like is not None and like.exif and name != "BMP":
-        if name == "TIFF":
-            extra = {"exif": like.exif}   # uncompressed: libtiff's encoders cannot write the Exif directory
-        elif name != "JPEG" or len(like.exif) <= 65_000:   # what a JPEG segment holds
-            extra["exif"] = like.exif
-    if like is not None and like.dpi and name != "WEBP" and all(1 <= value <= 65535 for value in like.dpi):
+    extra = dict(settings[format])
+    exif = _exif(like, format, note)
+    if exif is not None and format == "TIFF" and (like is None or not like.exif):
+        extra["software"] = note
+    elif exif is not None and format == "TIFF":
+        extra = {"exif": exif}   # uncompressed: libtiff's encoders cannot write the Exif directory
+    elif exif is not None and format != "BMP":
+        extra["exif"] = exif
+    if like is not None and like.dpi and format != "WEBP" and all(1 <= value <= 65535 for value in like.dpi):
         extra["dpi"] = like.dpi
-    _save(image, path, name, extra)
-    return path
+    file = BytesIO()
+    try:
+        to_image(rgb8).save(file, format=format, **extra)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PhotoError(None, f"cannot be written as {format} ({error})", "write it as PNG") from None
+    return file.getvalue()
 
 
-def _save(image: Image.Image, path: Path, name: str, settings: dict[str, object]) -> None:
+def _exif(like: Photo | None, format: str, note: str | None) -> bytes | None:
+    """The photograph's EXIF block, with the note; without the block where it is more than a JPEG segment holds."""
+    block = like.exif if like is not None else None
+    if note is None:
+        return None if block is None or (format == "JPEG" and len(block) > _MAX_EXIF) else block
+    exif = Image.Exif()
+    if block is not None:
+        exif.load(block)
+        before = exif.get(_SOFTWARE)
+        exif[_SOFTWARE] = note if not before or note in str(before) else f"{str(before).strip()}; {note}"
+        whole = exif.tobytes()
+        if format != "JPEG" or len(whole) <= _MAX_EXIF:
+            return whole
+        exif = Image.Exif()
+    exif[_SOFTWARE] = note
+    return exif.tobytes()
+
+
+def _save(data: bytes, path: Path) -> None:
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=".colorlib-", suffix=".part", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            image.save(file, format=name, **settings)
+            file.write(data)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)   # mkstemp makes files that only their owner reads
@@ -90,9 +139,8 @@ def _save(image: Image.Image, path: Path, name: str, settings: dict[str, object]
         raise PhotoError(path, "its folder does not exist", f"make {path.parent} first") from None
     except PermissionError:
         raise PhotoError(path, "may not be written (no permission)", "choose another folder") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        raise PhotoError(path, f"cannot be written ({error})",
-                         "check the free space, or write it as PNG") from None
+    except OSError as error:
+        raise PhotoError(path, f"cannot be written ({error})", "check the free space") from None
     finally:
         if temporary is not None:
             os.unlink(temporary)

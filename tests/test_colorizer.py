@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from colorlib import bins, color, colorizer
+from colorlib import bins, color, rendering
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, render_shape
 from colorlib.generators import Generator, Prediction, UNet
 from colorlib.guided import guided_upsample, upsample_rows
@@ -158,7 +158,7 @@ def test_strips_give_what_the_whole_gives(monkeypatch):
     rgb = photo(70, 90)
     painter = Colorizer(Says(wild), render_size=20)
     whole = painter.colorize(rgb)
-    monkeypatch.setattr(colorizer, "_STRIP", 1)  # one row at a time
+    monkeypatch.setattr(rendering, "_STRIP", 1)  # one row at a time
     assert (painter.colorize(rgb).int() - whole.int()).abs().max() <= 1
 
 

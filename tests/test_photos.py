@@ -441,11 +441,16 @@ def test_nothing_is_overwritten_or_left_half_written(tmp_path, monkeypatch):
     with pytest.raises(PhotoError, match="exists"):   # b.png, under the name it really gets
         write_photo(tmp_path / "b.gif", rgb)
 
-    def full(self, file, **_):
-        file.write(b"half")
-        raise OSError(28, "No space left on device")
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    def full(handle, mode):
+        os.write(handle, b"half")
+        os.close(handle)
+        return Full()
     with monkeypatch.context() as patch:
-        patch.setattr(Image.Image, "save", full)
+        patch.setattr("colorlib.photowrite.os.fdopen", full)
         with pytest.raises(PhotoError, match="No space left"):
             write_photo(path, rgb + 9, overwrite=True)
     assert path.read_bytes() == before

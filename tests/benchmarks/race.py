@@ -27,7 +27,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from common_residual_unet import CommonResidualUNet
 from torch import Tensor
 

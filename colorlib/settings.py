@@ -1,0 +1,129 @@
+"""What a person can set about a colouring: the arguments of `Colorizer.colorize` as one value, as JSON and as code."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, fields
+
+from .hints import Hint
+
+DECODES = ("default", "mean")
+_HINT = 'a hint is {!r}; it must be like {{"x": 10, "y": 20, "a": 5.0, "b": -30.0}}'
+SHARES = ("adversarial", "guidance", "blend")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a photograph is coloured. The defaults change nothing of what the network says.
+
+    Args:
+        render_size: short side, in pixels, of the picture that the generator sees; None is the colorizer's own.
+        decode: "default": as colourful as photographs are; "mean": the colours that are wrong by least on average, and
+            therefore pale. A generator without z has one answer for both.
+        variant: 0, or the number of another plausible colouring: a z drawn from N(0, 1) by this seed.
+        hints: colours of single points, for a generator that takes hints.
+        adversarial: 1 is the generator that met a critic, 0 its sibling trained without one, between them a mixture.
+        guidance: how much colours end at the edges of L, 0 (bilinear upsampling) to 1 (guided filter).
+        saturation: factor of ab; 0 is the grey photograph but for hints, 1 what the network says.
+        warmth: CIE units added to b: above 0 towards yellow, below towards blue. A hint stays as it was given.
+        blend: 0 is the grey photograph, 1 the coloured one, hints and all.
+
+    Raises:
+        ValueError: a value of the wrong kind or out of its range.
+
+    Example:
+        >>> Settings(saturation=1.2).code("harbour.jpg")
+        "Colorizer.load().colorize('harbour.jpg', saturation=1.2)"
+    """
+
+    render_size: int | None = None
+    decode: str = "default"
+    variant: int = 0
+    hints: tuple[Hint, ...] = ()
+    adversarial: float = 1.0
+    guidance: float = 1.0
+    saturation: float = 1.0
+    warmth: float = 0.0
+    blend: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hints", tuple(_hint(hint) for hint in self.hints or ()))
+        if self.render_size is not None:
+            check_render_size(self.render_size)
+        if self.decode not in DECODES:
+            raise ValueError(f"decode is {self.decode!r}; choose one of {', '.join(DECODES)}")
+        if isinstance(self.variant, bool) or not isinstance(self.variant, int) or self.variant < 0:
+            raise ValueError(f"variant is {self.variant!r}; it must be a whole number from 0")
+        if self.variant and self.decode == "mean":
+            raise ValueError(f"variant is {self.variant} and decode 'mean': there is one mean; take decode='default'")
+        if not _number(self.saturation) or self.saturation < 0:
+            raise ValueError(f"saturation is {self.saturation!r}; it must be a number >= 0 (1 changes nothing)")
+        if not _number(self.warmth):
+            raise ValueError(f"warmth is {self.warmth!r}; it must be a number of CIE units (0 changes nothing)")
+        for name in SHARES:
+            value = float(getattr(self, name)) if isinstance(getattr(self, name), bool) else getattr(self, name)
+            if not _number(value) or not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value!r}; it must be a number from 0 to 1")
+            object.__setattr__(self, name, value)
+
+    def chosen(self) -> dict:
+        """The settings that differ from the defaults, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)
+                if getattr(self, field.name) != field.default}
+
+    def code(self, photo: str) -> str:
+        """One line of Python that gives the same picture."""
+        arguments = "".join(f", {name}={list(value) if name == 'hints' else value!r}"
+                            for name, value in self.chosen().items())
+        return f"Colorizer.load().colorize({photo!r}{arguments})"
+
+    def to_json(self) -> str:
+        """All settings as a JSON object, as `colorlib colorize --settings` reads it."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.render_size is None:
+            del values["render_size"]
+        values["hints"] = [hint._asdict() for hint in self.hints]
+        return json.dumps(values, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        """Settings from a JSON object with some of their names; the others have their defaults.
+
+        Raises:
+            ValueError: no JSON, an unknown name, or a value that cannot be.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"no JSON ({error})") from error
+        names = [field.name for field in fields(cls)]
+        if not isinstance(values, dict) or not values.keys() <= set(names):
+            found = ", ".join(values) if isinstance(values, dict) else type(values).__name__
+            raise ValueError(f"holds {found}; it must be an object with some of {', '.join(names)}")
+        if not isinstance(values.get("hints", []), list):
+            raise ValueError(f"hints is {values['hints']!r}; it must be a list")
+        return cls(**{**values, "hints": tuple(_named(hint) for hint in values.get("hints", []))})
+
+
+def check_render_size(render_size: int) -> int:
+    if isinstance(render_size, bool) or not isinstance(render_size, int) or render_size < 8:
+        raise ValueError(f"render_size is {render_size!r}; it must be a whole number of pixels, at least 8")
+    return render_size
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _named(hint: object) -> Hint:
+    """A hint from an object of JSON, which names its numbers."""
+    if not isinstance(hint, dict) or hint.keys() != set(Hint._fields):
+        raise ValueError(_HINT.format(hint))
+    return _hint(Hint(**hint))
+
+
+def _hint(hint: object) -> Hint:
+    if not (isinstance(hint, tuple) and len(hint) == len(Hint._fields) and all(_number(value) for value in hint)):
+        raise ValueError(_HINT.format(hint))
+    return Hint(*hint)
