@@ -1,0 +1,115 @@
+"""The figures of notebook 09 that no other notebook has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from colorlib.plots import COLOURS, LINES, STYLE, to_numpy
+
+
+def slices(planes: Mapping[int, Tensor], ever: Tensor, shares: Mapping[int, float], *, limit: float) -> Figure:
+    """Slices of sRGB at several L, and which share of the plane each of them holds.
+
+    Args:
+        planes: L -> its slice in its colours, (3, N, N), 0 to 1, NaN where sRGB has nothing; a to the right, b up.
+        ever: (N, N), what sRGB has at any L: drawn as an outline.
+        shares: L -> share, 0 to 1.
+        limit: half the side of the planes, CIE units.
+    """
+    extent = (-limit, limit, -limit, limit)
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(1, len(planes) + 1, figsize=(1.65 * len(planes) + 2.9, 1.9), layout="constrained",
+                                    gridspec_kw={"width_ratios": [*[1.0] * len(planes), 1.5]})
+        for axis, (L, plane) in zip(axes, planes.items()):
+            picture = plane.permute(1, 2, 0).numpy()
+            axis.imshow(np.nan_to_num(picture, nan=1.0), origin="lower", extent=extent)
+            axis.contour(ever.float().numpy(), levels=[0.5], extent=extent, colors="grey", linewidths=0.8, origin="lower")
+            axis.set(title=f"L = {L}: {100 * shares[L]:.0f} %", xticks=[], yticks=[])
+            axis.title.set_fontsize(9)
+            axis.spines[:].set_visible(False)
+        axes[-1].plot(list(shares), [100 * share for share in shares.values()], color=COLOURS[0])
+        axes[-1].set(xlabel="L", ylim=(0, None), xlim=(0, 100))
+        axes[-1].set_title("share of the plane, %", fontsize=9)
+        axes[-1].grid(alpha=0.25)
+    plt.close(figure)
+    return figure
+
+
+def doubts(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Per photograph a column: its coloured version, what the network expects to be wrong by, what it is wrong by.
+
+    Args:
+        rows: name -> rgb uint8 (3, H, W), expected error (H, W), error (H, W), CIE units.
+        points: name -> places to mark, x and y.
+    """
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(3, len(rows), figsize=(1.75 * len(rows) + 1.1, 4.3), layout="constrained", squeeze=False)
+        for column, (name, (rgb, expected, error)) in zip(axes.T, rows.items()):
+            column[0].imshow(to_numpy(rgb))
+            column[0].set_title(name, fontsize=9)
+            for axis, plane in zip(column[1:], (expected, error)):
+                shown = axis.imshow(plane.numpy(), cmap="viridis", vmin=0, vmax=50)
+            for axis in column:
+                axis.plot(*zip(*points[name]), "o", markersize=4, markerfacecolor="none", markeredgecolor="white")
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+        for axis, title in zip(axes[:, 0], ("coloured", "expected error", "error")):
+            axis.set_ylabel(title, fontsize=9)
+        figure.colorbar(shown, ax=axes[1:, :], label="CIE units", shrink=0.8)
+    plt.close(figure)
+    return figure
+
+
+def by_count(panels: Mapping[str, Mapping[str, Sequence[Mapping[int, float]]]]) -> Figure:
+    """Error against the number of hints, a panel per group, a line per way of placing them: means over photographs.
+
+    Args:
+        panels: title -> way -> one {count: error} per photograph.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels) + 0.4, 2.9), layout="constrained", squeeze=False)
+        for axis, (title, ways) in zip(axes.flat, panels.items()):
+            for (way, rows), colour, line in zip(ways.items(), COLOURS, LINES):
+                counts = list(rows[0])
+                means = [np.mean([row[count] for row in rows]) for count in counts]
+                axis.plot(range(len(counts)), means, color=colour, linestyle=line, marker="o", markersize=3, label=way)
+            axis.set_xticks(range(len(counts)), counts)
+            axis.set(xlabel="hints", title=title, ylim=(0, None))
+        axes[0, 0].set_ylabel("mean error of ab, CIE units")
+        axes[0, 0].legend(fontsize=8)
+    plt.close(figure)
+    return figure
+
+
+def trade(rows: Mapping[int, Mapping[str, Sequence[float]]], titles: Mapping[str, str],
+          reference: Mapping[str, float], *, marked: int) -> Figure:
+    """What changes with the render size: a panel per measure, every photograph a thin line, their mean a thick one.
+
+    Args:
+        rows: render size -> measure -> one value per photograph.
+        titles: measure -> the panel's title.
+        reference: measure -> the value of the real photographs, a dashed line.
+        marked: the render size that ships.
+    """
+    sizes = list(rows)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(titles), figsize=(3.2 * len(titles), 2.6), layout="constrained", squeeze=False)
+        for axis, (measure, title), colour in zip(axes.flat, titles.items(), COLOURS):
+            values = np.array([rows[size][measure] for size in sizes])
+            axis.plot(sizes, values, color=colour, alpha=0.25, linewidth=0.8)
+            axis.plot(sizes, values.mean(1), "o-", color=colour, markersize=4, label="mean")
+            axis.axvline(marked, color="grey", linewidth=1, linestyle=":")
+            if measure in reference:
+                axis.axhline(reference[measure], color="black", linewidth=1, linestyle="--", label="real, mean")
+                axis.legend(fontsize=8)
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(sizes, [str(size) for size in sizes], fontsize=7, rotation=45)
+            axis.minorticks_off()
+            axis.set(title=title, xlabel="render size, pixels", ylim=(0, None))
+    plt.close(figure)
+    return figure

@@ -1,0 +1,128 @@
+"""Claims C32 and C33 on photographs that no training saw: where hints help, and what the render size trades.
+
+    OMP_NUM_THREADS=1 python notebooks/experiments/photographs_09.py --photos DIR
+
+DIR holds the folders landscapes and objects, told apart. The split is by file name (`photos.split_of`), as in training; grey
+photographs are left out. The thresholds below were committed before this run; the ways of placing hints were tried on the
+validation split before. Interrupted, or out of --seconds, the same command goes on: what is measured lies in build/.
+Writes photographs_09.json and the claims into COLORLIB_RESULTS (else build/results): numbers, no photograph.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import runs_09
+from runs_04 import spread
+from torch import Tensor
+
+from colorlib import photos
+from colorlib.colorizer import Colorizer
+from colorlib.runtime import machine, results_dir
+from colorlib.verdicts import Claim, write_json
+
+KINDS = ("landscapes", "objects")
+COMMAND = "python notebooks/experiments/photographs_09.py --photos DIR"
+SIZES = (32, 48, 64, 96, 128, 192)  # a photograph is enlarged to twice its size at most, and these are 100 to 160 pixels high
+SEEDS, POINTS, JUDGED = 3, 16, 5
+MEASURES = ("error", "auc", "colourfulness", "detail")
+# On the validation split five hints at random points took off a fifth to a quarter of the error, and ten a third: 5 % of the
+# error is worth about three hints out of eight, which somebody who clicks would notice.
+SAVED = {"measure": "error that 5 hints at the most uncertain points save beside 5 random ones, % of the error without hints",
+         "supported": "> 5", "partly": "> 0"}
+C32 = {
+    "landscapes": Claim("C32b", "hints help most where the network is unsure: landscapes", **SAVED),
+    "objects": Claim("C32c", "hints help most where the network is unsure: objects", **SAVED),
+}
+C33 = Claim("C33b", "a smaller render size gives more vivid colours: photographs of the test split",
+            measure="colourfulness at render size 64 / at 192", supported="> 1.1", partly="> 1")
+
+
+def measured(colorizer: Colorizer, real: Tensor, seed: int) -> dict:
+    """Everything about one photograph."""
+    most = max(runs_09.COUNTS)
+    ways = {f"random {k}": runs_09.at_random(real, most, seed=seed * SEEDS + k) for k in range(SEEDS)} | {
+        "uncertain": runs_09.at_most_uncertain(colorizer, real, most),
+        "doubt in reach": runs_09.at_doubt_in_reach(colorizer, real, most),
+        "worst": runs_09.at_worst(colorizer, real, most)}
+    return {"ways": {way: runs_09.errors(colorizer, real, hints) for way, hints in ways.items()},
+            "single": runs_09.single(colorizer, real, POINTS, seed),
+            "sizes": {size: runs_09.rendered(colorizer, real, size) for size in SIZES},
+            "real": {"colourfulness": runs_09.metrics.colourfulness(real), "detail": runs_09.detail(real)}}
+
+
+def by_chance(row: dict, count: int | str) -> list[float]:
+    """Errors of one photograph with so many hints at random, one per seed."""
+    return [errors[str(count)] for way, errors in row["ways"].items() if way.startswith("random")]
+
+
+def saved(row: dict, way: str, count: int | str) -> float:
+    return runs_09.saved(by_chance(row, count), row["ways"][way][str(count)], row["ways"][way]["0"])
+
+
+def summary(rows: list[dict]) -> dict:
+    """Of one kind: means over photographs with their 95 % intervals. Keys are text, as JSON keeps them."""
+    counts = [str(count) for count in runs_09.COUNTS]
+    ways = {"random": [{c: sum(by_chance(row, c)) / SEEDS for c in counts} for row in rows]} | {
+        way: [row["ways"][way] for row in rows] for way in rows[0]["ways"] if not way.startswith("random")}
+    gains = [(row["single"], row["single"]["gain"]) for row in rows]
+    return {
+        "photographs": len(rows),
+        "errors": {way: {c: spread([errors[c] for errors in of]) for c in counts} for way, of in ways.items()},
+        "saved": {way: {c: spread([saved(row, way, c) for row in rows]) for c in counts[1:]} for way in ways if way != "random"},
+        "rank correlation with the gain of one hint": {
+            name: spread([runs_09.rank_correlation(single[name], gain) for single, gain in gains])
+            for name in ("doubt", "reach", "error")},
+        "sizes": {size: {name: spread([row["sizes"][size][name] for row in rows]) for name in MEASURES}
+                  for size in map(str, SIZES)},
+        "real": {name: spread([row["real"][name] for row in rows]) for name in ("colourfulness", "detail")},
+    }
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--photos", type=Path, default=os.environ.get("COLORLIB_PHOTOS"),
+                        help="folder with landscapes and objects in it (default: COLORLIB_PHOTOS)")
+    parser.add_argument("--weights", type=Path, default=None, help="a weights file (default: the shipped one)")
+    parser.add_argument("--num", type=int, default=100, help="at most so many photographs of each kind")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop then; the same command goes on")
+    parser.add_argument("--rows", type=Path, default=Path("build/photographs_09_rows.json"),
+                        help="where what is measured lies until the end")
+    arguments = parser.parse_args()
+    if not arguments.photos:
+        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to such a folder")
+    os.environ["COLORLIB_COMMAND"] = COMMAND
+    started, colorizer = time.monotonic(), Colorizer.load(arguments.weights)
+    place = arguments.rows
+    header = {"weights": colorizer.metadata.get("sha256", ""), "num": arguments.num}
+    done = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
+    rows = done["rows"] if {key: done.get(key) for key in header} == header else {kind: [] for kind in KINDS}
+    for kind in KINDS:
+        paths = [path for path in photos.scan(Path(arguments.photos) / kind) if photos.split_of(path) == "test"]
+        reals = [real for real in photos.load_photos(paths)[0] if not photos.is_grey(real)]
+        reals = runs_09.drawn(reals, arguments.num)
+        for number in range(len(rows[kind]), len(reals)):
+            if time.monotonic() - started > arguments.seconds:
+                print(f"stopped at {kind} {number} of {len(reals)}: call the same again")
+                return
+            rows[kind].append(json.loads(json.dumps(measured(colorizer, reals[number], number))))
+            write_json(place, header | {"rows": rows})
+        print(f"{kind}: {len(rows[kind])} photographs, {time.monotonic() - started:.0f} s", flush=True)
+        C32[kind].judge([saved(row, "uncertain", JUDGED) for row in rows[kind]], of="photographs")
+    C33.judge([row["sizes"]["64"]["colourfulness"] / row["sizes"]["192"]["colourfulness"]
+               for kind in KINDS for row in rows[kind]], of="photographs")
+    write_json(results_dir() / "photographs_09.json", {
+        "claim": "C32 and C33 on photographs", "command": COMMAND,
+        "data": f"{' and '.join(f'{len(rows[kind])} {kind}' for kind in KINDS)} of the test split, at full size (at most about 160 "
+                "pixels on the short side); grey ones left out; means and their 95 % intervals",
+        **header, "machine": machine(), "summary": {kind: summary(rows[kind]) for kind in KINDS},
+    })
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""What notebook 09 and its script share: where hints are placed, what they are worth, what a render size changes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from colorlib import metrics
+from colorlib.color import rgb_to_L, rgb_to_lab
+from colorlib.colorizer import Colorizer, render_shape
+from colorlib.hints import Hint, draw_hints, nearness
+
+COUNTS = (0, 1, 2, 5, 10, 20)
+APART = 0.1  # of the short side: no hint is placed nearer to another one
+REACH_SIZE = 48  # short side, pixels: at which reaches are computed
+GRID = 10  # points a side that `at_doubt_in_reach` chooses from
+DETAIL = 16  # a window of 1 / 16 of the short side: variation of ab below it counts as detail
+
+
+def ab_of(rgb: Tensor) -> Tensor:
+    """(2, H, W), CIE units."""
+    return rgb_to_lab(rgb)[1:]
+
+
+def error_map(rgb: Tensor, real: Tensor) -> Tensor:
+    """Distance of ab at every pixel, (H, W), CIE units."""
+    return (ab_of(rgb) - ab_of(real)).norm(dim=0)
+
+
+def told(real: Tensor, x: int, y: int) -> Hint:
+    """The hint of somebody who knows: the photograph's own colour at that point."""
+    return Hint(x, y, *ab_of(real)[:, y, x].tolist())
+
+
+def highest(score: Tensor, taken: Sequence[Hint], apart: float = APART) -> tuple[int, int]:
+    """The point x, y of the highest score that keeps its distance from the hints that are there.
+
+    Args:
+        score: (H, W).
+        taken: hints so far.
+        apart: the distance, as a share of the short side.
+
+    Raises:
+        ValueError: no point is that far from all of them.
+    """
+    height, width = score.shape
+    down, across = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
+    free = torch.ones(height, width, dtype=torch.bool)
+    for hint in taken:
+        free &= torch.hypot(across - hint.x, down - hint.y) >= apart * min(height, width)
+    if not free.any():
+        raise ValueError(f"no room for another hint beside {len(taken)} on {width} x {height} pixels: ask for fewer, "
+                         f"or for less than {apart:g} of the short side between them")
+    best = int(score.masked_fill(~free, -torch.inf).argmax())
+    return best % width, best // width
+
+
+def placed(real: Tensor, num: int, score: Callable[[list[Hint]], Tensor]) -> list[Hint]:
+    """Hints one after the other, each where the score, given those before it, is highest.
+
+    Args:
+        real: uint8 (3, H, W): it is asked for the colours.
+        num: how many.
+        score: hints so far -> (H, W).
+    """
+    hints: list[Hint] = []
+    while len(hints) < num:
+        hints.append(told(real, *highest(score(hints), hints)))
+    return hints
+
+
+def at_random(real: Tensor, num: int, seed: int) -> list[Hint]:
+    """Uniform points, by the same rule of distance."""
+    generator = torch.Generator().manual_seed(seed)
+    return placed(real, num, lambda hints: torch.rand(real.shape[1:], generator=generator))
+
+
+def around(plane: Tensor) -> Tensor:
+    """Mean over a square window of a tenth of the short side, (H, W): a hint colours a neighbourhood, not a pixel."""
+    side = 2 * (min(plane.shape) // 20) + 1
+    return F.avg_pool2d(plane[None, None], side, 1, side // 2, count_include_pad=False)[0, 0]
+
+
+def at_most_uncertain(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
+    """Each where the network, knowing the hints so far, expects the largest error."""
+    return placed(real, num, lambda hints: around(colorizer.uncertainty(real, hints=hints)))
+
+
+def at_worst(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
+    """Each at the largest actual error so far: an oracle, since it needs the true colours."""
+    return placed(real, num, lambda hints: around(error_map(colorizer.colorize(real, decode="mean", hints=hints), real)))
+
+
+def reach(real: Tensor, x: int, y: int) -> Tensor:
+    """How much of a hint at x, y counts where, (h, w), 0 to 1: see `hints.nearness`; at a small size, which is quick."""
+    full = real.shape[1:]
+    size = render_shape(*full, REACH_SIZE)
+    L = rgb_to_L(F.interpolate(real[None], size, mode="bilinear", antialias=True))
+    return nearness(L, draw_hints([Hint(x, y, 0, 0)], full, size))[0, 0]
+
+
+def at_doubt_in_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
+    """Each at the point of a grid of 10 x 10 whose reach holds most doubt that no hint before it reaches."""
+    height, width = real.shape[1:]
+    points = [(int((i + 0.5) * width / GRID), int((j + 0.5) * height / GRID)) for j in range(GRID) for i in range(GRID)]
+    reaches = torch.stack([reach(real, x, y) for x, y in points])  # (100, h, w)
+    hints: list[Hint] = []
+    left = torch.ones(reaches.shape[1:])
+    while len(hints) < num:
+        doubt = F.interpolate(colorizer.uncertainty(real, hints=hints)[None, None], left.shape, mode="area")[0, 0]
+        best = int((reaches * (left * doubt)).sum((1, 2)).argmax())
+        hints.append(told(real, *points[best]))
+        left = torch.minimum(left, 1 - reaches[best])
+        reaches[best] = 0  # the same point is not taken twice
+    return hints
+
+
+def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str, list[float]]:
+    """What one hint is worth at so many random points, and what is known of the points beforehand.
+
+    Returns:
+        "gain": fall of the mean error, CIE units; "doubt": expected error around the point, CIE units; "reach": share of
+        the photograph that the hint counts in, 0 to 1; "error": the actual error around the point, CIE units.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    plain = error_map(colorizer.colorize(real, decode="mean"), real)
+    doubt, error = around(colorizer.uncertainty(real)), around(plain)
+    rows: dict[str, list[float]] = {"gain": [], "doubt": [], "reach": [], "error": []}
+    for place in torch.randint(plain.numel(), (num,), generator=generator).tolist():
+        x, y = place % plain.shape[1], place // plain.shape[1]
+        with_one = errors(colorizer, real, [told(real, x, y)], [1])[1]
+        for name, value in (("gain", float(plain.mean()) - with_one), ("doubt", float(doubt[y, x])),
+                            ("reach", float(reach(real, x, y).mean())), ("error", float(error[y, x]))):
+            rows[name].append(value)
+    return rows
+
+
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Spearman's, -1 to 1; 0 where one of them is constant."""
+    from scipy.stats import spearmanr
+
+    return 0.0 if min(x) == max(x) or min(y) == max(y) else float(spearmanr(x, y).statistic)
+
+
+def saved(by_chance: Sequence[float], error: float, without: float) -> float:
+    """What a placement saves beside random ones with as many hints, in % of the error without any.
+
+    Args:
+        by_chance: errors of random placements.
+        error: that of this placement.
+        without: that without hints.
+    """
+    return 100 * (sum(by_chance) / len(by_chance) - error) / without
+
+
+def errors(colorizer: Colorizer, real: Tensor, hints: Sequence[Hint], counts: Sequence[int] = COUNTS) -> dict[int, float]:
+    """Mean error of ab of the mean decoding with the first so many hints, CIE units."""
+    return {count: float(error_map(colorizer.colorize(real, decode="mean", hints=hints[:count]), real).mean())
+            for count in counts}
+
+
+def detail(rgb: Tensor) -> float:
+    """How much of the variation of ab is finer than 1 / 16 of the short side, 0 to 1 (0 where there is no colour)."""
+    ab = ab_of(rgb)[None]
+    side = 2 * (min(ab.shape[-2:]) // DETAIL // 2) + 1
+    smooth = F.avg_pool2d(ab, side, 1, side // 2, count_include_pad=False)
+    total = (ab - ab.mean((2, 3), keepdim=True)).square().sum()
+    return float((ab - smooth).square().sum() / total) if total > 0 else 0.0
+
+
+def rendered(colorizer: Colorizer, real: Tensor, render_size: int) -> dict[str, float]:
+    """One photograph at one render size, in the default decoding."""
+    rgb = colorizer.colorize(real, render_size=render_size)
+    return {"error": float(error_map(rgb, real).mean()), "auc": metrics.auc(ab_of(rgb), ab_of(real)),
+            "colourfulness": metrics.colourfulness(rgb), "detail": detail(rgb)}
+
+
+def drawn(items: Sequence, num: int, seed: int = 0) -> list:
+    """So many of them at random, in their order; all where there are fewer."""
+    return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), min(num, len(items))))]
