@@ -7,39 +7,29 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from tqdm import tqdm
 
 from . import metrics
+from .album import Batch, colorize_all, make_folder
 from .color import rgb_to_grey, rgb_to_lab
 from .colorizer import Colorizer, ColorizerError
 from .discriminators import PatchDiscriminator
 from .generators import Generator
 from .losses import AdversarialLoss, LipschitzConstraint, Vanilla
-from .photos import (
-    SPLITS,
-    SUFFIXES,
-    Photo,
-    PhotoError,
-    Source,
-    is_grey,
-    read_photo,
-    scan,
-    split_of,
-    suffix_for,
-    write_photo,
-)
-from .photowrite import SYNTHETIC
+from .photos import SPLITS, PhotoError, Source, is_grey, read_photo, scan, split_of
 from .runtime import device, seed_everything
 from .settings import Settings
 from .training import History, fit
 from .weights import read_tensors
 
+Item = TypeVar("Item")
 MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
 SMALLEST = 11  # pixels: the window of SSIM
 
@@ -47,69 +37,18 @@ SMALLEST = 11  # pixels: the window of SSIM
 # ---------------------------------------------------------------------------------------------- colorize
 
 
-@dataclass
-class Batch:
-    """Several photographs into one folder, so that no result replaces a photograph or another result."""
-
-    photos: list[Path]
-    folder: Path
-    suffix: str | None  # of the results; None keeps the photograph's format
-    force: bool
-
-    def __post_init__(self) -> None:
-        self.inputs = {_key(path) for path in self.photos}
-        self.results: dict[str, Path] = {}
-
-    def target(self, path: Path, photo: Photo) -> Path:
-        """Where the result of one photograph goes.
-
-        Raises:
-            PhotoError: something is there that must stay.
-        """
-        target = self.folder / self._name(path, photo)
-        key = _key(target)
-        if key in self.results:  # also with --force: both photographs are wanted
-            raise PhotoError(path, f"its result would replace that of {self.results[key]}",
-                             "colour one of them into another folder")
-        if key in self.inputs:
-            raise PhotoError(path, f"its result would replace the photograph {target}",
-                             "choose another folder with -o")
-        if target.exists() and not self.force:
-            raise PhotoError(path, f"its result {target} is there already",
-                             "choose another folder, or replace it with --force")
-        return target
-
-    def _name(self, path: Path, photo: Photo) -> str:
-        """The photograph's own name where its suffix tells its format, else one whose suffix does."""
-        if self.suffix is not None:
-            return path.stem + self.suffix
-        writable = photo.format not in ("GIF", "HEIF")
-        told = SUFFIXES.get(path.suffix.lower()) == photo.format
-        return path.name if told and writable else path.stem + suffix_for(photo)
-
-
 def colorize_photos(batch: Batch, colorizer: Colorizer, settings: Settings) -> list[str]:
-    """Colour every photograph that can be opened.
+    """Colour every photograph that can be opened, and say where each result is.
 
     Returns:
         One message for each photograph that was not coloured.
     """
-    make_folder(batch.folder)
     errors = []
-    for path in _progress(batch.photos):
-        try:
-            photo = read_photo(path)
-            target = batch.target(path, photo)
-            colored = colorizer.colorize(photo, **settings.chosen())
-            write_photo(target, colored, like=photo, note=SYNTHETIC, overwrite=batch.force)
-        except PhotoError as error:
-            errors.append(str(error))
-            continue
-        except ColorizerError as error:
-            errors.append(f"{path}: {error}")
-            continue
-        batch.results[_key(target)] = path
-        tqdm.write(f"{path} -> {target}")
+    for path, outcome in _progress(colorize_all(batch, colorizer, settings), len(batch.photos)):
+        if isinstance(outcome, str):
+            errors.append(outcome)
+        else:
+            tqdm.write(f"{path} -> {outcome}")
     return errors
 
 
@@ -292,7 +231,7 @@ def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str)
     """
     paths = [path for path in scan(photos) if split == "all" or split_of(path) == split]
     colored_rows, grey_rows, bad, num_grey = [], [], {}, 0
-    for path in _progress(paths):
+    for path in _progress(paths, len(paths)):
         try:
             real = read_photo(path).rgb
             if min(real.shape[-2:]) < SMALLEST:
@@ -329,23 +268,5 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
-def make_folder(path: Path) -> None:
-    """Make the folder, and find out before the work whether it can be written.
-
-    Raises:
-        ValueError: it is a file, or may not be written.
-    """
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"{path} is a file; name a folder")
-    path.mkdir(parents=True, exist_ok=True)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ValueError(f"{path} may not be written (no permission); name another folder")
-
-
-def _key(path: Path) -> str:
-    """The same for two names of one file, also where the file system does not tell upper from lower case."""
-    return str(path.resolve()).casefold()
-
-
-def _progress(paths: Sequence[Path]) -> Iterable[Path]:
-    return tqdm(paths, desc="photographs", unit="", disable=len(paths) < 2 or not sys.stderr.isatty())
+def _progress(items: Iterable[Item], total: int) -> Iterable[Item]:
+    return tqdm(items, total=total, desc="photographs", unit="", disable=total < 2 or not sys.stderr.isatty())

@@ -88,6 +88,22 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     return _decode(data, path, max_pixels, short_side=None)
 
 
+def decode_photo(data: bytes, name: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
+    """A photograph from the bytes of its file, such as an upload; otherwise as `read_photo`.
+
+    Args:
+        data: the whole file.
+        name: what errors call it, and the photograph's `path`.
+        max_pixels: as in `read_photo`.
+
+    Raises:
+        PhotoError: as `read_photo`.
+    """
+    if not data:
+        raise PhotoError(name, "is empty (0 bytes)", "copy or download it again")
+    return _decode(data, name, max_pixels, short_side=None)
+
+
 def read_small(path: str | os.PathLike, short_side: int, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Read a photograph shrunk (or enlarged) so that its short side is `short_side`.
 

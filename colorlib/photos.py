@@ -22,16 +22,16 @@ from tqdm.auto import tqdm
 from colorlib.batches import (GREY_BELOW, PhotoBatches, StreamedBatches, available_memory, estimated_bytes,
                               is_grey)
 from colorlib.pixels import load_fast_decoder
-from colorlib.photofile import MAX_PIXELS, SUFFIXES, Photo, PhotoError, read_photo, read_small
+from colorlib.photofile import MAX_PIXELS, SUFFIXES, Photo, PhotoError, decode_photo, read_photo, read_small
 from colorlib.photowrite import suffix_for, write_photo
 from colorlib.pixels import resize_short
-from colorlib.samples import SPLITS, old_photographs, sample_photographs
+from colorlib.samples import SPLITS, old_photographs, sample_photograph, sample_photographs
 
 __all__ = ["GREY_BELOW", "MAX_PIXELS", "Photo", "PhotoBatches", "PhotoError", "SPLITS", "Source",
-           "StreamedBatches",
+           "StreamedBatches", "decode_photo",
            "is_grey", "load_photos", "old_photographs", "photo_batches", "read_photo", "read_small",
            "resize_short",
-           "sample_photographs", "scan", "source", "split_of", "suffix_for", "write_photo"]
+           "sample_photograph", "sample_photographs", "scan", "source", "split_of", "suffix_for", "write_photo"]
 
 
 MANY = 500   # photographs that are worth the seconds it takes to import torchvision's decoder

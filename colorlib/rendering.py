@@ -8,7 +8,7 @@ own bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -66,12 +66,15 @@ def small_L(rgb: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @torch.inference_mode()
-def render(rgb: Tensor, sketch: Sketch, settings: Settings) -> Tensor:
+def render(
+    rgb: Tensor, sketch: Sketch, settings: Settings, progress: Callable[[float], None] | None = None
+) -> Tensor:
     """The coloured photograph.
 
     Args:
         rgb: uint8 (3, H, W), the photograph of the sketch, or the same at another size: a preview.
         settings: of them saturation, warmth, guidance and blend; the others are in the sketch.
+        progress: told the share that is done, 0 to 1, after every strip.
 
     Returns:
         uint8 (3, H, W), on the CPU. Its L is the photograph's; a colour that sRGB cannot show there is made paler.
@@ -81,7 +84,7 @@ def render(rgb: Tensor, sketch: Sketch, settings: Settings) -> Tensor:
     with _one_thread():
         if sketch.hints:
             ab = _held(rgb, ab, sketch, settings.guidance)
-        return _join(rgb, ab, sketch.L, settings.guidance, settings.blend)
+        return _join(rgb, ab, sketch.L, settings.guidance, settings.blend, progress)
 
 
 def _held(rgb: Tensor, ab_low: Tensor, sketch: Sketch, guidance: float) -> Tensor:
@@ -110,7 +113,9 @@ def _maps(ab_low: Tensor, L_low: Tensor, size: tuple[int, int], guidance: float)
     return (local_lines(ab_low, L_low, guidance), True) if guidance else (ab_low, False)
 
 
-def _join(rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: float, blend: float) -> Tensor:
+def _join(
+    rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: float, blend: float, progress: Callable[[float], None] | None
+) -> Tensor:
     """L of the photograph and the small ab, strip by strip, to the colour photograph."""
     size = height, width = rgb.shape[-2:]
     maps, guided = _maps(ab_low, L_low, size, guidance)
@@ -123,6 +128,8 @@ def _join(rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: float, blend: fl
         if guided:
             ab = on_lines(ab, L)
         colored[:, strip] = color.L_ab_to_rgb8(L, ab * blend, fit=True)[0].cpu()
+        if progress is not None:
+            progress(strip.stop / height)
     return colored
 
 

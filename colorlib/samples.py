@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from colorlib.color import rgb_to_grey
-from colorlib.photofile import PhotoError, read_photo
+from colorlib.photofile import Photo, PhotoError, read_photo
 
 SPLITS = ("train", "validation", "test")
 # Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left
@@ -50,16 +50,26 @@ def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
     """
     if split is not None and split not in SPLITS:
         raise ValueError(f"split is {split!r}, must be one of {SPLITS} or None: choose one")
-    return [(name, read_photo(_installed(package, file)).rgb) for name,
-            (package, file, part) in SAMPLES.items()
-            if split in (None, part)]
+    return [(name, sample_photograph(name).rgb) for name, (_, _, part) in SAMPLES.items() if split in (None, part)]
 
 
 def old_photographs() -> list[tuple[str, Tensor]]:
     """The grey photographs that scikit-image installs, as old photographs to colour: uint8 (3, H, W), three
     equal channels. Arguments and errors as in `sample_photographs`."""
-    return [(name, rgb_to_grey(read_photo(_installed(package, file)).rgb)) for name,
-            (package, file) in OLD.items()]
+    return [(name, rgb_to_grey(sample_photograph(name).rgb)) for name in OLD]
+
+
+def sample_photograph(name: str) -> Photo:
+    """One of `sample_photographs` or `old_photographs` by its name, as its file is.
+
+    Raises:
+        ValueError: if there is no such name.
+        PhotoError: if a file is not where its package installs it.
+    """
+    if name not in SAMPLES and name not in OLD:
+        raise ValueError(f"no sample photograph is called {name!r}: choose one of {', '.join([*SAMPLES, *OLD])}")
+    package, file = (SAMPLES.get(name) or OLD[name])[:2]
+    return read_photo(_installed(package, file))
 
 
 def _installed(package: str, file: str) -> Path:

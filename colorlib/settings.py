@@ -72,11 +72,18 @@ class Settings:
         return {field.name: getattr(self, field.name) for field in fields(self)
                 if getattr(self, field.name) != field.default}
 
-    def code(self, photo: str) -> str:
-        """One line of Python that gives the same picture."""
+    def code(self, photo: str, sample: bool = False, colorizer: str = "Colorizer.load()") -> str:
+        """One line of Python that gives the same picture.
+
+        Args:
+            photo: path of the photograph, or the name of one of `photos.sample_photographs`.
+            sample: it is such a name.
+            colorizer: the expression to call.
+        """
+        source = f"sample_photograph({photo!r})" if sample else repr(photo)
         arguments = "".join(f", {name}={list(value) if name == 'hints' else value!r}"
                             for name, value in self.chosen().items())
-        return f"Colorizer.load().colorize({photo!r}{arguments})"
+        return f"{colorizer}.colorize({source}{arguments})"
 
     def to_json(self) -> str:
         """All settings as a JSON object, as `colorlib colorize --settings` reads it."""

@@ -1,0 +1,97 @@
+"""Several photographs coloured alike into one folder, so that nothing is lost and every failure is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .colorizer import Colorizer, ColorizerError
+from .photos import SUFFIXES, Photo, PhotoError, read_photo, suffix_for, write_photo
+from .photowrite import SYNTHETIC
+from .settings import Settings
+
+
+@dataclass
+class Batch:
+    """Several photographs into one folder, so that no result replaces a photograph or another result."""
+
+    photos: list[Path]
+    folder: Path
+    suffix: str | None  # of the results; None keeps the photograph's format
+    force: bool
+
+    def __post_init__(self) -> None:
+        self.inputs = {_key(path) for path in self.photos}
+        self.results: dict[str, Path] = {}
+
+    def target(self, path: Path, photo: Photo) -> Path:
+        """Where the result of one photograph goes.
+
+        Raises:
+            PhotoError: something is there that must stay.
+        """
+        target = self.folder / self._name(path, photo)
+        key = _key(target)
+        if key in self.results:  # also with --force: both photographs are wanted
+            raise PhotoError(path, f"its result would replace that of {self.results[key]}",
+                             "colour one of them into another folder")
+        if key in self.inputs:
+            raise PhotoError(path, f"its result would replace the photograph {target}",
+                             "choose another folder with -o")
+        if target.exists() and not self.force:
+            raise PhotoError(path, f"its result {target} is there already",
+                             "choose another folder, or replace it with --force")
+        return target
+
+    def _name(self, path: Path, photo: Photo) -> str:
+        """The photograph's own name where its suffix tells its format, else one whose suffix does."""
+        if self.suffix is not None:
+            return path.stem + self.suffix
+        writable = photo.format not in ("GIF", "HEIF")
+        told = SUFFIXES.get(path.suffix.lower()) == photo.format
+        return path.name if told and writable else path.stem + suffix_for(photo)
+
+
+def colorize_all(batch: Batch, colorizer: Colorizer, settings: Settings) -> Iterator[tuple[Path, Path | str]]:
+    """Colour every photograph that can be opened.
+
+    Yields:
+        Each photograph, and where its result is or, as a sentence, why there is none.
+
+    Raises:
+        ValueError: the folder cannot be made or written.
+    """
+    make_folder(batch.folder)
+    for path in batch.photos:
+        try:
+            photo = read_photo(path)
+            target = batch.target(path, photo)
+            colored = colorizer.colorize(photo, **settings.chosen())
+            write_photo(target, colored, like=photo, note=SYNTHETIC, overwrite=batch.force)
+        except PhotoError as error:
+            yield path, str(error)
+        except (ColorizerError, ValueError) as error:  # such as a hint outside of this one
+            yield path, f"{path}: {error}"
+        else:
+            batch.results[_key(target)] = path
+            yield path, target
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, and find out before the work whether it can be written.
+
+    Raises:
+        ValueError: it is a file, or may not be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; name a folder")
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ValueError(f"{path} may not be written (no permission); name another folder")
+
+
+def _key(path: Path) -> str:
+    """The same for two names of one file, also where the file system does not tell upper from lower case."""
+    return str(path.resolve()).casefold()
