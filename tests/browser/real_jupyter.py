@@ -1,0 +1,207 @@
+"""A real JupyterLab and a real browser for the tests beside this file: server, notebooks in it, what went wrong."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PATIENCE = 90.0  # seconds for a server or a kernel to start on two busy cores
+ERROR = re.compile(rb'"msg_type": ?"error"')
+
+# What JupyterLab's own page says at any start; none of it is ours.
+NOISE = re.compile("favicon")
+
+OPEN = """async (path) => {
+    const app = window.jupyterapp;
+    const panel = await app.commands.execute("docmanager:open", { path, factory: "Notebook" });
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    window.panel = panel;
+}"""
+
+ASK = """async (code) => {
+    const kernel = window.panel.sessionContext.session.kernel;
+    const content = { code: "", silent: true, store_history: false, user_expressions: { answer: code } };
+    return (await kernel.requestExecute(content).done).content.user_expressions.answer;
+}"""
+
+
+def missing() -> str:
+    """One sentence on what to install, or "" where the tests can run."""
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return "the browser tests need Python's playwright: pip install playwright"
+    if browser_path() is None:
+        return (
+            "the browser tests need Chromium or Chrome on the PATH: apt-get install chromium, or your system's own way"
+        )
+    return ""
+
+
+def browser_path() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """A server process (JupyterLab, Voila) on this machine, with its own folders; its log is in `folder`/server.log."""
+
+    def __init__(self, command: list[str], folder: Path, *, alive: str):
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "server.log"
+        own = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+        environment = os.environ | own | {
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+            "IPYTHONDIR": str(folder / "ipython"),
+            "PYTHONPATH": str(ROOT),  # kernels import the tree that is tested
+        }
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command, f"--port={self.port}"],
+                cwd=folder, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            self._wait(self.url + alive)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait(self, url: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                return
+            except (urllib.error.URLError, OSError) as error:
+                if self.process.poll() is None and time.monotonic() < end:
+                    time.sleep(0.1)
+                    continue
+                tail = self.log.read_text(errors="replace")[-3000:]
+                raise RuntimeError(f"{url} does not answer ({error}); the end of the server's log:\n{tail}") from error
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def lab_server(folder: Path) -> Server:
+    """JupyterLab on `folder`/work, open to this machine alone, without a token; asks nobody for news or updates."""
+    (folder / "work").mkdir()
+    quiet = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    command = ["jupyterlab", "--no-browser", "--ip=127.0.0.1", "--ServerApp.port_retries=0"]
+    command += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True",]
+    command += [f"--ServerApp.root_dir={folder / 'work'}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    return Server(command, folder, alive="/api/status")
+
+
+class Problems(list):
+    """What went wrong in a page: errors of the kernel (callbacks too), uncaught ones of scripts, the console's."""
+
+    def watch(self, page) -> None:
+        self.page = page
+        page.on("websocket", lambda socket: socket.on("framereceived", self._frame))
+        page.on("pageerror", lambda error: self.append(f"page error: {error}"))
+        page.on("console", self._console)
+
+    def _frame(self, frame: str | bytes) -> None:
+        data = frame.encode() if isinstance(frame, str) else frame
+        if ERROR.search(data):
+            text = data.decode(errors="replace")
+            said = re.search(r'"ename": ?"([^"]*)", ?"evalue": ?"((?:[^"\\]|\\.)*)"', text)
+            self.append(f"kernel error: {said[1]}: {said[2]}" if said else f"kernel error: {text[:2000]}")
+
+    def _console(self, message) -> None:
+        if message.type == "error" and not NOISE.search(message.text + message.location.get("url", "")):
+            self.append(f"console error: {message.text} ({message.location.get('url', '')})")
+
+    def expect(self, part: str, timeout: float = 20.0) -> str:
+        """Wait for a problem that contains `part`, and take it out of the list."""
+
+        def found() -> str | None:
+            return next((self.pop(i) for i, text in enumerate(self) if part in text), None)
+
+        return wait_for(self.page, found, timeout)
+
+
+def wait_for(page, found: Callable[[], object], timeout: float = 20.0):
+    """Call `found` until what it returns is true, and return that."""
+    end = time.monotonic() + timeout
+    while not (value := found()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout:g} seconds; the last value was {value!r}")
+        page.wait_for_timeout(30)  # not time.sleep: what the page says meanwhile is heard
+    return value
+
+
+class Notebook:
+    """A notebook that is open in JupyterLab and has run.
+
+    Attributes:
+        page: the browser's page (playwright); `page.locator(...)` finds what the cells show.
+        problems: what went wrong until now; the fixture fails the test where one is left at its end.
+    """
+
+    def __init__(self, page, problems: Problems):
+        self.page, self.problems = page, problems
+
+    def open(self, server: Server, path: str) -> None:
+        self.page.goto(f"{server.url}/doc?reset")
+        self.page.wait_for_function("window.jupyterapp?.commands.hasCommand('notebook:run-all-cells')")
+        self.page.evaluate("window.jupyterapp.started")
+        self.page.evaluate(OPEN, path)
+
+    def run_all(self) -> None:
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.wait_until_idle()
+
+    def close(self) -> None:
+        """Stop its kernel, so that not one kernel a test stays in memory."""
+        self.page.evaluate("window.panel?.sessionContext.shutdown()")
+
+    def wait_until_idle(self, timeout: float = PATIENCE) -> None:
+        bar = "document.querySelector('#jp-main-statusbar')?.textContent.includes('| Idle')"
+        self.page.wait_for_function(bar, timeout=1000 * timeout)
+
+    def ask(self, expression: str):
+        """The value of a Python expression in the kernel, by way of JSON."""
+        answer = self.page.evaluate(ASK, f"__import__('json').dumps({expression})")
+        if answer["status"] != "ok":
+            raise AssertionError(f"{expression}: {answer['ename']}: {answer['evalue']}")
+        return json.loads(ast.literal_eval(answer["data"]["text/plain"]))
+
+    def wait_for(self, expression: str, timeout: float = 20.0):
+        """The same, as soon as it is true: callbacks run beside the cells, and take their time."""
+        return wait_for(self.page, lambda: self.ask(expression), timeout)

@@ -1,0 +1,297 @@
+"""The board alone, in a real JupyterLab: what a reader does arrives in Python, in pixels of the photograph."""
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# A photograph of 1200 x 800 whose preview is 600 x 400: red after, grey before. The callback answers as the studio does.
+BOARD = """
+import hashlib, io, time
+import numpy as np
+from PIL import Image
+from colorlib.board import Board
+
+def png(*color):
+    file = io.BytesIO()
+    Image.fromarray(np.full((400, 600, 3), color, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+def answer(board, content, buffers):
+    log.append(content)
+    kind, hints = content["kind"], list(board.hints)
+    at = {name: content.get(name) for name in ("x", "y")}
+    if kind == "add":
+        hints.append({**at, "color": "#22aa55"})
+    elif kind == "move":
+        hints[content["index"]] = {**hints[content["index"]], **at}
+    elif kind == "delete":
+        del hints[content["index"]]
+    elif kind == "select":
+        board.selected = content["index"]
+    elif kind == "file":
+        parts.append(bytes(buffers[0]))
+    board.hints = hints
+
+log, parts = [], []
+board = Board(picture=png(200, 40, 40), before=png(128), width=1200, height=800)
+board.on_msg(answer)
+board
+"""
+RED, GREY = (200, 40, 40), (128, 128, 128)
+
+
+@pytest.fixture
+def board(notebook):
+    def open_board(*more: str, width: int = 1280):
+        nb = notebook(BOARD, *more, width=width)
+        nb.wait_for("board.ready")
+        nb.stage = nb.page.locator(".colorlib-board .stage").first
+        nb.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
+        return nb
+
+    return open_board
+
+
+def place(nb, x: float, y: float) -> tuple[float, float]:
+    """Where the window shows this pixel of the photograph (its middle)."""
+    box = nb.stage.bounding_box()
+    return box["x"] + (x + 0.5) * box["width"] / 1200, box["y"] + (y + 0.5) * box["height"] / 800
+
+
+def click(nb, x: float, y: float) -> None:
+    nb.page.mouse.click(*place(nb, x, y))
+
+
+def drag(nb, start: tuple[float, float], *stops: tuple[float, float], drop: bool = True, steps: int = 5) -> None:
+    nb.page.mouse.move(*start)
+    nb.page.mouse.down()
+    for stop in stops:
+        nb.page.mouse.move(*stop, steps=steps)
+    if drop:
+        nb.page.mouse.up()
+
+
+def middle(nb, index: int) -> tuple[float, float]:
+    box = nb.page.locator(".colorlib-board .hint").nth(index).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def colors(nb, *pixels: tuple[float, float]) -> list[tuple[int, ...]]:
+    """What is seen at these pixels of the photograph."""
+    seen = np.asarray(Image.open(io.BytesIO(nb.page.screenshot())).convert("RGB"))
+    return [tuple(map(int, seen[int(y), int(x)])) for x, y in (place(nb, *pixel) for pixel in pixels)]
+
+
+def hints(nb) -> list[tuple[int, int]]:
+    return [(hint["x"], hint["y"]) for hint in nb.ask("board.hints")]
+
+
+def near(found, wanted, pixels: float = 1) -> bool:
+    return abs(found["x"] - wanted[0]) <= pixels and abs(found["y"] - wanted[1]) <= pixels
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_click_says_the_pixel_of_the_photograph(board, width):
+    nb = board("board.divider = 0.5", width=width)
+    shown = nb.stage.bounding_box()
+    assert abs(shown["width"] / shown["height"] - 1.5) < 0.02 and shown["x"] + shown["width"] <= width
+    assert shown["width"] < 400 if width == 400 else shown["width"] > 900
+    points = [(0, 0), (1199, 799), (300, 90), (601, 402)]  # two corners; before; on the divider's line
+    for number, point in enumerate(points, 1):
+        if point == (300, 90):
+            nb.page.touchscreen.tap(*place(nb, *point))
+        else:
+            click(nb, *point)
+        nb.wait_for(f"len(board.hints) == {number}")
+    step = 1200 / shown["width"]  # a mouse hits whole pixels of the window, at worst one beside
+    added = nb.ask("log")
+    assert [content["kind"] for content in added] == ["add"] * 4
+    for content, point in zip(added, points, strict=True):
+        assert near(content, point, 1.01 * step), (content, point)
+        assert isinstance(content["x"], int) and 0 <= content["x"] < 1200 and 0 <= content["y"] < 800
+    nb.page.locator(".hint").nth(3).wait_for()
+    for index, content in enumerate(added):  # and the marker is drawn where the click was
+        assert np.allclose(middle(nb, index), place(nb, content["x"], content["y"]), atol=0.6)
+
+
+def test_markers_are_moved_selected_and_deleted(board):
+    nb = board('board.hints = [dict(x=300 * i, y=200, color="#2255ee") for i in (1, 2, 3)]')
+    marker = nb.page.locator(".colorlib-board .hint")
+    marker.nth(2).wait_for()
+    drag(nb, middle(nb, 1), place(nb, 500, 300), place(nb, 700, 600))
+    nb.wait_for("log and abs(board.hints[1]['y'] - 600) < 3")
+    moved = nb.ask("log")
+    assert {content["kind"] for content in moved} == {"move"} and {content["index"] for content in moved} == {1}
+    assert near(moved[-1], (700, 600), 2)
+    assert hints(nb)[0] == (300, 200) and hints(nb)[2] == (900, 200)
+    nb.ask("log.clear()")
+
+    small = marker.nth(2).bounding_box()["width"]
+    marker.nth(2).click()
+    nb.wait_for("board.selected == 2")
+    nb.page.wait_for_selector('.hint[aria-pressed="true"]')
+    assert marker.nth(2).bounding_box()["width"] > small > marker.nth(0).bounding_box()["width"] - 1
+    nb.page.keyboard.press("ArrowRight")  # it has the focus: one step is 1 % of the photograph
+    nb.page.keyboard.press("ArrowDown")
+    nb.wait_for("(board.hints[2]['x'], board.hints[2]['y']) == (912, 208)")
+    marker.nth(0).focus()
+    nb.page.keyboard.press("Enter")
+    nb.wait_for("board.selected == 0")
+    nb.page.keyboard.press("Delete")
+    nb.wait_for("len(board.hints) == 2")
+    assert hints(nb)[1] == (912, 208) and nb.ask("[content['kind'] for content in log].count('add')") == 0
+    nb.page.wait_for_function("document.querySelectorAll('.hint').length === 2")
+    marker.nth(1).focus()
+    nb.page.keyboard.press("Backspace")
+    nb.wait_for("len(board.hints) == 1")
+    assert nb.page.locator(".jp-Notebook .jp-Cell").count() == 2  # JupyterLab took no key for itself
+
+
+def test_a_ring_is_seen_on_black_and_on_white(board):
+    nb = board('board.hints = [dict(x=600, y=400, color="#808080")]')
+    nb.page.locator(".hint").wait_for()
+    for grey in (0, 255):
+        source = nb.page.locator("img.after").get_attribute("src")
+        nb.ask(f"setattr(board, 'picture', png({grey}))")
+        nb.page.wait_for_function("src => document.querySelector('img.after').src !== src", arg=source)
+        nb.page.wait_for_function("document.querySelector('img.after').complete")
+        x, y = middle(nb, 0)
+        clip = {"x": x - 16, "y": y - 16, "width": 32, "height": 32}
+        seen = np.asarray(Image.open(io.BytesIO(nb.page.screenshot(clip=clip))).convert("L")).astype(int)
+        across = np.abs(seen[16] - grey)
+        assert across[0] < 10 and across.max() > 180, across
+        assert seen[16, 16] == 128
+
+
+def test_the_divider_shows_more_of_before(board):
+    nb = board()
+    quarter, right = (300, 100), (900, 100)
+    assert colors(nb, quarter, right) == [RED, RED]
+    knob = nb.page.get_by_role("slider", name="Divider")
+    box = knob.bounding_box()
+    start = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    nb.page.mouse.click(*start)  # a click on the knob is no hint
+    drag(nb, start, (place(nb, 600, 0)[0], start[1]), drop=False)
+    assert colors(nb, quarter, right) == [GREY, RED]
+    assert nb.ask("(board.divider, log)") == [0.0, []]  # dragged without the kernel
+    nb.page.mouse.up()
+    nb.wait_for("abs(board.divider - 0.5) < 0.03")
+    line = place(nb, 1200 * nb.ask("board.divider"), 200)
+    drag(nb, line, place(nb, 240, 200), line, place(nb, 1100, 300))  # by its line
+    nb.wait_for("board.divider > 0.9")
+    assert colors(nb, quarter, right) == [GREY, GREY]
+    knob.focus()
+    nb.page.keyboard.press("Home")
+    nb.wait_for("board.divider == 0")
+    for key in ("PageUp", "PageUp", "PageUp", "ArrowRight", "ArrowUp", "ArrowLeft"):
+        nb.page.keyboard.press(key)
+    nb.wait_for("abs(board.divider - 0.32) < 1e-6")
+    assert knob.get_attribute("aria-valuenow") == "32" and colors(nb, quarter, right) == [GREY, RED]
+    nb.ask("setattr(board, 'divider', 1.0)")
+    nb.page.wait_for_selector('[role="slider"][aria-valuenow="100"]')
+    assert nb.ask("log") == []
+
+
+DROP = """([size, name]) => {
+    const bytes = Uint8Array.from({ length: size }, (_, i) => (i * i + (i >> 7)) & 255);
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], name));
+    const stage = document.querySelector(".colorlib-board .stage");
+    for (const kind of ["dragover", "drop"]) {
+        const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+        stage.dispatchEvent(event);
+        if (!event.defaultPrevented) throw new Error(kind + " would leave the page");
+    }
+}"""
+
+
+def test_a_dropped_file_arrives_in_parts(board):
+    nb = board("board.max_bytes = 3_000_000")
+    i = np.arange(3_000_000, dtype=np.int64)
+    content = ((i * i + (i >> 7)) & 255).astype(np.uint8).tobytes()
+    nb.page.evaluate(DROP, [3_000_000, "größe.png"])
+    nb.page.evaluate(DROP, [3_000_001, "large.png"])
+    nb.page.evaluate(DROP, [0, "empty.png"])
+    nb.wait_for("len(log) == 5")
+    parts = [{"kind": "file", "name": "größe.png", "part": part, "parts": 3} for part in range(3)]
+    refused = {"kind": "refused", "name": "large.png", "bytes": 3_000_001}
+    empty = {"kind": "file", "name": "empty.png", "part": 0, "parts": 1}
+    assert nb.ask("log") == [*parts, refused, empty]
+    assert nb.ask("[len(part) for part in parts]") == [1 << 20, 1 << 20, 3_000_000 - (2 << 20), 0]
+    assert nb.ask("hashlib.sha256(b''.join(parts)).hexdigest()") == hashlib.sha256(content).hexdigest()
+
+
+SLOW = """
+def slow(board, content, buffers):
+    time.sleep(0.25)
+    board.picture = png(200, 40, 40 + len(log))
+
+board.on_msg(slow)
+board.hints = [dict(x=300, y=200, color="#2255ee")]
+"""
+
+
+def test_a_drag_waits_for_the_picture_and_ends_where_it_was_let_go(board):
+    nb = board(SLOW)
+    nb.page.locator(".hint").wait_for()
+    nb.page.mouse.move(*middle(nb, 0))
+    nb.page.mouse.down()
+    for step in range(40):
+        nb.page.mouse.move(*place(nb, 300 + 15 * step, 200 + 10 * step))
+        nb.page.wait_for_timeout(20)
+    live = nb.ask("len(log)")
+    nb.page.mouse.up()
+    assert np.allclose(middle(nb, 0), place(nb, 885, 590), atol=1.5)  # the marker waits for nobody
+    nb.wait_for("abs(board.hints[0]['x'] - 885) < 3")
+    nb.page.wait_for_timeout(600)
+    assert 1 <= live < 15 and nb.ask("len(log)") <= live + 2, live  # 40 moves of the pointer, 0.25 s each in Python
+    assert near(nb.ask("board.hints[0]"), (885, 590), 2)
+
+
+def test_a_move_that_python_does_not_take_goes_back(board):
+    nb = board("board.on_msg(answer, remove=True)\nboard.hints = [dict(x=300, y=200, color='#2255ee')]")
+    nb.page.locator(".hint").wait_for()
+    drag(nb, middle(nb, 0), place(nb, 900, 600))
+    assert np.allclose(middle(nb, 0), place(nb, 900, 600), atol=1.5)
+    nb.page.wait_for_timeout(2500)
+    assert np.allclose(middle(nb, 0), place(nb, 300, 200), atol=1.5)
+
+
+def test_two_views_show_one_board_and_old_pictures_are_let_go(board):
+    nb = board("board")
+    nb.page.evaluate("""() => {
+        window.revoked = [];
+        const revoke = URL.revokeObjectURL.bind(URL);
+        URL.revokeObjectURL = (url) => { window.revoked.push(url); revoke(url); };
+    }""")
+    pictures = nb.page.locator("img.after")
+    nb.page.wait_for_function("document.querySelectorAll('img.after').length === 2")
+    old = {pictures.nth(i).get_attribute("src") for i in range(2)}
+    click(nb, 600, 400)
+    nb.page.wait_for_function("document.querySelectorAll('.colorlib-board .hint').length === 2")
+    nb.ask("setattr(board, 'picture', png(0))")
+    nb.page.wait_for_function(
+        "old => [...document.querySelectorAll('img.after')].every(i => i.complete && !old.includes(i.src))",
+        arg=list(old),
+    )
+    assert old == set(nb.page.evaluate("window.revoked"))
+    nb.stage = nb.page.locator(".colorlib-board .stage").nth(1)
+    nb.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
+    assert colors(nb, (300, 300)) == [(0, 0, 0)]
+    click(nb, 100, 700)
+    nb.wait_for("len(board.hints) == 2")
+    assert near(nb.ask("board.hints[1]"), (100, 700), 2)
+
+
+def test_an_error_in_a_callback_does_not_pass_unseen(board):
+    """Of the fixture: such an error is seen nowhere in the page, and must fail a test."""
+    nb = board("board.on_msg(lambda board, content, buffers: 1 / 0)")
+    click(nb, 600, 400)
+    assert "ZeroDivisionError: division by zero" in nb.problems.expect("kernel error")
+    nb.page.evaluate("setTimeout(() => { throw new Error('thrown by a script') })")
+    nb.page.evaluate("console.error('said on the console')")
+    nb.problems.expect("page error: thrown by a script")
+    nb.problems.expect("console error: said on the console")
