@@ -1,16 +1,13 @@
 """The fixtures of the browser tests: `lab` (a server), `browser`, `notebook` (write cells, open them, run them all)."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import real_jupyter as jupyter
+from . import real_jupyter as jupyter
 
 HERE = Path(__file__).parent
 

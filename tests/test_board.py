@@ -1,0 +1,57 @@
+"""The Python side of the board; what a reader does with it is in tests/browser."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import traitlets
+
+import colorlib.board
+from colorlib.board import Board
+
+FOLDER = Path(colorlib.board.__file__).parent
+VIEW = (FOLDER / "board.js").read_text(encoding="utf-8")
+TRAITS = ["picture", "before", "width", "height", "hints", "selected", "divider", "max_bytes", "ready"]
+
+
+def test_every_trait_reaches_the_view_and_the_view_asks_for_no_other():
+    board = Board()
+    assert set(TRAITS) <= set(board.keys)
+    asked = set(re.findall(r'model\.(?:get|set)\("(\w+)"', VIEW)) | set(re.findall(r'"change:(\w+)"', VIEW))
+    asked |= set(re.findall(r'drawPicture\(\w+, "(\w+)"\)', VIEW))
+    assert asked == set(TRAITS)
+
+
+def test_an_empty_board_has_no_hint_no_divider_and_is_not_ready():
+    state = Board().get_state(TRAITS)
+    assert (state["picture"], state["before"], state["hints"]) == (b"", b"", [])
+    assert (state["selected"], state["divider"], state["ready"]) == (-1, 0.0, False)
+    assert state["max_bytes"] > 0 and json.dumps({name: state[name] for name in TRAITS[2:]})
+
+
+def test_pictures_travel_as_bytes_not_as_text():
+    with pytest.raises(traitlets.TraitError):
+        Board(picture="data:image/png;base64,AAAA")
+    assert Board(picture=b"\x89PNG").get_state(["picture"]) == {"picture": b"\x89PNG"}
+
+
+def test_what_the_view_says_reaches_the_listener_with_its_bytes():
+    heard, board = [], Board()
+    board.on_msg(lambda board, content, buffers: heard.append((content, buffers)))
+    content = {"kind": "file", "name": "a.png", "part": 0, "parts": 1}
+    message = {"content": {"data": {"method": "custom", "content": content}}, "buffers": [b"abc"]}
+    board._handle_msg(message)
+    assert heard == [(content, [b"abc"])]
+
+
+def test_each_kind_of_message_is_in_the_docstring():
+    kinds = set(re.findall(r'kind: "(\w+)"', VIEW))
+    assert kinds == set(re.findall(r'"kind": "(\w+)"', Board.__doc__))
+    assert kinds == {"add", "move", "delete", "select", "file", "refused"}
+
+
+def test_the_view_needs_no_network_and_lies_in_the_package():
+    assert str(Board()._esm) == VIEW and str(Board()._css) == (FOLDER / "board.css").read_text(encoding="utf-8")
+    for text in (VIEW, str(Board()._css)):
+        assert not re.search(r"https?:|//\w+\.|^\s*import\b|@import|url\(", text, re.MULTILINE)
