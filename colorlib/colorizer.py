@@ -8,7 +8,7 @@ The generator sees the photograph at a render size (`Colorizer.sketch`); the res
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,11 +159,13 @@ class Colorizer:
         saturation: float = 1.0,
         warmth: float = 0.0,
         blend: float = 1.0,
+        progress: Callable[[float], None] | None = None,
     ) -> Tensor:
         """Colour one photograph. Its L is kept; a colour that sRGB cannot show at that L is made paler.
 
         Args:
             photo: uint8 (3, H, W), grey or colour (its L alone is used); or a Photo; or a path.
+            progress: told the share that is done, 0 to 1, again and again.
             The others: see `settings.Settings`.
 
         Returns:
@@ -178,7 +180,7 @@ class Colorizer:
         rgb = _rgb_of(photo)
         sketch = self.sketch(rgb, settings)
         with torch.inference_mode(), _memory_for(rgb.shape[-2:]):
-            return render(rgb, sketch, settings)
+            return render(rgb, sketch, settings, progress)
 
     def sketch(self, photo: Tensor | Photo | str | Path, settings: Settings) -> Sketch:
         """The part of `colorize` that needs the network; `rendering.render` is the rest.

@@ -44,9 +44,11 @@ class Preview:
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
         self.rgb = photo.rgb if scale == 1 else F.interpolate(photo.rgb[None], size, mode="bilinear", antialias=True)[0]
         self.grey = color.rgb_to_grey(self.rgb)
+        self.grey_jpeg = jpeg(self.grey)
         self._sketch = lru_cache(KEPT)(self._compute_sketch)
         self.picture = lru_cache(KEPT)(self._compute_picture)
         self._doubt = lru_cache(KEPT)(self._compute_doubt)
+        self._suggestions = lru_cache(KEPT)(self._compute_suggestions)
 
     def _compute_sketch(self, settings: Settings) -> Sketch:
         return self.colorizer.sketch(self.photo, settings)
@@ -99,7 +101,10 @@ class Preview:
     def suggest(self, x: float, y: float, settings: Settings) -> list[Suggestion]:
         """Plausible colours of a point, given the other hints."""
         others = tuple(hint for hint in settings.hints if (hint.x, hint.y) != (x, y))
-        return self.colorizer.suggest(self.photo, x, y, hints=others, render_size=settings.render_size)
+        return self._suggestions(x, y, others, settings.render_size)
+
+    def _compute_suggestions(self, x: float, y: float, hints: tuple[Hint, ...], render_size: int | None) -> list[Suggestion]:
+        return self.colorizer.suggest(self.photo, x, y, hints=hints, render_size=render_size)
 
     def marked(self, picture: Tensor, settings: Settings, x: float, y: float) -> Tensor:
         """A picture with its hints, and a cross at a point of the photograph: for a front end without the canvas."""
@@ -134,6 +139,13 @@ def jpeg(picture: Tensor) -> bytes:
     """uint8 (3, h, w) -> the bytes of a JPEG with full chroma resolution: three times as fast as PNG."""
     file = BytesIO()
     to_image(picture).save(file, format="JPEG", quality=92, subsampling="4:4:4")
+    return file.getvalue()
+
+
+def png(picture: Tensor) -> bytes:
+    """uint8 (3, h, w) -> the bytes of a PNG."""
+    file = BytesIO()
+    to_image(picture).save(file, format="PNG", compress_level=1)
     return file.getvalue()
 
 

@@ -1,0 +1,400 @@
+"""The studio: a photograph coloured with sliders and clicks, in JupyterLab, Notebook, VS Code, Colab and as a page.
+
+    widget event -> State (a small value) -> preview.Preview -> pictures
+
+No model code here, and nothing that cannot be done without a widget: what the sliders set is a `Settings`, what is shown
+comes from `Preview`, and the file that is saved from `Colorizer.colorize` with the same settings.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ipywidgets import Button, FloatProgress, VBox
+
+from ._studio_parts import FORMATS, Parts, paint, uploaded
+from .album import Batch, colorize_all
+from .colorizer import Colorizer, ColorizerError
+from .hints import Hint
+from .photos import Photo, PhotoError, decode_photo, read_photo, sample_photograph, scan
+from .photowrite import SYNTHETIC, encode_photo
+from .preview import Preview, ab_of_hex, jpeg, png
+from .samples import OLD, SAMPLES
+from .settings import Settings
+from .state import State
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES, MAX_PIXELS = 50_000_000, 60_000_000  # of an upload
+
+
+def told(method: Callable[..., None]) -> Callable[..., None]:
+    """A callback whose errors reach the reader in the studio; what is nobody's bad input is raised, too, for the log."""
+
+    @functools.wraps(method)
+    def call(self: Studio, *arguments: object) -> None:
+        if self._quiet:  # the studio itself moves its sliders
+            return
+        self._say("")
+        try:
+            method(self, *arguments)
+        except (ColorizerError, ValueError, OSError) as error:
+            log.warning("%s", error)
+            self._say(str(error))
+        except Exception as error:
+            self._say(f"Something went wrong in colorlib ({type(error).__name__}: {error}). The log says where.")
+            raise
+
+    return call
+
+
+class Studio(VBox):
+    """A photograph, its colours, and everything that changes them.
+
+    Args:
+        photo: a path, a Photo, or the name of one of `photos.sample_photographs`.
+        colorizer: colours it; None takes the weights that came with colorlib.
+        files: offer paths and folders of the machine that computes. A page for others should not.
+        max_bytes, max_pixels: of a photograph; a larger one is refused with a sentence.
+
+    Attributes:
+        state: how the studio stands; see `state.State`.
+        parts: its widgets by name; see `_studio_parts.Parts`.
+
+    Raises:
+        ValueError: the photograph cannot be opened or coloured.
+
+    Example:
+        >>> studio = Studio("grandmother.jpg")
+        >>> studio                               # the last line of a notebook's cell
+        >>> studio.settings.code("grandmother.jpg")
+    """
+
+    def __init__(
+        self,
+        photo: str | Path | Photo = "china",
+        colorizer: Colorizer | None = None,
+        *,
+        files: bool = True,
+        max_bytes: int = MAX_BYTES,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        self._expression = "Colorizer.load()" if colorizer is None else "colorizer"
+        self.colorizer = Colorizer.load() if colorizer is None else colorizer
+        self._max_bytes, self._max_pixels = max_bytes, max_pixels
+        self._quiet, self._dropped = False, bytearray()
+        self.parts, self.state = Parts(files, max_bytes), State()
+        super().__init__(self.parts.top)
+        self._wire()
+        self.load(photo)
+
+    def _wire(self) -> None:
+        parts = self.parts
+        for name, slider in parts.sliders.items():
+            slider.observe(functools.partial(self._slid, name), "value")
+        parts.sliders["adversarial"].disabled = self.colorizer.sibling is None
+        parts.sliders["variant"].disabled = not self.colorizer.generator.config.get("z_channels", 0)
+        observed = {
+            parts.samples: self._sample_chosen, parts.path: self._path_given, parts.doubt: self._doubt_toggled,
+            parts.hints: self._hint_chosen, parts.picker: self._color_picked, parts.x: self._pointed,
+            parts.y: self._pointed, parts.format: self._format_chosen,
+        }  # fmt: skip
+        for widget, callback in observed.items():
+            widget.observe(callback, "value")
+        clicked = {
+            parts.reset: self._reset, parts.add: self._add, parts.move: self._move, parts.delete: self._delete,
+            parts.undo: self._undo, parts.redo: self._redo, parts.make: self._make_file, parts.go: self._colour_folder,
+            **{button: self._suggestion_taken for button in parts.suggestions},
+        }  # fmt: skip
+        for button, callback in clicked.items():
+            button.on_click(callback)
+        if parts.board is not None:
+            parts.board.on_msg(self._acted)
+            parts.board.observe(self._board_ready, "ready")
+        self._fresh_upload("photo", self._photo_uploaded)
+        self._fresh_upload("settings", self._settings_uploaded)
+
+    def _fresh_upload(self, name: str, callback: Callable) -> None:
+        self.parts.fresh_upload(name).observe(callback, "value")
+
+    # ------------------------------------------------------------------------------------------ the photograph
+
+    @property
+    def settings(self) -> Settings:
+        return self.state.settings
+
+    @property
+    def photo(self) -> Photo:
+        return self._preview.photo
+
+    def load(self, photo: str | Path | Photo) -> None:
+        """Another photograph, with the same settings, but without the hints, which belong to the old one.
+
+        Raises:
+            ValueError: it cannot be opened or coloured; the previous one stays.
+        """
+        sample = photo if isinstance(photo, str) and photo in (*SAMPLES, *OLD) else None
+        if sample:
+            photo = sample_photograph(sample)
+        elif not isinstance(photo, Photo):
+            photo = read_photo(photo, self._max_pixels)
+        height, width = photo.rgb.shape[-2:]
+        state = State(replace(self.settings, hints=()), brush=self.state.brush, doubt=self.state.doubt)
+        self._apply(replace(state, point=(width // 2, height // 2)), Preview(self.colorizer, photo), sample)
+
+    @told
+    def _photo_uploaded(self, _: object) -> None:
+        self._take(self.parts.uploads["photo"].value, "photo", self._photo_uploaded, self._open_bytes)
+
+    @told
+    def _settings_uploaded(self, _: object) -> None:
+        self._take(self.parts.uploads["settings"].value, "settings", self._settings_uploaded, self._load_settings)
+
+    def _take(self, value: object, name: str, callback: Callable, use: Callable[[str, bytes], None]) -> None:
+        files = uploaded(value)
+        self._fresh_upload(name, callback)
+        for file in files[-1:]:
+            use(*file)
+
+    def _open_bytes(self, name: str, data: bytes) -> None:
+        if len(data) > self._max_bytes:
+            raise PhotoError(name, f"has {len(data):,} bytes, above {self._max_bytes:,}", "shrink it first")
+        self.load(decode_photo(data, name, self._max_pixels))
+
+    def _load_settings(self, name: str, data: bytes) -> None:
+        try:
+            settings = Settings.from_json(data.decode("utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        self._apply(replace(self.state.replaced(settings.hints), settings=settings))
+
+    @told
+    def _sample_chosen(self, change: dict) -> None:
+        if change["new"]:
+            self.load(change["new"])
+
+    @told
+    def _path_given(self, change: dict) -> None:
+        if change["new"].strip():
+            self.load(Path(change["new"].strip()).expanduser())
+
+    # -------------------------------------------------------------------------------------------- the settings
+
+    @told
+    def _slid(self, name: str, change: dict) -> None:
+        self._apply(replace(self.state, settings=replace(self.settings, **{name: change["new"]})))
+
+    @told
+    def _doubt_toggled(self, change: dict) -> None:
+        self._apply(replace(self.state, doubt=change["new"]))
+
+    @told
+    def _reset(self, _: Button) -> None:
+        self._apply(replace(self.state, settings=Settings(hints=self.settings.hints)))
+
+    # ----------------------------------------------------------------------------------------------- the hints
+
+    @told
+    def _acted(self, _: object, content: dict, buffers: list) -> None:
+        """What the reader did on the board; see `board.Board`."""
+        kind = content["kind"]
+        if kind == "add":
+            self._apply(self.state.added(content["x"], content["y"]))
+        elif kind == "move":
+            self._apply(self.state.moved(content["index"], content["x"], content["y"]))
+        elif kind == "delete":
+            self._apply(self.state.deleted(content["index"]))
+        elif kind == "select":
+            self._apply(self.state.picked(content["index"]))
+        elif kind == "refused":
+            raise PhotoError(content["name"], f"has {content['bytes']:,} bytes, above {self._max_bytes:,}", "shrink it first")
+        elif kind == "file":
+            self._dropped = bytearray() if content["part"] == 0 else self._dropped
+            self._dropped += buffers[0]
+            if content["part"] == content["parts"] - 1:
+                data, self._dropped = bytes(self._dropped), bytearray()
+                self._open_bytes(content["name"], data)
+
+    @told
+    def _board_ready(self, _: dict) -> None:
+        self.parts.image.layout.display = "none"  # the board shows the same
+        self._apply(self.state)
+
+    @told
+    def _hint_chosen(self, change: dict) -> None:
+        self._apply(self.state.picked(change["new"]))
+
+    @told
+    def _pointed(self, _: dict) -> None:
+        self._apply(replace(self.state, point=(self.parts.x.value, self.parts.y.value)))
+
+    @told
+    def _color_picked(self, change: dict) -> None:
+        self._paint_with(*ab_of_hex(change["new"]))
+
+    @told
+    def _suggestion_taken(self, button: Button) -> None:
+        self._paint_with(*self._suggested[self.parts.suggestions.index(button)][:2])
+
+    def _paint_with(self, a: float, b: float) -> None:
+        a, b = round(a, 1), round(b, 1)  # what a person reads and copies
+        if self.state.selected >= 0:
+            self._apply(self.state.recoloured(self.state.selected, a, b))
+        else:
+            self._apply(replace(self.state, brush=(a, b)))
+
+    @told
+    def _add(self, _: Button) -> None:
+        self._apply(self.state.added(*self.state.point))
+
+    @told
+    def _move(self, _: Button) -> None:
+        self._apply(self.state.moved(self._selected("move"), *self.state.point))
+
+    @told
+    def _delete(self, _: Button) -> None:
+        self._apply(self.state.deleted(self._selected("delete")))
+
+    def _selected(self, action: str) -> int:
+        if self.state.selected < 0:
+            raise ValueError(f"there is no hint chosen to {action}: choose one from the list, or click on it")
+        return self.state.selected
+
+    @told
+    def _undo(self, _: Button) -> None:
+        self._apply(self.state.undone())
+
+    @told
+    def _redo(self, _: Button) -> None:
+        self._apply(self.state.redone())
+
+    # ----------------------------------------------------------------------------------------- what is shown
+
+    def _apply(self, state: State, preview: Preview | None = None, sample: str | None = None) -> None:
+        """Show a new state, or raise and stay with the old one."""
+        preview, sample = (self._preview, self._sample) if preview is None else (preview, sample)
+        picture = preview.doubt(state.settings) if state.doubt else preview.picture(state.settings)
+        self._preview, self._sample, self.state = preview, sample, state
+        parts, shown = self.parts, jpeg(picture)
+        if parts.board is not None:
+            self._show_on_board(shown)
+        if parts.board is None or not parts.board.ready:
+            parts.image.value = jpeg(preview.marked(picture, state.settings, *state.point))
+        parts.histogram.value = png(preview.histogram(state.settings))
+        parts.file.value = ""  # a file that was made before has other colours
+        with self._moving():
+            self._show_settings()
+            self._show_hints()
+
+    def _show_on_board(self, shown: bytes) -> None:
+        board, preview = self.parts.board, self._preview
+        before = preview.grey_jpeg
+        with board.hold_sync():
+            board.height, board.width = preview.photo.rgb.shape[-2:]
+            board.hints = [{"x": hint.x, "y": hint.y, "color": preview.becomes(hint)[0]} for hint in self.settings.hints]
+            board.selected = self.state.selected
+            board.picture = shown
+            if board.before != before:
+                board.before = before
+
+    def _show_settings(self) -> None:
+        parts, settings = self.parts, self.settings
+        for name, slider in parts.sliders.items():
+            value = getattr(settings, name)
+            slider.value = self.colorizer.render_size if value is None else value
+        code = settings.code(self._sample or str(self.photo.path or "photo.png"), bool(self._sample), self._expression)
+        text = base64.b64encode(settings.to_json().encode()).decode()
+        parts.code.value = (
+            f'<pre style="white-space: pre-wrap; margin: 0">{html.escape(code)}</pre>'
+            f'<a download="settings.json" href="data:application/json;base64,{text}">Save these settings</a>, also for '
+            "<code>colorlib colorize --settings settings.json</code>"
+        )
+
+    def _show_hints(self) -> None:
+        parts, state, preview = self.parts, self.state, self._preview
+        height, width = preview.photo.rgb.shape[-2:]
+        parts.x.max, parts.y.max = width - 1, height - 1
+        parts.x.value, parts.y.value = state.point
+        hints = state.settings.hints
+        parts.hints.options = [("none", -1), *((f"{k + 1}: x {h.x:.0f}, y {h.y:.0f}", k) for k, h in enumerate(hints))]
+        parts.hints.value = state.selected
+        here = Hint(*state.point, *state.brush)
+        color, lost = preview.becomes(here)
+        parts.picker.value = color
+        parts.becomes.value = "" if lost < 1 else (
+            f'At this lightness the screen has no such colour: it becomes <span style="background: {color}; '
+            f'border: 1px solid #888">&emsp;&emsp;</span>, {lost:.0f} CIE units paler.')
+        self._suggested = preview.suggest(*state.point, state.settings)
+        for k, button in enumerate(parts.suggestions):
+            there = k < len(self._suggested)
+            a, b, share = self._suggested[k] if there else (0.0, 0.0, 0.0)
+            lightness = preview.lightness(*state.point)
+            color = preview.becomes(Hint(*state.point, a, b))[0] if there else None
+            paint(button, color, f"{share:.0%}", lightness < 60)
+        parts.undo.disabled, parts.redo.disabled = not state.past, not state.future
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """The studio moves its own sliders: their callbacks have nothing to do."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def _say(self, sentence: str) -> None:
+        self.parts.message.value = f'<span role="alert" style="color: #b3261e">{html.escape(sentence)}</span>' if sentence else ""
+
+    # ------------------------------------------------------------------------------------------------- files
+
+    @told
+    def _format_chosen(self, _: dict) -> None:
+        self.parts.file.value = ""
+
+    @told
+    def _make_file(self, _: Button) -> None:
+        format = self.parts.format.value
+        kind, suffix = FORMATS[format]
+        with _working(self.parts.progress) as progress:
+            colored = self.colorizer.colorize(self.photo, progress=lambda share: progress(0.8 * share),
+                                              **self.settings.chosen())
+            data = encode_photo(colored, format, like=self.photo, note=SYNTHETIC)
+        name = html.escape(f"{Path(self.photo.path or 'photo').stem}-colour{suffix}")
+        text = base64.b64encode(data).decode()
+        self.parts.file.value = (f'<a download="{name}" href="data:{kind};base64,{text}">Save {name}</a> '
+                                 f"({len(data) / 1e6:.1f} MB)")
+
+    @told
+    def _colour_folder(self, _: Button) -> None:
+        """Without the hints: their points belong to this photograph."""
+        source, target = (Path(part.value.strip()).expanduser() for part in (self.parts.source, self.parts.target))
+        if not (self.parts.source.value.strip() and self.parts.target.value.strip()):
+            raise ValueError("two folders are needed: of the photographs, and for the results")
+        batch = Batch(scan(source), target, None, force=False)
+        errors = []
+        with _working(self.parts.folder_progress) as progress:
+            outcomes = colorize_all(batch, self.colorizer, replace(self.settings, hints=()))
+            for done, (_, outcome) in enumerate(outcomes, start=1):
+                errors += [outcome] if isinstance(outcome, str) else []
+                progress(done / len(batch.photos))
+        left = " The hints were left out: they belong to one photograph." if self.settings.hints else ""
+        self.parts.report.value = (
+            f"{len(batch.results)} of {len(batch.photos)} photographs are in {html.escape(str(target))}.{left}"
+            + "".join(f"<br>{html.escape(error)}" for error in errors))
+
+
+@contextmanager
+def _working(bar: FloatProgress) -> Iterator[Callable[[float], None]]:
+    """A progress bar that is seen while something takes long."""
+    bar.value, bar.layout.visibility = 0.0, "visible"
+    try:
+        yield functools.partial(setattr, bar, "value")
+    finally:
+        bar.layout.visibility = "hidden"
