@@ -1,0 +1,140 @@
+"""The studio's pictures: the colorizer's, small, and computed only when they have to be."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from colorlib import color, preview
+from colorlib.colorizer import Colorizer
+from colorlib.hints import Hint
+from colorlib.photos import Photo, sample_photograph
+from colorlib.preview import Preview, ab_of_hex
+from colorlib.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def colorizer():
+    return Colorizer.load(device="cpu")
+
+
+@pytest.fixture
+def china(colorizer):
+    return Preview(colorizer, sample_photograph("china"))
+
+
+@pytest.fixture
+def passes(colorizer, monkeypatch):
+    """Counts the generator's passes."""
+    counted, generate = [], colorizer._generate
+    monkeypatch.setattr(colorizer, "_generate", lambda *arguments: counted.append(1) or generate(*arguments))
+    return counted
+
+
+def test_the_picture_is_the_colorizers(china, colorizer):
+    settings = Settings(saturation=1.2, warmth=4.0, hints=(Hint(100, 300, 10, 20),), adversarial=0.5)
+    assert torch.equal(china.picture(settings), colorizer.colorize(china.photo, **settings.chosen()))
+
+
+def test_a_large_photograph_is_shown_small(colorizer):
+    rgb = sample_photograph("china").rgb.repeat_interleave(3, 1).repeat_interleave(3, 2)
+    shown = Preview(colorizer, Photo(rgb))
+    assert shown.picture(Settings()).shape == (3, 427, 640) and shown.photo.rgb.shape == (3, 1281, 1920)
+    hint = Hint(300.0, 900.0, 10.0, 25.0)  # in pixels of the large one
+    ab = color.rgb_to_lab(shown.picture(Settings(hints=(hint,))))[1:, 300, 100]
+    assert (ab - torch.tensor([hint.a, hint.b])).norm() < 3
+
+
+def test_only_what_the_network_depends_on_calls_it(china, passes):
+    china.picture(Settings())
+    first = len(passes)
+    for change in ({"saturation": 1.5}, {"warmth": 9.0}, {"blend": 0.3}, {"guidance": 0.2}):
+        china.picture(Settings(**change))
+        china.histogram(Settings(**change))
+    assert len(passes) == first
+    for change in ({"render_size": 64}, {"variant": 3}, {"hints": (Hint(5, 5, 5, 5),)}):
+        before = len(passes)
+        china.picture(Settings(**change))
+        assert len(passes) > before, change
+    before = len(passes)
+    china.picture(Settings(variant=3, saturation=1.1))  # back to one that was there
+    assert len(passes) == before
+
+
+def test_every_setting_changes_the_picture(china):
+    plain = china.picture(Settings())
+    for change in ({"saturation": 1.5}, {"warmth": 9.0}, {"blend": 0.3}, {"guidance": 0.0}, {"render_size": 64},
+                   {"variant": 3}, {"adversarial": 0.0}, {"decode": "mean"}, {"hints": (Hint(300, 90, 50, 5),)}):
+        assert not torch.equal(plain, china.picture(Settings(**change))), change
+
+
+def test_doubt_is_hotter_where_the_error_is_expected(china):
+    doubt = china._doubt((), None)
+    shown = china.doubt(Settings()).float().sum(0) - 0.35 * china.grey.float().sum(0)  # without the photograph below
+    hot = doubt > doubt.quantile(0.9)
+    assert shown[hot].mean() > shown[~hot].mean() + 20
+    assert not torch.equal(china.doubt(Settings()), china.doubt(Settings(hints=(Hint(300, 90, 50, 5),))))
+
+
+def test_the_histogram_shows_where_the_colours_are(colorizer):
+    flat = Preview(colorizer, Photo(torch.full((3, 64, 64), 128, dtype=torch.uint8)))
+    hint = Hint(32.0, 32.0, 30.0, 40.0)
+    shown = flat.histogram(Settings(hints=(hint,), saturation=0.0)).int()
+    grey = flat.histogram(Settings(saturation=0.0)).int()
+    assert shown.shape == (3, 200, 200)
+    rows, columns = ((shown - grey).abs().sum(0) > 0).nonzero(as_tuple=True)
+    assert rows.float().mean() < 100 < columns.float().mean()  # yellow is up, red to the right
+    centre = (grey[:, 98:102, 98:102] - preview._plane()[1].repeat_interleave(2, 1).repeat_interleave(2, 2)[:, 98:102, 98:102])
+    assert centre.abs().min() < 20
+
+
+def test_a_hint_becomes_what_the_screen_has(china):
+    light = Hint(600.0, 10.0, 80.0, 67.0)  # a saturated red in the sky
+    shown, lost = china.becomes(light)
+    assert lost > 20
+    ab = torch.tensor(ab_of_hex(shown))
+    assert torch.linalg.vector_norm(ab) < 60
+    assert china.becomes(Hint(600.0, 10.0, 1.0, -2.0))[1] == 0
+    assert abs(china.lightness(600, 10) - float(color.rgb_to_lab(china.photo.rgb)[0, 10, 600])) < 1e-3
+
+
+def test_suggestions_do_not_count_the_hint_at_the_point(china):
+    at = Settings(hints=(Hint(320, 213, 60, 50),))
+    assert china.suggest(320, 213, at) == china.suggest(320, 213, Settings())
+    assert china.suggest(200, 200, at) != china.suggest(200, 200, Settings())
+
+
+def test_marked_draws_hints_and_the_cross_and_nothing_else(china):
+    settings = Settings(hints=(Hint(100, 300, 10, 20),))
+    picture = china.picture(settings)
+    changed = (china.marked(picture, settings, 400, 200) != picture).any(0)
+    rows, columns = changed.nonzero(as_tuple=True)
+    near_hint = (rows - 300).abs().le(9) & (columns - 100).abs().le(9)
+    near_cross = (rows - 200).abs().le(10) & (columns - 400).abs().le(10)
+    assert near_hint.any() and near_cross.any() and (near_hint | near_cross).all()
+
+
+def test_encoders_give_back_the_picture(china, tmp_path):
+    (tmp_path / "a.png").write_bytes(preview.png(china.rgb))
+    (tmp_path / "a.jpg").write_bytes(preview.jpeg(china.rgb))
+    from colorlib.photos import read_photo
+
+    assert torch.equal(read_photo(tmp_path / "a.png").rgb, china.rgb)
+    assert (read_photo(tmp_path / "a.jpg").rgb.int() - china.rgb.int()).abs().float().mean() < 3
+    assert Image.open(tmp_path / "a.jpg").format == "JPEG"
+
+
+@pytest.mark.parametrize("code, ab", [("#808080", (0, 0)), ("#ff0000", (80.1, 67.2)), ("blue", (79.2, -107.9))])
+def test_ab_of_a_colour(code, ab):
+    assert ab_of_hex(code) == pytest.approx(ab, abs=0.2)
+    with pytest.raises(ValueError):
+        ab_of_hex("no colour")
+
+
+def test_settings_of_the_sketch_are_not_mixed_up(china):
+    """The same photograph with two renders in turn: each keeps its own."""
+    small, large = Settings(render_size=48), Settings(render_size=144)
+    first = china.picture(small)
+    china.picture(large)
+    assert torch.equal(china.picture(replace(small)), first)

@@ -1,0 +1,323 @@
+"""The studio without a browser: widget events in, pictures and files out."""
+
+import base64
+import io
+import json
+import re
+from datetime import datetime, timezone
+
+import ipywidgets
+import pytest
+import torch
+from PIL import Image
+
+from colorlib import color, widgets
+from colorlib.cli import main
+from colorlib.colorizer import Colorizer
+from colorlib.hints import Hint
+from colorlib.photos import Photo, decode_photo, sample_photograph, write_photo
+from colorlib.preview import Preview, jpeg
+from colorlib.settings import Settings
+from colorlib.widgets import Studio
+
+
+@pytest.fixture(scope="module")
+def colorizer():
+    return Colorizer.load(device="cpu")
+
+
+@pytest.fixture
+def studio(colorizer):
+    return Studio("china", colorizer)
+
+
+def picture(studio):
+    return decode_photo(bytes(studio.parts.image.value), "shown.jpg").rgb
+
+
+def said(studio):
+    return re.sub("<[^>]*>", "", studio.parts.message.value)
+
+
+def upload(studio, name, data, which="photo"):
+    """As the front end of ipywidgets 8 does it, or of 7."""
+    widget = studio.parts.uploads[which]
+    if isinstance(widget.value, dict):
+        widget.value = {name: {"metadata": {"name": name}, "content": data}}
+    else:
+        widget.value = ({"name": name, "type": "", "size": len(data), "content": memoryview(data), "last_modified": datetime.now(timezone.utc)},)
+
+
+def png_of(rgb):
+    file = io.BytesIO()
+    Image.fromarray(rgb.permute(1, 2, 0).numpy()).save(file, "PNG")
+    return file.getvalue()
+
+
+def linked(html):
+    """Name and bytes of a download link."""
+    name, text = re.search(r'download="([^"]+)" href="data:[^;]+;base64,([^"]+)"', html).groups()
+    return name, base64.b64decode(text)
+
+
+@pytest.mark.parametrize("name, value", [
+    ("saturation", 1.5), ("warmth", 12.0), ("blend", 0.4), ("guidance", 0.0), ("render_size", 64), ("variant", 4),
+    ("adversarial", 0.0),
+])  # fmt: skip
+def test_every_slider_sets_its_setting_and_shows_the_picture_of_it(studio, colorizer, name, value):
+    before = picture(studio)
+    studio.parts.sliders[name].value = value
+    assert getattr(studio.settings, name) == value
+    expected = Preview(colorizer, studio.photo)
+    marked = expected.marked(expected.picture(studio.settings), studio.settings, *studio.state.point)
+    assert studio.parts.image.value == jpeg(marked)
+    assert not torch.equal(before, picture(studio)) and not said(studio)
+
+
+def test_back_to_the_defaults_keeps_the_hints(studio):
+    studio.parts.sliders["saturation"].value = 1.5
+    studio.parts.add.click()
+    studio.parts.reset.click()
+    assert studio.settings == Settings(hints=studio.settings.hints) and len(studio.settings.hints) == 1
+    assert studio.parts.sliders["saturation"].value == 1.0
+
+
+def test_a_hint_by_the_keyboards_widgets_colours_its_place_and_leaves_the_rest(studio, colorizer):
+    studio.parts.image.value = b""
+    studio.parts.x.value, studio.parts.y.value = 100, 300
+    studio.parts.picker.value = "#a05a2c"
+    plain = color.rgb_to_lab(colorizer.colorize(studio.photo))[1:]
+    studio.parts.add.click()
+    (hint,) = studio.settings.hints
+    assert (hint.x, hint.y) == (100, 300)
+    moved = (color.rgb_to_lab(colorizer.colorize(studio.photo, hints=[hint]))[1:] - plain).norm(dim=0)
+    assert moved[300, 100] > 8 and moved[:60, 500:].mean() < 2
+
+
+def test_hints_are_chosen_recoloured_moved_deleted_undone_and_redone(studio):
+    parts = studio.parts
+    parts.add.click()
+    parts.x.value = 50
+    parts.add.click()
+    assert [hint.x for hint in studio.settings.hints] == [320, 50] and parts.hints.value == 1
+    parts.hints.value = 0
+    parts.picker.value = "#00a0a0"
+    assert studio.settings.hints[0][2:] != studio.settings.hints[1][2:]
+    parts.x.value, parts.y.value = 77, 99
+    parts.move.click()
+    assert studio.settings.hints[0][:2] == (77, 99)
+    parts.delete.click()
+    assert [hint.x for hint in studio.settings.hints] == [50]
+    parts.undo.click()
+    assert [hint.x for hint in studio.settings.hints] == [77, 50]
+    parts.redo.click()
+    assert [hint.x for hint in studio.settings.hints] == [50] and parts.redo.disabled and not parts.undo.disabled
+    parts.hints.value = -1
+    parts.delete.click()
+    assert "no hint chosen to delete" in said(studio)
+
+
+def test_a_suggestion_colours_the_chosen_hint(studio):
+    studio.parts.add.click()
+    suggestion = studio._suggested[1]
+    studio.parts.suggestions[1].click()
+    assert studio.settings.hints[0][2:] == pytest.approx(suggestion[:2], abs=0.05)
+
+
+def test_what_the_screen_cannot_show_is_said(studio):
+    studio.parts.x.value, studio.parts.y.value = 600, 10
+    studio.parts.picker.value = "#ff0000"
+    assert "CIE units paler" in studio.parts.becomes.value
+    studio.parts.picker.value = "#d8d8da"
+    assert studio.parts.becomes.value == ""
+
+
+def test_what_the_board_says(studio):
+    def say(**content):
+        studio._acted(studio.parts.board, content, [])
+
+    say(kind="add", x=40, y=50)
+    say(kind="add", x=140, y=150)
+    say(kind="move", index=0, x=44, y=55)
+    say(kind="select", index=1)
+    assert studio.settings.hints[0][:2] == (44, 55) and studio.state.selected == 1
+    assert [(hint["x"], hint["y"]) for hint in studio.parts.board.hints] == [(44, 55), (140, 150)]
+    say(kind="delete", index=0)
+    assert [hint.x for hint in studio.settings.hints] == [140] and not said(studio)
+    say(kind="delete", index=9)
+    assert "there is no hint 10; there are 1" in said(studio)
+
+
+def test_the_board_shows_what_the_image_shows(studio, colorizer):
+    board = studio.parts.board
+    assert (board.width, board.height) == (640, 427)
+    assert board.picture == jpeg(Preview(colorizer, studio.photo).picture(studio.settings))
+    assert board.before == jpeg(color.rgb_to_grey(studio.photo.rgb))
+    board.ready = True
+    assert studio.parts.image.layout.display == "none"
+    shown = studio.parts.image.value
+    studio.parts.sliders["saturation"].value = 1.7
+    assert studio.parts.image.value == shown  # nobody looks at it
+
+
+def test_without_anywidget_the_core_widgets_do_it(colorizer, monkeypatch):
+    monkeypatch.setattr("colorlib._studio_parts.Board", None)
+    studio = Studio("china", colorizer)
+    before = picture(studio)
+    studio.parts.add.click()
+    assert studio.parts.board is None and not torch.equal(before, picture(studio))
+
+
+def test_an_upload_is_opened_without_the_old_hints(studio):
+    studio.parts.add.click()
+    rgb = sample_photograph("coffee").rgb
+    upload(studio, "coffee.png", png_of(rgb))
+    assert torch.equal(studio.photo.rgb, rgb) and studio.settings.hints == () and not said(studio)
+    assert not studio.parts.uploads["photo"].value  # the bytes are not kept
+    upload(studio, "coffee.png", png_of(rgb.flip(2)))  # the same name again
+    assert torch.equal(studio.photo.rgb, rgb.flip(2))
+
+
+@pytest.mark.parametrize("data, words", [
+    (b"no photograph at all", "is not a photograph"), (b"", "is empty"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "damaged"),
+])  # fmt: skip
+def test_a_bad_file_gets_one_sentence_and_the_picture_stays(studio, data, words):
+    before, photo = studio.parts.image.value, studio.photo
+    upload(studio, "letter<b>.png", data)
+    assert words in said(studio) and "letter&lt;b&gt;.png" in studio.parts.message.value
+    assert studio.parts.image.value == before and studio.photo is photo
+    studio.parts.sliders["saturation"].value = 1.1
+    assert not said(studio)
+
+
+def test_limits_of_an_upload(colorizer):
+    studio = Studio("china", colorizer, max_bytes=30_000, max_pixels=20_000_000)
+    upload(studio, "a.png", png_of(sample_photograph("coffee").rgb))
+    assert "above 30,000" in said(studio)
+    studio = Studio("china", colorizer, max_pixels=280_000)
+    upload(studio, "a.png", png_of(torch.zeros(3, 600, 600, dtype=torch.uint8)))
+    assert "600 x 600" in said(studio)
+    studio._acted(None, {"kind": "refused", "name": "big.tif", "bytes": 80_000_000}, [])
+    assert "big.tif" in said(studio) and "80,000,000" in said(studio)
+
+
+def test_a_dropped_file_comes_in_parts(studio):
+    data = png_of(sample_photograph("coffee").rgb)
+    half = len(data) // 2
+    for part, piece in enumerate((data[:half], data[half:])):
+        studio._acted(None, {"kind": "file", "name": "c.png", "part": part, "parts": 2}, [memoryview(piece)])
+    assert torch.equal(studio.photo.rgb, sample_photograph("coffee").rgb)
+    studio._acted(None, {"kind": "file", "name": "c.png", "part": 0, "parts": 2}, [memoryview(data[:half])])  # broken off
+    studio._acted(None, {"kind": "file", "name": "d.png", "part": 0, "parts": 1}, [memoryview(data)])
+    assert str(studio.photo.path) == "d.png" and not said(studio)
+
+
+def test_a_path_and_a_sample(studio, tmp_path):
+    write_photo(tmp_path / "mine.png", sample_photograph("coffee").rgb)
+    studio.parts.path.value = str(tmp_path / "mine.png")
+    assert studio.photo.path == tmp_path / "mine.png" and repr(str(tmp_path / "mine.png")) in code(studio)
+    studio.parts.path.value = str(tmp_path / "none.png")
+    assert "does not exist" in said(studio)
+    studio.parts.samples.value = "camera"
+    assert "sample_photograph('camera')" in code(studio) and not said(studio)
+
+
+def code(studio):
+    import html
+
+    return html.unescape(re.search("<pre[^>]*>(.*?)</pre>", studio.parts.code.value, re.DOTALL)[1])
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG"])
+def test_the_file_is_that_of_the_command_line_and_of_the_code(studio, colorizer, tmp_path, format):
+    suffix = {"PNG": ".png", "JPEG": ".jpg"}[format]
+    photo = Photo(sample_photograph("coffee").rgb)
+    exif = Image.Exif()
+    exif[0x010E] = "my grandmother"
+    Image.fromarray(photo.rgb.permute(1, 2, 0).numpy()).save(tmp_path / f"in{suffix}", exif=exif, quality=95)
+    upload(studio, f"in{suffix}", (tmp_path / f"in{suffix}").read_bytes())
+    studio.parts.sliders["saturation"].value = 1.3
+    studio.parts.sliders["adversarial"].value = 0.6
+    studio.parts.add.click()
+    studio.parts.format.value = format
+    studio.parts.make.click()
+    name, data = linked(studio.parts.file.value)
+    assert name == f"in-colour{suffix}" and studio.parts.progress.value == pytest.approx(0.8)
+    (tmp_path / "settings.json").write_bytes(linked(studio.parts.code.value)[1])
+    with pytest.raises(SystemExit, match="0"):
+        main(["colorize", str(tmp_path / f"in{suffix}"), "-o", str(tmp_path / "out"),
+              "--settings", str(tmp_path / "settings.json")])  # fmt: skip
+    assert (tmp_path / "out" / f"in{suffix}").read_bytes() == data
+    read = Image.open(io.BytesIO(data)).getexif()
+    assert read[0x010E] == "my grandmother" and "synthetic" in read[0x0131]
+    scope = {"colorizer": colorizer, "Hint": Hint, "__builtins__": {}}
+    path = code(studio).replace(f"'in{suffix}'", repr(str(tmp_path / f"in{suffix}")))
+    expected = colorizer.colorize(studio.photo, **studio.settings.chosen())
+    assert torch.equal(eval(path, scope), expected)
+    studio.parts.sliders["saturation"].value = 1.0
+    assert studio.parts.file.value == ""  # the file was of other colours
+
+
+def test_settings_are_saved_and_loaded(studio, colorizer):
+    studio.parts.sliders["warmth"].value = 5.0
+    studio.parts.add.click()
+    settings, (_, text) = studio.settings, linked(studio.parts.code.value)
+    other = Studio("china", colorizer)
+    upload(other, "settings.json", text, "settings")
+    assert other.settings == settings and other.parts.sliders["warmth"].value == 5.0
+    assert other.parts.hints.options[1][1] == 0
+    for bad, words in ((b"{", "no JSON"), (b'{"saturation": -3}', "saturation is -3"), (b"\xff", "codec"),
+                       (json.dumps({"hints": [{"x": 9999, "y": 1, "a": 0, "b": 0}]}).encode(), "outside")):
+        upload(other, "bad.json", bad, "settings")
+        assert words in said(other) and other.settings == settings, words
+
+
+def test_a_folder_with_a_report_of_what_failed(studio, tmp_path):
+    (tmp_path / "in").mkdir()
+    write_photo(tmp_path / "in" / "a.png", sample_photograph("coffee").rgb[:, ::4, ::4])
+    (tmp_path / "in" / "b.png").write_bytes(b"nothing")
+    studio.parts.add.click()
+    studio.parts.go.click()
+    assert "two folders are needed" in said(studio)
+    studio.parts.source.value, studio.parts.target.value = str(tmp_path / "in"), str(tmp_path / "out")
+    studio.parts.go.click()
+    report = studio.parts.report.value
+    assert "1 of 2 photographs" in report and "b.png" in report and "hints were left out" in report
+    assert (tmp_path / "out" / "a.png").is_file() and studio.parts.folder_progress.value == 1.0
+    studio.parts.go.click()
+    assert "0 of 2" in studio.parts.report.value and "is there already" in studio.parts.report.value
+
+
+def test_where_it_is_unsure(studio):
+    before = picture(studio)
+    studio.parts.doubt.value = True
+    assert not torch.equal(before, picture(studio))
+    studio.parts.doubt.value = False
+    assert torch.equal(before, picture(studio))
+
+
+def test_an_error_that_nobody_expected_reaches_the_reader_and_the_log(studio, monkeypatch):
+    monkeypatch.setattr(studio, "_apply", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        studio.parts.sliders["saturation"].value = 1.2
+    assert "Something went wrong" in said(studio) and "ZeroDivisionError" in said(studio)
+
+
+def test_a_colorizer_without_sibling_or_z_switches_their_sliders_off(colorizer):
+    sliders = Studio("china", colorizer.sibling).parts.sliders
+    assert sliders["adversarial"].disabled and not sliders["variant"].disabled
+
+
+def test_a_page_for_others_offers_no_paths(colorizer):
+    def everything(widget):
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from everything(child)
+
+    texts = [w for w in everything(Studio("china", colorizer, files=False)) if isinstance(w, ipywidgets.Text)]
+    assert not texts and any(isinstance(w, ipywidgets.Text) for w in everything(Studio("china", colorizer)))
+
+
+def test_there_is_no_model_code_in_the_widgets():
+    source = open(widgets.__file__).read()
+    assert "torch" not in source and "generator(" not in source
