@@ -16,11 +16,12 @@ VENV := .venv/bin
 JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PREFER_ENV_PATH
 
-.PHONY: help lab run test notebooks bench race wheelhouse clean
+.PHONY: help lab run studio test notebooks bench race wheelhouse clean
 
 help:
 	@echo "make lab         set up, then open JupyterLab on the series"
 	@echo "make run         set up, execute every notebook, write build/site/index.html"
+	@echo "make studio      set up, open the interactive colorizer as a page, for this machine alone (PORT=8866)"
 	@echo "make test        set up, run the tests and every notebook at preset smoke"
 	@echo "make notebooks   re-execute the series at preset laptop: committed outputs and data/results (ONLY=04: one)"
 	@echo "make bench       set up, run the benchmarks side by side"
@@ -37,6 +38,10 @@ lab:
 run:
 	@$(SETUP)
 	@$(VENV)/python scripts/build_site.py $(if $(PRESET),--preset $(PRESET))
+
+studio:
+	@$(SETUP) --extras notebooks,studio
+	@$(VENV)/python scripts/studio.py $(if $(PORT),--port $(PORT))
 
 test:
 	@$(SETUP) --extras notebooks,studio,tests,heic

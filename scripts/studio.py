@@ -1,0 +1,136 @@
+"""The studio as a page, for people who do not want to see code: `make studio`.
+
+    .venv/bin/python scripts/studio.py [--port 8866] [--no-browser]
+
+Voila shows one cell, `Studio()`. The server listens to this machine alone and asks for the token that is in the address;
+the page loads nothing from elsewhere. An upload goes through memory into the kernel of its page, which ends when the
+page is closed; nothing of it is written to the disk. Ctrl-C ends all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import webbrowser
+from pathlib import Path
+
+import nbformat
+
+HERE = "127.0.0.1"
+UPLOAD_BYTES = 50_000_000
+MESSAGE_BYTES = UPLOAD_BYTES + 100_000  # an upload is one message: the file and what the widget says about it
+CELL = "from colorlib.widgets import Studio\n\nStudio()"
+EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget"]  # of all that are installed beside
+EXTENSIONS += ["@voila-dashboards/widgets-manager7", "@voila-dashboards/widgets-manager8"]
+# The browser itself keeps the page from talking to any other machine; widgets make pictures and modules out of blobs.
+POLICY = (
+    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
+    "connect-src 'self' data: blob:; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def stop(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+    sys.exit(1)
+
+
+def free_port(asked: int | None) -> int:
+    """The port that was asked for, or any that is free."""
+    with socket.socket() as listener:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+        try:
+            listener.bind((HERE, asked or 0))
+        except (OSError, OverflowError) as error:
+            stop(f"Port {asked} cannot be had ({error}): leave --port out, and one that is free is taken.")
+        return listener.getsockname()[1]
+
+
+def write_page(folder: Path) -> Path:
+    """The notebook, in a folder that holds nothing else (Voila serves files from there), its kernel and its template."""
+    kernel = {"display_name": "colorlib", "language": "python"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(CELL)],
+        metadata={"kernelspec": {"name": "studio", **kernel}, "title": "colorlib studio"},
+    )
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=40"]
+    kernels = folder / "jupyter" / "kernels" / "studio"
+    kernels.mkdir(parents=True)
+    (kernels / "kernel.json").write_text(json.dumps({"argv": [*command, "--HistoryManager.enabled=False"], **kernel}))
+    template = folder / "jupyter" / "voila" / "templates" / "studio"
+    template.mkdir(parents=True)
+    (template / "conf.json").write_text('{"base_template": "lab"}')
+    shutil.copy(Path(__file__).with_name("studio.html.j2"), template / "index.html.j2")
+    page = folder / "page" / "studio.ipynb"
+    page.parent.mkdir()
+    nbformat.write(notebook, page)
+    return page
+
+
+def only_this(folder: Path) -> None:
+    """Jupyter and IPython on folders of their own: no kernel, setting or start-up file of the user, no history."""
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        os.environ[f"JUPYTER_{name}_DIR"] = str(folder / name.lower())
+    os.environ["JUPYTER_PATH"] = str(folder / "jupyter")
+    os.environ["IPYTHONDIR"] = str(folder / "ipython")
+
+
+def settings(folder: Path, port: int, token: str):
+    from traitlets.config import Config
+
+    config = Config()
+    config.Voila.update(
+        ip=HERE, port=port, port_retries=0, token=token, open_browser=False, config_file_paths=[], log_level="ERROR",
+        connection_dir_root=str(folder),
+        tornado_settings={
+            "websocket_max_message_size": MESSAGE_BYTES,
+            "disable_check_xsrf": True,  # or Voila's page may not end its kernel; the cookie below does instead
+            "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"},
+        },
+    )  # fmt: skip
+    config.VoilaConfiguration.update(
+        template="studio", strip_sources=True, allow_template_override="NO", allow_theme_override="NO",
+        file_allowlist=[],
+        extension_allowlist=EXTENSIONS, resources={"studio_limit": UPLOAD_BYTES},
+    )  # fmt: skip
+    config.IdentityProvider.cookie_options = {"SameSite": "Strict"}
+    # a page that is closed ends its kernel; this is for the one whose browser was killed
+    config.MappingKernelManager.update(cull_idle_timeout=120, cull_interval=30, cull_connected=False)
+    return config
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, help="default: any that is free")
+    parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
+    arguments = parser.parse_args()
+    try:
+        from voila.app import Voila
+    except ImportError:
+        stop("The page needs Voila, which is not installed here: make studio installs it, or pip install voila.")
+    port, token = free_port(arguments.port), secrets.token_urlsafe(24)
+    address = f"http://{HERE}:{port}/?token={token}"
+    with tempfile.TemporaryDirectory(prefix="colorlib-studio-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        only_this(folder)
+        page = write_page(folder)
+        server = Voila(config=settings(folder, port, token))
+        server.initialize([str(page)])
+        if hasattr(signal, "SIGHUP"):  # its terminal was closed
+            signal.signal(signal.SIGHUP, server._handle_signal_stop)
+        print(f"The studio: {address}\nCtrl-C ends it.", flush=True)
+        if not arguments.no_browser:
+            threading.Timer(0.5, webbrowser.open, [address]).start()
+        server.start()
+
+
+if __name__ == "__main__":
+    main()
