@@ -10,6 +10,9 @@ const GRIP =
   '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" ' +
   'stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>';
 
+// On what has the focus: else JupyterLab and Notebook 7 take the arrows for the notebook.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 function node(tag, className, attributes) {
@@ -20,8 +23,7 @@ function node(tag, className, attributes) {
 }
 
 function render({ model, el }) {
-  // JupyterLab would take Delete and the arrows for the notebook, were it not for this attribute
-  const board = node("div", "colorlib-board", { "data-lm-suppress-shortcuts": "true" });
+  const board = node("div", "colorlib-board", {});
   const stage = node("div", "stage", { role: "group", "aria-label": "Photograph: a click adds a hint" });
   const after = node("img", "after", { alt: "The photograph in colour", draggable: "false" });
   const before = node("img", "before", { alt: "The photograph before", draggable: "false" });
@@ -34,6 +36,7 @@ function render({ model, el }) {
     "aria-orientation": "horizontal",
     "aria-valuemin": "0",
     "aria-valuemax": "100",
+    ...OWN_KEYS,
   });
   knob.innerHTML = GRIP;
   const markers = [];
@@ -63,25 +66,22 @@ function render({ model, el }) {
     if (there) img.src = URL.createObjectURL(new Blob([bytes]));
     else img.removeAttribute("src");
     img.hidden = !there;
+    drawDivider();
   }
+
+  const drawBefore = () => drawPicture(before, "before");
 
   function drawAfter() {
     drawPicture(after, "picture");
     stage.classList.toggle("empty", after.hidden);
     note.textContent = after.hidden ? "Drop a photograph here" : "";
-    drawDivider();
     busyUntil = 0;
     sendMove();
   }
 
-  function drawBefore() {
-    drawPicture(before, "before");
-    drawDivider();
-  }
-
   function drawDivider() {
     const share = clamp(model.get("divider"), 0, 1);
-    before.style.clipPath = `inset(0 ${100 * (1 - share)}% 0 0)`;
+    before.style.clipPath = `inset(-1px ${100 * (1 - share)}% -1px -1px)`;
     line.style.left = `${100 * share}%`;
     knob.style.left = `clamp(20px, ${100 * share}%, 100% - 20px)`;
     knob.hidden = after.hidden || before.hidden;
@@ -104,7 +104,7 @@ function render({ model, el }) {
       if (focused) (markers.at(-1) ?? knob).focus({ preventScroll: true });
     }
     while (markers.length < hints.length) {
-      markers.push(node("button", "hint", { type: "button" }));
+      markers.push(node("button", "hint", { type: "button", ...OWN_KEYS }));
       stage.append(markers.at(-1));
     }
     hints.forEach((hint, index) => {
@@ -184,23 +184,17 @@ function render({ model, el }) {
     }
   });
 
-  stage.addEventListener("pointerup", (event) => {
-    if (!press || !event.isPrimary) return;
-    const { on, index, moved } = press;
-    press = null;
-    if (moved) released(on, index);
-    else if (index >= 0) model.send({ kind: "select", index });
-    else if (on !== knob) model.send({ kind: "add", ...pixel(event.clientX, event.clientY) });
-  });
-
-  stage.addEventListener("pointercancel", () => {
-    if (press?.moved) released(press.on, press.index);
-    press = null;
-  });
-
-  function released(on, index) {
-    if (index >= 0) letGo();
-    else if (on) model.save_changes();
+  for (const up of ["pointerup", "pointercancel"]) {
+    stage.addEventListener(up, (event) => {
+      if (!press || !event.isPrimary) return;
+      const { on, index, moved } = press;
+      press = null;
+      if (moved && index >= 0) letGo();
+      else if (moved && on) model.save_changes();
+      else if (moved || up === "pointercancel") return; // a page that is scrolled by touch
+      else if (index >= 0) model.send({ kind: "select", index });
+      else if (on !== knob) model.send({ kind: "add", ...pixel(event.clientX, event.clientY) });
+    });
   }
 
   // Enter, the space bar and screen readers click without a pointer
@@ -278,11 +272,9 @@ function render({ model, el }) {
     }
   }
 
-  for (const img of [after, before]) {
-    img.addEventListener("error", () => {
-      note.textContent = "The browser cannot show this picture.";
-    });
-  }
+  after.onerror = before.onerror = () => {
+    note.textContent = "The browser cannot show this picture.";
+  };
 
   model.on("change:width", drawSize);
   model.on("change:height", drawSize);

@@ -32,7 +32,7 @@ def lab(tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     if reason := jupyter.missing():
-        pytest.fail(reason)
+        pytest.fail(reason, pytrace=False)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

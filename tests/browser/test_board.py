@@ -74,6 +74,15 @@ def drag(nb, start: tuple[float, float], *stops: tuple[float, float], drop: bool
         nb.page.mouse.up()
 
 
+def touch(nb, *stops: tuple[float, float]) -> None:
+    """A finger that goes down at the first stop, over the others, and up at the last."""
+    session = nb.page.context.new_cdp_session(nb.page)
+    for kind, stop in zip(["touchStart", *["touchMove"] * (len(stops) - 1)], stops, strict=True):
+        points = [{"x": stop[0], "y": stop[1]}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
 def middle(nb, index: int) -> tuple[float, float]:
     box = nb.page.locator(".colorlib-board .hint").nth(index).bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -115,6 +124,9 @@ def test_a_click_says_the_pixel_of_the_photograph(board, width):
     nb.page.locator(".hint").nth(3).wait_for()
     for index, content in enumerate(added):  # and the marker is drawn where the click was
         assert np.allclose(middle(nb, index), place(nb, content["x"], content["y"]), atol=0.6)
+    touch(nb, middle(nb, 2), place(nb, 400, 200), place(nb, 500, 300), place(nb, 600, 200))
+    nb.wait_for("abs(board.hints[2]['x'] - 600) < 10 and abs(board.hints[2]['y'] - 200) < 10")
+    assert nb.ask("len(board.hints)") == 4
 
 
 def test_markers_are_moved_selected_and_deleted(board):
