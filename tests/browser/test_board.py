@@ -192,7 +192,9 @@ def test_the_divider_shows_more_of_before(board):
     nb.page.mouse.up()
     nb.wait_for("abs(board.divider - 0.5) < 0.03")
     line = place(nb, 1200 * nb.ask("board.divider"), 200)
-    drag(nb, line, place(nb, 240, 200), line, place(nb, 1100, 300))  # by its line
+    drag(nb, line, place(nb, 240, 200), line)  # by its line, and back: still no click
+    drag(nb, line, place(nb, 1100, 300))
+    drag(nb, place(nb, 300, 600), place(nb, 500, 700))  # neither a click nor the divider
     nb.wait_for("board.divider > 0.9")
     assert colors(nb, quarter, right) == [GREY, GREY]
     knob.focus()
