@@ -27,7 +27,12 @@ import nbformat
 HERE = "127.0.0.1"
 UPLOAD_BYTES = 50_000_000
 MESSAGE_BYTES = UPLOAD_BYTES + 100_000  # an upload is one message: the file and what the widget says about it
-CELL = "from colorlib.widgets import Studio\n\nStudio()"
+# Paths are typed from the home folder: the one of the page is gone with the page.
+CELL = f"""import os
+from colorlib.widgets import Studio
+
+os.chdir(os.path.expanduser("~"))
+Studio(max_bytes={UPLOAD_BYTES})"""
 EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget"]  # of all that are installed beside
 EXTENSIONS += ["@voila-dashboards/widgets-manager7", "@voila-dashboards/widgets-manager8"]
 # The browser itself keeps the page from talking to any other machine; widgets make pictures and modules out of blobs.
@@ -92,6 +97,7 @@ def settings(folder: Path, port: int, token: str):
         connection_dir_root=str(folder),
         tornado_settings={
             "websocket_max_message_size": MESSAGE_BYTES,
+            "ws_ping_timeout": 30_000,  # the default is longer than the interval, about which tornado complains
             "disable_check_xsrf": True,  # or Voila's page may not end its kernel; the cookie below does instead
             "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"},
         },
@@ -112,12 +118,19 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="default: any that is free")
     parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
     arguments = parser.parse_args()
+    port, token = free_port(arguments.port), secrets.token_urlsafe(24)
+    address = f"http://{HERE}:{port}/?token={token}"
     try:
+        from tornado.ioloop import IOLoop
         from voila.app import Voila
     except ImportError:
         stop("The page needs Voila, which is not installed here: make studio installs it, or pip install voila.")
-    port, token = free_port(arguments.port), secrets.token_urlsafe(24)
-    address = f"http://{HERE}:{port}/?token={token}"
+
+    def listening() -> None:
+        print(f"The studio: {address}\nCtrl-C ends it.", flush=True)
+        if not arguments.no_browser:
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
     with tempfile.TemporaryDirectory(prefix="colorlib-studio-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         only_this(folder)
@@ -126,9 +139,7 @@ def main() -> None:
         server.initialize([str(page)])
         if hasattr(signal, "SIGHUP"):  # its terminal was closed
             signal.signal(signal.SIGHUP, server._handle_signal_stop)
-        print(f"The studio: {address}\nCtrl-C ends it.", flush=True)
-        if not arguments.no_browser:
-            threading.Timer(0.5, webbrowser.open, [address]).start()
+        IOLoop.current().add_callback(listening)
         server.start()
 
 

@@ -1,0 +1,229 @@
+"""The page of `make studio`: what is seen in it, who may see it, and what stays of it when it is closed."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from . import real_jupyter as jupyter
+
+AFTER = ".colorlib-board img.after"
+SECRET = b"This sentence is in the upload and must be in no file. "
+
+
+class Page:
+    """scripts/studio.py with a home and a temporary folder of its own, so that every file that it writes is found."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for name in ("home", "tmp", "cwd"):
+            (folder / name).mkdir()
+        with open(folder / "log", "w") as log:
+            self.process = start(folder, stderr=log)
+        line = self.process.stdout.readline()
+        assert line.startswith("The studio: "), line + self.said()
+        self.address = line.split()[-1]
+        self.port = int(re.search(r":(\d+)/", self.address)[1])
+
+    def said(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name != "log")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(30)
+        finally:
+            self.process.kill()
+
+
+def start(folder: Path, *arguments: str, **options) -> subprocess.Popen:
+    environment = os.environ | {
+        "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(jupyter.ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    script = jupyter.ROOT / "scripts" / "studio.py"
+    return subprocess.Popen([sys.executable, str(script), "--no-browser", *arguments], cwd=folder / "cwd",
+                            env=environment | options.pop("more", {}), stdout=subprocess.PIPE, text=True, **options)  # fmt: skip
+
+
+def answers(address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as client:
+        client.settimeout(2)
+        return client.connect_ex((address, port)) == 0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Page(tmp_path_factory.mktemp("page"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def opened(server, browser):
+    """The page with its picture. One for all tests: each takes it as the one before has left it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    page, page.elsewhere, page.problems = context.new_page(), [], jupyter.Problems()
+    page.problems.watch(page)
+    own = (server.address.split("?")[0], "data:", "blob:")
+    page.on("request", lambda request: request.url.startswith(own) or page.elsewhere.append(request.url))
+    page.goto(server.address, timeout=1000 * jupyter.PATIENCE)
+    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=1000 * jupyter.PATIENCE)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def page(opened):
+    yield opened
+    assert not opened.problems, "\n".join(opened.problems)
+
+
+def source(page) -> str:
+    return page.locator(AFTER).first.get_attribute("src")
+
+
+def wait_for_other(page, before: str) -> None:
+    page.wait_for_function(f"old => document.querySelector('{AFTER}').src !== old", arg=before)
+
+
+def choose(page, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Open a photograph").click()
+    chooser.value.set_files(str(path))
+
+
+def small_png(path: Path) -> Path:
+    Image.linear_gradient("L").convert("RGB").resize((96, 64)).save(path)
+    return path
+
+
+def test_the_picture_appears_and_nothing_comes_from_elsewhere(page, server):
+    assert server.said() == ""
+    assert page.title() == "colorlib studio"
+    assert page.elsewhere == []
+    assert "from colorlib" not in page.content()  # no code in sight
+
+
+def test_a_slider_changes_the_picture(page):
+    before = source(page)
+    saturation = page.locator(".widget-slider", has=page.get_by_text("Saturation", exact=True))
+    saturation.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    wait_for_other(page, before)
+
+
+def test_uploads(page, server, tmp_path):
+    """A small one, one that is no photograph, one of nearly the limit, one above it, and a small one again."""
+    size = f"document.querySelector('{AFTER}').naturalWidth"
+    before = source(page)
+    choose(page, small_png(tmp_path / "small.png"))
+    wait_for_other(page, before)
+    page.wait_for_function(f"{size} === 96")
+
+    stays = source(page)
+    (tmp_path / "letter.png").write_bytes(100 * SECRET)
+    choose(page, tmp_path / "letter.png")
+    page.get_by_text("letter.png: is not a photograph").wait_for()
+    assert source(page) == stays
+
+    Image.new("RGB", (50, 40), "grey").save(tmp_path / "large.png")
+    with open(tmp_path / "large.png", "r+b") as file:  # zeros behind a picture's end are read by no program
+        file.truncate(49_900_000)
+    choose(page, tmp_path / "large.png")
+    page.wait_for_function(f"{size} === 50")
+
+    stays = source(page)
+    with open(tmp_path / "huge.png", "wb") as file:
+        file.truncate(50_000_001)
+    choose(page, tmp_path / "huge.png")
+    page.get_by_text("an upload may have 50 MB").wait_for()
+    assert source(page) == stays
+    choose(page, small_png(tmp_path / "again.png"))
+    page.wait_for_function(f"{size} === 96")
+    assert page.locator("#studio-refused").inner_text() == ""
+
+    kept = [path for path in server.files() if SECRET in path.read_bytes() or path.suffix in (".png", ".jpg", ".bin")]
+    assert kept == []
+
+
+def test_the_full_size_file_is_saved(page, tmp_path):
+    page.get_by_text("Save", exact=True).click()
+    page.get_by_role("button", name="Make the full-size file").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name=re.compile("^Save .*-colour.png")).click()
+    download.value.save_as(tmp_path / "saved.png")
+    assert Image.open(tmp_path / "saved.png").size == (96, 64)
+
+
+def test_who_may_see_it(page, server):
+    """This machine alone, by its own address alone, and with the token alone; by websocket, too."""
+    others = {"127.0.0.2", "::1", *(info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None))}
+    assert answers("127.0.0.1", server.port)
+    assert [address for address in others - {"127.0.0.1"} if answers(address, server.port)] == []
+
+    def status(path: str, **headers: str) -> int:
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        client.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        code = client.getresponse().status
+        client.close()
+        return code
+
+    kernel = json.loads(page.locator("#jupyter-config-data").text_content())["kernelId"]
+    cookie = "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies())
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
+               "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+    channels, own = f"/api/kernels/{kernel}/channels", f"http://127.0.0.1:{server.port}"
+    assert status("/") == 302 and status("/?token=guess") == 302  # to the page that asks for the token
+    assert status(f"/api/kernels/{kernel}") == 403
+    assert status(f"/api/kernels/{kernel}", Cookie=cookie) == 200
+    assert status(channels, Origin=own, **upgrade) == 403
+    assert status(channels, Origin="http://example.org", Cookie=cookie, **upgrade) == 403
+    assert status(channels, Origin=own, Cookie=cookie, **upgrade) == 101
+    assert status("/voila/files/studio.ipynb", Cookie=cookie) in (403, 404)
+    assert all(each["sameSite"] == "Strict" for each in page.context.cookies() if each["name"].startswith("username"))
+
+
+def test_a_closed_page_ends_its_kernel_and_the_end_of_the_server_leaves_nothing(opened, server):
+    def kernels() -> list[Path]:
+        return [path for path in server.files() if path.name.startswith("kernel-")]
+
+    assert len(kernels()) == 1
+    opened.close(run_before_unload=True)
+    end = time.monotonic() + 20
+    while kernels() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert kernels() == []
+    assert server.stop() == 0
+    assert list((server.folder / "tmp").iterdir()) == [] and list((server.folder / "cwd").iterdir()) == []
+
+
+@pytest.mark.parametrize("problem", ["port", "number", "voila"])
+def test_what_is_missing_is_said_in_a_sentence(problem, tmp_path):
+    for name in ("home", "tmp", "cwd"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "voila").mkdir()
+    (tmp_path / "voila" / "__init__.py").write_text("raise ImportError")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = {"port": taken.getsockname()[1], "number": 70_000, "voila": 0}[problem]
+        more = {"PYTHONPATH": str(tmp_path)} if problem == "voila" else {}
+        process = start(tmp_path, f"--port={port}", more=more, stderr=subprocess.PIPE)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1 and said.count("\n") == 1 and "Traceback" not in said
+    assert "pip install voila" in said if problem == "voila" else f"Port {port}" in said and "leave --port out" in said
+    assert list((tmp_path / "tmp").iterdir()) == []
