@@ -158,6 +158,9 @@ def test_markers_are_moved_selected_and_deleted(board):
     assert hints(nb)[1] == (912, 208) and nb.ask("[content['kind'] for content in log].count('add')") == 0
     nb.page.wait_for_function("document.querySelectorAll('.hint').length === 2")
     marker.nth(1).focus()
+    for key in ("d", "d", "ArrowUp"):  # in JupyterLab's own hands: the cell is gone, and no step
+        nb.page.keyboard.press(key)
+    nb.wait_for("board.hints[1]['y'] == 200")
     nb.page.keyboard.press("Backspace")
     nb.wait_for("len(board.hints) == 1")
     assert nb.page.locator(".jp-Notebook .jp-Cell").count() == 2  # JupyterLab took no key for itself
