@@ -43,7 +43,7 @@ SLIDERS = {  # field of Settings: (class, from, to, step, what it is called, wha
 }  # fmt: skip
 MAX_SUGGESTIONS = 5
 FORMATS = {"PNG": ("image/png", ".png"), "JPEG": ("image/jpeg", ".jpg")}
-LABEL = {"description_width": "7em"}
+LABEL = {"description_width": "7.5em"}
 UPLOADS = {"photo": ("Open a photograph", ",".join(SUFFIXES)), "settings": ("Load settings", ".json")}
 
 
@@ -101,14 +101,14 @@ class Parts:
     def _layout(self, files: bool) -> list[Widget]:
         pictures = [self.image] if self.board is None else [self.board, self.image]
         left = VBox([*pictures, self.doubt], layout=Layout(flex="3 1 400px", min_width="0", padding="0 12px 0 0"))
-        right = VBox([*self.sliders.values(), self.reset], layout=Layout(flex="2 1 280px", min_width="0"))
+        histogram = VBox([self.histogram, HTML("the picture's a and b: red to the right, yellow up")],
+                         layout=Layout(align_items="center", padding="8px 0 0 0"))  # fmt: skip
+        right = VBox([*self.sliders.values(), self.reset, histogram], layout=Layout(flex="2 1 280px", min_width="0"))
         plausible = _row([HTML("Plausible there:"), *self.suggestions])
-        histogram = VBox([self.histogram, HTML("ab of the picture: red to the right, yellow up")])
-        keys = VBox([self.hints, self.picker, self.becomes, plausible, self.x, self.y,
-                     _row([self.add, self.move, self.delete, self.undo, self.redo])],
-                    layout=Layout(flex="3 1 400px", min_width="0"))  # fmt: skip
+        buttons = _row([self.add, self.move, self.delete, self.undo, self.redo])
         sections = {
-            "Hints: click on the picture, or use these": _row([keys, histogram]),
+            "Hints: click on the picture, or use these": VBox(
+                [self.hints, self.picker, self.becomes, plausible, self.x, self.y, buttons]),
             "Save": VBox([self.format, _row([self.make, self.progress, self.file]), self.code, self.places["settings"]]),
         }
         if files:

@@ -1,0 +1,203 @@
+"""The studio in a real JupyterLab, as a reader uses it: sliders, clicks, uploads, downloads."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorlib.photos import sample_photograph
+
+from .real_jupyter import ROOT
+
+STUDIO = "from colorlib.widgets import Studio\nstudio = Studio()\nstudio"
+AFTER, STAGE = ".colorlib-board img.after", ".colorlib-board .stage"
+PIXELS = """async (img) => {
+    const canvas = document.createElement("canvas");
+    const bitmap = await createImageBitmap(await (await fetch(img.src)).blob());
+    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
+    const pixels = canvas.getContext("2d").getImageData(0, 0, bitmap.width, bitmap.height).data;
+    return [bitmap.height, bitmap.width, Array.from(pixels)];
+}"""
+
+
+@pytest.fixture
+def studio(notebook):
+    def open_studio(cell: str = STUDIO, width: int = 1280):
+        nb = notebook(cell, width=width)
+        nb.wait_for("studio.parts.board.ready")
+        return nb
+
+    return open_studio
+
+
+def shown(nb) -> np.ndarray:
+    """What the board shows now: (h, w, 3)."""
+    height, width, values = nb.page.locator(AFTER).first.evaluate(PIXELS)
+    return np.array(values, np.int32).reshape(height, width, 4)[..., :3]
+
+
+def source(nb) -> str:
+    return nb.page.locator(AFTER).first.get_attribute("src")
+
+
+def wait_for_other(nb, before: str) -> None:
+    nb.page.wait_for_function("([selector, old]) => document.querySelector(selector).src !== old", arg=[AFTER, before])
+
+
+def slider(nb, name: str):
+    return nb.page.locator(".widget-slider", has=nb.page.get_by_text(name, exact=True)).get_by_role("slider").first
+
+
+def click_at(nb, x: float, y: float) -> None:
+    """Click on a pixel of the photograph."""
+    stage = nb.page.locator(STAGE).first
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    width, height = nb.ask("[studio.parts.board.width, studio.parts.board.height]")
+    nb.page.mouse.click(box["x"] + (x + 0.5) * box["width"] / width, box["y"] + (y + 0.5) * box["height"] / height)
+
+
+def said(nb) -> str:
+    return nb.page.locator(".colorlib-message").first.inner_text()
+
+
+def upload(nb, path) -> None:
+    with nb.page.expect_file_chooser() as chooser:
+        nb.page.locator("button.widget-upload", has_text="Open a photograph").click()
+    chooser.value.set_files(str(path))
+
+
+def test_a_slider_that_is_dragged_shows_other_pixels_and_no_stale_work(studio):
+    nb = studio(
+        "from colorlib.widgets import Studio\n"
+        "class Counting(Studio):\n"
+        "    shown = 0\n"
+        "    def _apply(self, *arguments):\n"
+        "        super()._apply(*arguments)\n"
+        "        self.shown += 1\n"
+        "studio = Counting()\n"
+        "studio"
+    )
+    before, first = source(nb), shown(nb)
+    handle = slider(nb, "Saturation")
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    nb.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    nb.page.mouse.down()
+    for step in range(60):  # much faster than pictures are made
+        nb.page.mouse.move(box["x"] + box["width"] / 2 + step, box["y"] + box["height"] / 2)
+    nb.page.mouse.up()
+    wait_for_other(nb, before)
+    nb.wait_for("studio.settings.saturation > 1.2")
+    nb.page.wait_for_timeout(1000)  # were work queued up, it would still come
+    value, slid, pictures = nb.ask("[studio.settings.saturation, studio.parts.sliders['saturation'].value, studio.shown]")
+    assert value == slid and pictures < 40, pictures
+    colourful = np.abs(shown(nb) - shown(nb).mean(2, keepdims=True)).mean()
+    assert colourful > 1.1 * np.abs(first - first.mean(2, keepdims=True)).mean()
+
+
+def test_every_slider_by_the_keyboard(studio):
+    nb = studio()
+    for name in ("Colouring", "Render size", "Boldness", "Edge guidance", "Saturation", "Warmth", "Grey to colour"):
+        before = source(nb)
+        slider(nb, name).focus()
+        nb.page.keyboard.press("ArrowLeft" if name in ("Boldness", "Edge guidance", "Grey to colour") else "ArrowRight")
+        wait_for_other(nb, before)
+    assert said(nb) == ""
+
+
+@pytest.mark.parametrize("width", [1280, 480])
+def test_a_click_colours_the_object_and_the_rest_stays(studio, width):
+    nb = studio(width=width)
+    before, first = source(nb), shown(nb)
+    click_at(nb, 224, 200)
+    wait_for_other(nb, before)
+    (hint,) = nb.wait_for("[list(hint) for hint in studio.settings.hints]")
+    assert abs(hint[0] - 224) <= 2 and abs(hint[1] - 200) <= 2
+    moved = np.abs(shown(nb) - first).sum(2)
+    assert moved[190:210, 214:234].mean() > 25  # the tower
+    assert moved[:100, 400:].mean() < 4  # the sky
+
+
+def test_hints_by_suggestion_undo_and_the_core_widgets(studio):
+    nb = studio()
+    click_at(nb, 224, 200)
+    nb.wait_for("len(studio.settings.hints) == 1")
+    red = nb.ask("list(studio.settings.hints[0][2:])")
+    before = source(nb)
+    nb.page.get_by_role("button", name="%").first.click()
+    wait_for_other(nb, before)
+    assert nb.ask("list(studio.settings.hints[0][2:])") != red
+    for name in ("Undo", "Undo"):
+        before = source(nb)
+        nb.page.get_by_role("button", name=name, exact=True).click()
+        wait_for_other(nb, before)
+    assert nb.ask("len(studio.settings.hints)") == 0
+    slider(nb, "x").focus()
+    nb.page.keyboard.press("Home")
+    nb.wait_for("studio.state.point[0] == 0")
+    nb.page.get_by_role("button", name="Add a hint at x, y").click()
+    nb.wait_for("[hint.x for hint in studio.settings.hints] == [0]")
+    nb.page.get_by_role("button", name="Delete it").click()
+    nb.wait_for("not studio.settings.hints")
+
+
+def test_an_upload_a_bad_file_and_the_file_that_is_saved(studio, tmp_path):
+    """Bit for bit what `colorlib colorize --settings` writes from the same upload."""
+    nb = studio()
+    photo = tmp_path / "coffee.png"
+    Image.fromarray(sample_photograph("coffee").rgb.permute(1, 2, 0).numpy()).save(photo)
+    (tmp_path / "letter.png").write_text("no photograph")
+    before = source(nb)
+    upload(nb, photo)
+    wait_for_other(nb, before)
+    stays = shown(nb)
+    upload(nb, tmp_path / "letter.png")
+    nb.page.wait_for_function("document.querySelector('.colorlib-message').innerText.includes('letter.png')")
+    assert "is not a photograph" in said(nb) and np.array_equal(shown(nb), stays)
+    slider(nb, "Saturation").focus()
+    nb.page.keyboard.press("ArrowRight")
+    nb.wait_for("studio.settings.saturation > 1")
+    click_at(nb, 300, 200)
+    nb.wait_for("len(studio.settings.hints) == 1")
+    nb.page.get_by_text("Save", exact=True).click()
+    nb.page.get_by_role("button", name="Make the full-size file").click()
+    saved = {}
+    for link in ("Save coffee-colour.png", "Save these settings"):
+        with nb.page.expect_download() as download:
+            nb.page.get_by_role("link", name=link).click()
+        saved[link] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[link])
+    assert json.loads((tmp_path / "settings.json").read_text())["hints"]
+    command = [sys.executable, "-m", "colorlib.cli", "colorize", str(photo), "-o", str(tmp_path / "out"),
+               "--settings", str(tmp_path / "settings.json")]  # fmt: skip
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    assert (tmp_path / "out" / "coffee.png").read_bytes() == (tmp_path / "coffee-colour.png").read_bytes()
+
+
+def test_a_dropped_photograph(studio):
+    nb = studio()
+    file = io.BytesIO()
+    Image.fromarray(sample_photograph("coffee").rgb.permute(1, 2, 0).numpy()).save(file, "PNG")
+    before = source(nb)
+    nb.page.evaluate("""([selector, bytes]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], "dropped.png"));
+        document.querySelector(selector).dispatchEvent(
+            new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }""", [STAGE, list(file.getvalue())])
+    wait_for_other(nb, before)
+    assert nb.ask("str(studio.photo.path)") == "dropped.png" and said(nb) == ""
+
+
+def test_an_exception_in_a_callback_is_seen_by_the_reader_and_by_these_tests(studio):
+    nb = studio("from colorlib import widgets\nstudio = widgets.Studio()\nstudio._show_hints = lambda: 1 / 0\nstudio")
+    slider(nb, "Saturation").focus()
+    nb.page.keyboard.press("ArrowRight")
+    nb.problems.expect("ZeroDivisionError")
+    assert "Something went wrong" in said(nb)
