@@ -59,7 +59,7 @@ def memory(name: str) -> float:
 def child() -> None:
     import torch
 
-    from colorlib import color, colorizer
+    from colorlib import color, colorizer, rendering
     from colorlib.generators import UNet, num_parameters
 
     torch.set_num_threads(THREADS)
@@ -92,11 +92,11 @@ def child() -> None:
 
         setattr(owner, name, wrapper)
 
-    timed(colorizer.F, "interpolate", "shrinking and widening")
+    timed(rendering.F, "interpolate", "shrinking and widening")
     timed(generator, "predict_from", "generator")
     timed(color, "rgb_to_L", "L of the photograph")
-    timed(colorizer, "local_lines", "guided filter, small")
-    timed(colorizer, "on_lines", "guided filter, at full size")
+    timed(rendering, "local_lines", "guided filter, small")
+    timed(rendering, "on_lines", "guided filter, at full size")
     timed(color, "L_ab_to_rgb8", "Lab to sRGB with gamut fit")
     started = time.perf_counter()
     painter.colorize(rgb)
