@@ -114,8 +114,9 @@ def _exif(like: Photo | None, format: str, note: str | None) -> bytes | None:
     exif = Image.Exif()
     if block is not None:
         exif.load(block)
-        before = exif.get(_SOFTWARE)
-        exif[_SOFTWARE] = note if not before or note in str(before) else f"{str(before).strip()}; {note}"
+        before = str(exif.get(_SOFTWARE, "")).strip()
+        if note not in before:
+            exif[_SOFTWARE] = f"{before}; {note}" if before else note
         whole = exif.tobytes()
         if format != "JPEG" or len(whole) <= _MAX_EXIF:
             return whole

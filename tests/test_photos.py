@@ -781,3 +781,58 @@ def test_scenes_level_never_trains_on_a_test_scene():
     assert first[0].shape == (4, 1, 32, 32)
     assert not torch.equal(first[0], next(scenes.batches("test", 32, 4, seed=0))[0])
     assert len(scenes.test) == 64 and scenes.test[0].shape == (3, 32, 32)
+
+
+# ------------------------------------------------------------------------------------------- notes and bytes
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_a_note_goes_into_the_file_beside_what_was_there(tmp_path, suffix):
+    rgb = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8)
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0131] = "harbour", "Scanner 3"
+    like = photos.Photo(rgb, exif=exif.tobytes())
+    first = write_photo(tmp_path / f"a{suffix}", rgb, like=like, note="colours: synthetic")
+    assert dict(Image.open(first).getexif())[0x0131] == "Scanner 3; colours: synthetic"
+    assert dict(Image.open(first).getexif())[0x010E] == "harbour"
+    again = write_photo(tmp_path / f"b{suffix}", rgb, like=read_photo(first), note="colours: synthetic")
+    assert dict(Image.open(again).getexif())[0x0131] == "Scanner 3; colours: synthetic"  # once is enough
+    bare = write_photo(tmp_path / f"c{suffix}", rgb, note="colours: synthetic")
+    assert dict(Image.open(bare).getexif())[0x0131] == "colours: synthetic"
+    assert 0x0131 not in Image.open(write_photo(tmp_path / f"d{suffix}", rgb)).getexif()
+    for path in (first, bare):
+        if suffix in (".png", ".tif"):
+            assert torch.equal(read_photo(path).rgb, rgb)
+
+
+def test_a_tiff_with_a_note_alone_is_still_compressed(tmp_path):
+    rgb = torch.zeros(3, 200, 200, dtype=torch.uint8)
+    assert write_photo(tmp_path / "a.tif", rgb, note="n").stat().st_size < 5_000
+
+
+def test_an_exif_block_that_no_jpeg_holds_gives_way_to_the_note(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 70_000
+    like = photos.Photo(torch.zeros(3, 8, 8, dtype=torch.uint8), exif=exif.tobytes())
+    path = write_photo(tmp_path / "a.jpg", like.rgb, like=like, note="synthetic")
+    assert dict(Image.open(path).getexif()) == {0x0131: "synthetic"}
+
+
+def test_a_photograph_from_its_bytes(tmp_path):
+    rgb = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8)
+    data = write_photo(tmp_path / "a.png", rgb).read_bytes()
+    photo = photos.decode_photo(data, "upload.png")
+    assert torch.equal(photo.rgb, rgb) and str(photo.path) == "upload.png" and photo.format == "PNG"
+    for bad, words in ((b"", "upload.png: is empty"), (data[:60], "upload.png: is"), (b"text", "upload.png: is not")):
+        with pytest.raises(PhotoError, match=words):
+            photos.decode_photo(bad, "upload.png")
+    with pytest.raises(PhotoError, match="60 x 40"):
+        photos.decode_photo(data, "upload.png", max_pixels=2000)
+
+
+def test_one_sample_photograph_by_its_name():
+    everyone = dict(samples.sample_photographs())
+    assert torch.equal(photos.sample_photograph("coffee").rgb, everyone["coffee"])
+    assert photos.sample_photograph("coffee").path.name == "coffee.png"
+    with pytest.raises(ValueError, match="'coffe'"):
+        photos.sample_photograph("coffe")
