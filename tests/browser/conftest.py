@@ -1,10 +1,9 @@
 """The fixtures of the browser tests: `lab` (a server), `browser`, `notebook` (write cells, open them, run them all)."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from . import real_jupyter as jupyter
@@ -42,37 +41,18 @@ def browser():
 
 
 @pytest.fixture
-def page(browser):
-    """An empty page with a profile of its own; 20 seconds for whatever a test waits for."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, has_touch=True)
-    context.set_default_timeout(20_000)
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture
-def notebook(lab, page, request) -> Callable[..., jupyter.Notebook]:
-    """notebook("code", "code", ..., width=1280): a notebook of these cells, opened and run, in a folder of its own.
+def notebook(lab, browser, request) -> Iterator[Callable[..., jupyter.Notebook]]:
+    """notebook("code", "code", ..., width=1280): a notebook of these cells, opened and run, in a page of its own.
 
     Any error of the kernel, of a callback or of the page that the test did not `problems.expect` fails it.
     """
-    opened = jupyter.Notebook(page, jupyter.Problems())
-    opened.problems.watch(page)
+    opened = []
 
     def open_and_run(*cells: str, width: int = 1280) -> jupyter.Notebook:
-        folder = lab.folder / "work" / request.node.name.replace("[", "-").rstrip("]")
-        folder.mkdir()
-        kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-        written = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(code) for code in cells], metadata={"kernelspec": kernel}
-        )
-        nbformat.write(written, folder / "test.ipynb")
-        page.set_viewport_size({"width": width, "height": 900})
-        opened.open(lab, f"{folder.name}/test.ipynb")
-        opened.run_all()
-        return opened
+        opened.append(new(*cells, width=width))
+        return opened[0]
 
-    yield open_and_run
-    opened.close()
-    if opened.problems:
-        pytest.fail("unexpected in the browser:\n" + "\n".join(opened.problems))
+    with jupyter.new_notebook(lab, browser, request.node.nodeid) as new:
+        yield open_and_run
+    if opened:
+        opened[0].problems.check()

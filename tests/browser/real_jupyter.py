@@ -13,8 +13,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -32,6 +35,12 @@ OPEN = """async (path) => {
     await panel.context.ready;
     await panel.sessionContext.ready;
     window.panel = panel;
+}"""
+
+RUN = """async (code) => {
+    const kernel = window.panel.sessionContext.session.kernel;
+    const reply = await kernel.requestExecute({ code, store_history: false }).done;
+    return reply.content.status === "ok" ? "" : `${reply.content.ename}: ${reply.content.evalue}`;
 }"""
 
 ASK = """async (code) => {
@@ -147,6 +156,12 @@ class Problems(list):
         if message.type == "error" and not NOISE.search(message.text + message.location.get("url", "")):
             self.append(f"console error: {message.text} ({message.location.get('url', '')})")
 
+    def check(self) -> None:
+        """Fail where something is left, and forget it."""
+        found = "\n".join(self)
+        self.clear()
+        assert not found, f"unexpected in the browser:\n{found}"
+
     def expect(self, part: str, timeout: float = 20.0) -> str:
         """Wait for a problem that contains `part`, and take it out of the list."""
 
@@ -178,6 +193,7 @@ class Notebook:
         self.page, self.problems = page, problems
 
     def open(self, server: Server, path: str) -> None:
+        """Open the notebook at this path below the server's folder."""
         self.page.goto(f"{server.url}/doc?reset")
         self.page.wait_for_function("window.jupyterapp?.commands.hasCommand('notebook:run-all-cells')")
         self.page.evaluate("window.jupyterapp.started")
@@ -202,6 +218,37 @@ class Notebook:
             raise AssertionError(f"{expression}: {answer['ename']}: {answer['evalue']}")
         return json.loads(ast.literal_eval(answer["data"]["text/plain"]))
 
+    def run(self, code: str) -> None:
+        """Run Python in the kernel, outside of the cells."""
+        if said := self.page.evaluate(RUN, code):
+            raise AssertionError(f"{code}: {said}")
+
     def wait_for(self, expression: str, timeout: float = 20.0):
         """The same, as soon as it is true: callbacks run beside the cells, and take their time."""
         return wait_for(self.page, lambda: self.ask(expression), timeout)
+
+
+@contextmanager
+def new_notebook(server: Server, browser, name: str) -> Iterator[Callable[..., Notebook]]:
+    """Gives open_and_run(*cells, width=1280): writes a notebook into a fresh folder, opens it in a fresh page, runs all."""
+    context = browser.new_context(has_touch=True)
+    context.set_default_timeout(20_000)
+    notebook = Notebook(context.new_page(), Problems())
+    notebook.problems.watch(notebook.page)
+
+    def open_and_run(*cells: str, width: int = 1280) -> Notebook:
+        folder = server.folder / "work" / re.sub(r"\W+", "-", name)
+        folder.mkdir()
+        written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+        written.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+        nbformat.write(written, folder / "test.ipynb")
+        notebook.page.set_viewport_size({"width": width, "height": 900})
+        notebook.open(server, f"{folder.name}/test.ipynb")
+        notebook.run_all()
+        return notebook
+
+    try:
+        yield open_and_run
+    finally:
+        notebook.close()
+        context.close()

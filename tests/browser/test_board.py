@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .real_jupyter import new_notebook
+
 # A photograph of 1200 x 800 whose preview is 600 x 400: red after, grey before. The callback answers as the studio does.
 BOARD = """
 import hashlib, io, time
@@ -36,24 +38,45 @@ def answer(board, content, buffers):
         parts.append(bytes(buffers[0]))
     board.hints = hints
 
-log, parts = [], []
+log, parts, listeners = [], [], [answer]
 board = Board(picture=png(200, 40, 40), before=png(128), width=1200, height=800)
-board.on_msg(answer)
+board.on_msg(lambda *message: [listener(*message) for listener in listeners])
 board
+"""
+RESET = """
+log, parts, listeners = [], [], [answer]
+board.picture, board.hints, board.selected, board.divider = png(200, 40, 40), [], -1, 0.0
 """
 RED, GREY = (200, 40, 40), (128, 128, 128)
 
 
-@pytest.fixture
-def board(notebook):
-    def open_board(*more: str, width: int = 1280):
-        nb = notebook(BOARD, *more, width=width)
-        nb.wait_for("board.ready")
-        nb.stage = nb.page.locator(".colorlib-board .stage").first
-        nb.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
-        return nb
+@pytest.fixture(scope="module")
+def shared(lab, browser):
+    """One notebook for the tests of this file: a kernel and a page for each would take the most of their time."""
+    with new_notebook(lab, browser, "board") as open_and_run:
+        yield open_and_run(BOARD)
 
-    return open_board
+
+@pytest.fixture
+def board(shared):
+    """board("code", width=1280): the board as new, then this code in its kernel."""
+
+    def reset(code: str = "", width: int = 1280):
+        shared.page.set_viewport_size({"width": width, "height": 900})
+        shared.run(RESET + code)
+        shared.wait_for("board.ready")
+        shared.page.mouse.move(1, 1)
+        shared.stage = shared.page.locator(".colorlib-board .stage").first
+        shared.page.wait_for_function(
+            "([hints, divider]) => document.querySelectorAll('.colorlib-board .hint').length === hints"
+            " && document.querySelector('.colorlib-board .knob').ariaValueNow === divider",
+            arg=[shared.ask("len(board.hints)"), str(round(100 * shared.ask("board.divider")))],
+        )
+        shared.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
+        return shared
+
+    yield reset
+    shared.problems.check()
 
 
 def place(nb, x: float, y: float) -> tuple[float, float]:
@@ -163,7 +186,7 @@ def test_markers_are_moved_selected_and_deleted(board):
     nb.wait_for("board.hints[1]['y'] == 200")
     nb.page.keyboard.press("Backspace")
     nb.wait_for("len(board.hints) == 1")
-    assert nb.page.locator(".jp-Notebook .jp-Cell").count() == 2  # JupyterLab took no key for itself
+    assert nb.page.locator(".colorlib-board").count() == 1  # JupyterLab took no key for itself
 
 
 def test_a_ring_is_seen_on_black_and_on_white(board):
@@ -247,7 +270,7 @@ def slow(board, content, buffers):
     time.sleep(0.25)
     board.picture = png(200, 40, 40 + len(log))
 
-board.on_msg(slow)
+listeners.append(slow)
 board.hints = [dict(x=300, y=200, color="#2255ee")]
 """
 
@@ -272,7 +295,7 @@ def test_a_drag_waits_for_the_picture_and_ends_where_it_was_let_go(board):
 
 
 def test_a_move_that_python_does_not_take_goes_back(board):
-    nb = board("board.on_msg(answer, remove=True)\nboard.hints = [dict(x=300, y=200, color='#2255ee')]")
+    nb = board("listeners.clear()\nboard.hints = [dict(x=300, y=200, color='#2255ee')]")
     nb.page.locator(".hint").wait_for()
     drag(nb, middle(nb, 0), place(nb, 900, 600))
     assert np.allclose(middle(nb, 0), place(nb, 900, 600), atol=1.5)
@@ -280,8 +303,11 @@ def test_a_move_that_python_does_not_take_goes_back(board):
     assert np.allclose(middle(nb, 0), place(nb, 300, 200), atol=1.5)
 
 
-def test_two_views_show_one_board_and_old_pictures_are_let_go(board):
-    nb = board("board")
+def test_two_views_show_one_board_and_old_pictures_are_let_go(notebook):
+    nb = notebook(BOARD, "board")
+    nb.stage = nb.page.locator(".colorlib-board .stage").first
+    nb.stage.wait_for()
+    nb.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
     nb.page.evaluate("""() => {
         window.revoked = [];
         const revoke = URL.revokeObjectURL.bind(URL);
@@ -308,7 +334,7 @@ def test_two_views_show_one_board_and_old_pictures_are_let_go(board):
 
 def test_an_error_in_a_callback_does_not_pass_unseen(board):
     """Of the fixture: such an error is seen nowhere in the page, and must fail a test."""
-    nb = board("board.on_msg(lambda board, content, buffers: 1 / 0)")
+    nb = board("listeners.append(lambda board, content, buffers: 1 / 0)")
     click(nb, 600, 400)
     assert "ZeroDivisionError: division by zero" in nb.problems.expect("kernel error")
     nb.page.evaluate("setTimeout(() => { throw new Error('thrown by a script') })")
