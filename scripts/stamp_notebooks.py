@@ -12,12 +12,11 @@ import sys
 
 import nbformat
 
-from _notebooks import ROOT, read, series
+from _notebooks import ROOT, STAMPED, read, series
 
-MARK = "# The same first cell in every notebook"
 PLACEHOLDER = "OWNER"
 CELL = (
-    MARK
+    STAMPED
     + """: it gets colorlib where Colab lacks it (scripts/stamp_notebooks.py).
 import importlib.util, os, subprocess, sys
 
@@ -28,7 +27,7 @@ if importlib.util.find_spec("colorlib") is None:
                           "then `make lab` (or .venv/bin/jupyter lab notebooks)")
     if "@PLACEHOLDER@" in source:
         raise ImportError("colorlib has no public address yet: set the environment variable COLORLIB_SOURCE")
-    others = ["accelerate", "safetensors", "typer", "torchmetrics", "lightning_utilities"]
+    others = ["accelerate", "safetensors", "typer", "torchmetrics", "lightning_utilities", "anywidget", "psygnal"]
     missing = [name for name in others if importlib.util.find_spec(name) is None]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]  # what Colab has stays as it is
     subprocess.run([*pip, source, *missing], check=True)
@@ -67,7 +66,7 @@ def stamp(notebook: nbformat.NotebookNode, name: str) -> bool:
     """Put the first code cell (and the badge) in place. Returns whether that changed anything."""
     before = [cell.source for cell in notebook.cells]
     code = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
-    if code < len(notebook.cells) and notebook.cells[code].source.startswith(MARK):
+    if code < len(notebook.cells) and notebook.cells[code].source.startswith(STAMPED):
         notebook.cells[code].source = first_cell()
     else:
         notebook.cells.insert(min(code, 1) if notebook.cells else 0, nbformat.v4.new_code_cell(first_cell()))

@@ -11,7 +11,7 @@ from _notebooks import ROOT, answers, clean, code_hash, execute, series
 from form import problems
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from run_tests import nbval_arguments, with_answers
-from stamp_notebooks import MARK, first_cell, stamp
+from stamp_notebooks import STAMPED, first_cell, stamp
 
 CLAIMS = ROOT / "data" / "results" / "claims"
 SERIES = series()
@@ -216,7 +216,7 @@ def test_a_result_of_preset_smoke_is_seen(tmp_path):
 
 def test_stamping_twice_is_stamping_once():
     notebook = good()
-    notebook.cells[1].source = MARK + " of last year"
+    notebook.cells[1].source = STAMPED + " of last year"
     assert stamp(notebook, "07_seven.ipynb") and notebook.cells[1].source == first_cell()
     assert not stamp(notebook, "07_seven.ipynb")
     del notebook.cells[1]
