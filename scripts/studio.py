@@ -104,11 +104,12 @@ def settings(folder: Path, port: int, token: str):
     )  # fmt: skip
     config.VoilaConfiguration.update(
         template="studio", strip_sources=True, allow_template_override="NO", allow_theme_override="NO",
-        file_allowlist=[],
+        file_allowlist=[], preheat_kernel=True,
         extension_allowlist=EXTENSIONS, resources={"studio_limit": UPLOAD_BYTES},
     )  # fmt: skip
+    config.VoilaKernelManager.fill_delay = 5  # seconds until the next kernel is started for a reload; the page comes first
     config.IdentityProvider.cookie_options = {"SameSite": "Strict"}
-    # a page that is closed ends its kernel; this is for the one whose browser was killed
+    # a page that is closed ends its kernel; this is for one whose browser was killed, and one that waits for no reload
     config.MappingKernelManager.update(cull_idle_timeout=120, cull_interval=30, cull_connected=False)
     return config
 

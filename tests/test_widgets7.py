@@ -1,0 +1,109 @@
+"""The studio and its notebook in a kernel with ipywidgets 7.7.1, which is what Colab has."""
+
+import asyncio
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from widgets7 import ROOT, VERSION, available, environment, kernel_folder
+
+NOTEBOOK = ROOT / "notebooks" / "09_interactive_colorization.ipynb"
+
+# The reader's part: what a front end sends, and what the studio makes of it.
+WORK = '''
+import base64, io, ipywidgets, re
+from PIL import Image
+from colorlib.widgets import Studio
+
+studio = Studio("coffee")
+parts = studio.parts
+picture = lambda: bytes(parts.image.value)
+said = lambda: re.sub("<[^>]*>", "", parts.message.value)
+
+def other(act):
+    before = picture()
+    act()
+    assert picture() != before and not said(), said()
+
+def upload(name, data):
+    """The three values that the browser's side of version 7 sends, in one message."""
+    widget = parts.uploads["photo"]
+    widget.set_state({"metadata": [{"name": name, "size": len(data)}], "data": [memoryview(data)], "_counter": 1})
+
+display(studio)
+---
+assert ipywidgets.__version__ == "VERSION", (ipywidgets.__version__, ipywidgets.__file__)
+assert isinstance(parts.uploads["photo"].value, dict)
+for name, value in {"saturation": 1.4, "warmth": 6, "blend": 0.8, "render_size": 64, "adversarial": 0.5}.items():
+    other(lambda: parts.sliders[name].set_state({"value": value}))
+    assert getattr(studio.settings, name) == value
+assert all(slider.description_tooltip for slider in parts.sliders.values())
+---
+other(lambda: studio._acted(parts.board, {"kind": "add", "x": 40, "y": 50}, []))
+other(lambda: parts.x.set_state({"value": 300}))
+other(parts.add.click)
+assert [hint.x for hint in studio.settings.hints] == [40, 300]
+other(lambda: parts.picker.set_state({"value": "#a05a2c"}))
+other(parts.suggestions[0].click)
+assert parts.suggestions[0].style.button_color.startswith("#")
+other(parts.undo.click)
+for _ in range(3):
+    parts.undo.click()
+assert studio.settings.hints == () and parts.undo.disabled
+other(parts.redo.click)
+other(lambda: parts.doubt.set_state({"value": True}))
+other(lambda: parts.doubt.set_state({"value": False}))
+---
+from colorlib.photos import sample_photograph
+file = io.BytesIO()
+Image.fromarray(sample_photograph("china").rgb.permute(1, 2, 0).numpy()).save(file, "PNG")
+other(lambda: upload("china.png", file.getvalue()))
+assert str(studio.photo.path) == "china.png" and studio.settings.hints == ()
+before = picture()
+upload("letter.png", b"no photograph")
+assert "letter.png: is not a photograph" in said() and picture() == before
+---
+from colorlib.colorizer import Colorizer
+from colorlib.settings import Settings
+parts.make.click()
+name, text = re.search('download="([^"]+)" href="data:image/png;base64,([^"]+)"', parts.file.value).groups()
+import numpy as np
+colored = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"))
+expected = Colorizer.load().colorize(studio.photo, **studio.settings.chosen())
+expected = getattr(expected, "rgb", expected).permute(1, 2, 0).numpy()
+assert name == "china-colour.png" and np.array_equal(colored, expected)
+(text,) = re.findall("data:application/json;base64,([^\\"]+)", parts.code.value)
+saved = base64.b64decode(text)
+assert Settings.from_json(saved.decode()) == studio.settings
+parts.reset.click()
+parts.uploads["settings"].set_state({"metadata": [{"name": "s.json"}], "data": [memoryview(saved)], "_counter": 1})
+assert studio.settings == Settings.from_json(saved.decode()) and not said()
+'''
+
+
+@pytest.fixture(scope="module")
+def with_seven():
+    return environment(available(kernel_folder)) | {"COLORLIB_PRESET": "smoke"}
+
+
+def run(cells: list[str], folder, environment) -> nbformat.NotebookNode:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+    client = NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    asyncio.run(client.async_execute(env=environment))
+    return notebook
+
+
+def notebook_cells() -> list[str]:
+    return [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+
+
+def test_the_studio_of_the_notebook_works(with_seven):
+    """The notebook's cells up to its studio, and then what a reader does with one."""
+    cells = notebook_cells()
+    first = next(number for number, cell in enumerate(cells) if "Studio(" in cell)
+    run([*cells[: first + 1], *WORK.replace("VERSION", VERSION).split("---\n")], NOTEBOOK.parent, with_seven)
+
+
+@pytest.mark.slow
+def test_the_whole_notebook_runs(with_seven):
+    run(notebook_cells(), NOTEBOOK.parent, with_seven)
