@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from colorlib import bins, color, rendering
+from colorlib import bins, color, guided, rendering
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, render_shape
 from colorlib.generators import Generator, Prediction, UNet
 from colorlib.guided import guided_upsample, upsample_rows
@@ -163,6 +163,15 @@ def test_strips_give_what_the_whole_gives(monkeypatch):
 
 
 # ------------------------------------------------------------------------------------------- guided upsampling
+
+
+def test_windows_are_those_of_pooling():
+    ab, L = torch.randn(1, 2, 9, 13) + 3, torch.randn(1, 1, 9, 13)  # above 0: the border shows
+    pooled = {"count_include_pad": False, "kernel_size": 5, "stride": 1, "padding": 2}
+    assert torch.allclose(guided._box(ab), F.avg_pool2d(ab, **pooled), atol=1e-5)
+    for values in (ab, ab - 6):
+        _, _, lowest, highest = guided.local_lines(values, L).chunk(4, 1)
+        assert torch.equal(lowest, -F.max_pool2d(-values, 5, 1, 2)) and torch.equal(highest, F.max_pool2d(values, 5, 1, 2))
 
 
 def low(x, size):
