@@ -1,5 +1,7 @@
 """The studio's state: what each action of a reader makes of it."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +61,8 @@ def test_the_brush_colours_the_next_hint():
     assert state.settings.hints == (Hint(1, 1, 10.0, 20.0),) and state.selected == 0
     state = state.recoloured(0, -5.0, 7.0).added(3, 3)
     assert state.settings.hints[1] == Hint(3, 3, -5.0, 7.0)
-    assert state.picked(0).brush == (-5.0, 7.0) and state.picked(0).point == (1, 1)
+    picked = replace(state, brush=(0.0, 0.0), point=(9, 9)).picked(0)
+    assert picked.brush == (-5.0, 7.0) and picked.point == (1, 1) and picked.selected == 0
 
 
 def test_a_hint_at_the_same_point_replaces_the_old_one():
