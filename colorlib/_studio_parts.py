@@ -59,7 +59,7 @@ class Parts:
         self.places, self.uploads = {name: Box() for name in UPLOADS}, {}
         self.samples = Dropdown(options=[("a sample photograph", ""), *((name, name) for name in (*SAMPLES, *OLD))],
                                 layout=Layout(width="14em"))  # fmt: skip
-        self.path = Text(placeholder="or the path of a photograph, and Enter", continuous_update=False,
+        self.path = Text(placeholder="or drop one on the picture, or its path", continuous_update=False,
                          layout=Layout(width="22em"))  # fmt: skip
         self.message = _named(HTML(layout=_wide()), "colorlib-message")
         self.image = _named(Image(format="jpeg", layout=Layout(max_width="100%")), "colorlib-picture")
@@ -124,6 +124,7 @@ class Parts:
         """A new one for every file: a used one keeps the bytes in memory, and 7 ignores the same file a second time."""
         description, accept = UPLOADS[name]
         upload = FileUpload(accept=accept, description=description, layout=_wide())
+        _explain(upload, "a Jupyter server takes up to 10 MB this way; drop a larger file on the picture")
         self.places[name].children, self.uploads[name] = [upload], upload
         return upload
 
@@ -145,8 +146,16 @@ def paint(button: Button, color: str | None, text: str, dark: bool) -> None:
 
 def _slider(kind: type, least: float, most: float, step: float, label: str, explanation: str) -> Widget:
     slider = kind(min=least, max=most, step=step, description=label, style=LABEL, layout=_wide())
-    setattr(slider, "tooltip" if slider.has_trait("tooltip") else "description_tooltip", explanation)
+    _explain(slider, explanation)
     return slider
+
+
+def _explain(widget: Widget, explanation: str) -> None:
+    """What the pointer gets told over a widget; 7 calls it otherwise, and has none for an upload."""
+    for name in ("tooltip", "description_tooltip"):
+        if widget.has_trait(name):
+            setattr(widget, name, explanation)
+            return
 
 
 def _row(widgets: Iterable[Widget]) -> Box:
