@@ -16,6 +16,9 @@ VENV := .venv/bin
 JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PREFER_ENV_PATH
 
+# an upload is one message, of which Jupyter takes 10 MB and drops the rest without a word; the studio takes 50
+UPLOADS := --ServerApp.tornado_settings="{'websocket_max_message_size': 50100000}"
+
 .PHONY: help lab run studio test notebooks bench race wheelhouse clean
 
 help:
@@ -33,7 +36,7 @@ help:
 
 lab:
 	@$(SETUP)
-	@$(if $(PRESET),COLORLIB_PRESET=$(PRESET)) $(VENV)/jupyter lab notebooks
+	@$(if $(PRESET),COLORLIB_PRESET=$(PRESET)) $(VENV)/jupyter lab notebooks $(UPLOADS)
 
 run:
 	@$(SETUP)

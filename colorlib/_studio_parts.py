@@ -124,7 +124,7 @@ class Parts:
         """A new one for every file: a used one keeps the bytes in memory, and 7 ignores the same file a second time."""
         description, accept = UPLOADS[name]
         upload = FileUpload(accept=accept, description=description, layout=_wide())
-        _explain(upload, "a Jupyter server takes up to 10 MB this way; drop a larger file on the picture")
+        _explain(upload, "a Jupyter server takes 10 MB this way (50 by `make lab`); drop a larger file on the picture")
         self.places[name].children, self.uploads[name] = [upload], upload
         return upload
 
