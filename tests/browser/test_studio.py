@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -201,3 +202,23 @@ def test_an_exception_in_a_callback_is_seen_by_the_reader_and_by_these_tests(stu
     nb.page.keyboard.press("ArrowRight")
     nb.problems.expect("ZeroDivisionError")
     assert "Something went wrong" in said(nb)
+
+
+def test_the_notebook_itself_from_its_first_cell_to_its_last(notebook, tmp_path):
+    """Run all, then the studio in it: the hint of a click is what the notebook's own scoring would take."""
+    path = ROOT / "notebooks" / "09_interactive_colorization.ipynb"
+    cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    here = (
+        "import os, sys\n"
+        f"os.environ.update(COLORLIB_PRESET='smoke', COLORLIB_RESULTS={str(tmp_path)!r})\n"
+        f"os.chdir({str(path.parent)!r})\n"
+        "sys.path.insert(0, os.getcwd())"
+    )
+    nb = notebook(here, *cells)
+    nb.wait_until_idle(240)
+    nb.page.locator(STAGE).first.scroll_into_view_if_needed()
+    nb.wait_for("studio.parts.board.ready")
+    before = source(nb)
+    click_at(nb, 100, 100)
+    wait_for_other(nb, before)
+    assert nb.ask("[[round(hint.x), round(hint.y)] for hint in studio.settings.hints]") == [[100, 100]]
