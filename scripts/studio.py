@@ -107,9 +107,8 @@ def settings(folder: Path, port: int, token: str):
         file_allowlist=[], preheat_kernel=True,
         extension_allowlist=EXTENSIONS, resources={"studio_limit": UPLOAD_BYTES},
     )  # fmt: skip
-    config.VoilaKernelManager.fill_delay = 5  # seconds until the next kernel is started for a reload; the page comes first
     config.IdentityProvider.cookie_options = {"SameSite": "Strict"}
-    # a page that is closed ends its kernel; this is for one whose browser was killed, and one that waits for no reload
+    # a page that is closed ends its kernel; this is for the one whose browser was killed
     config.MappingKernelManager.update(cull_idle_timeout=120, cull_interval=30, cull_connected=False)
     return config
 
@@ -128,6 +127,8 @@ def main() -> None:
         stop("The page needs Voila, which is not installed here: make studio installs it, or pip install voila.")
 
     def listening() -> None:
+        # the first page's kernel is being started already; none is kept in memory for a reload
+        server.kernel_manager.kernel_pools_config = {"default": {"pool_size": 0}}
         print(f"The studio: {address}\nCtrl-C ends it.", flush=True)
         if not arguments.no_browser:
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
