@@ -64,7 +64,7 @@ race:
 		$(if $(PHOTOS),--photos "$(PHOTOS)") --seconds $(or $(SECONDS_EACH),7200)
 
 wheelhouse:
-	@$(SETUP) --extras notebooks,tests,heic --wheelhouse
+	@$(SETUP) --extras notebooks,studio,tests,heic --wheelhouse
 
 clean:
 	rm -rf .venv build .pytest_cache .hypothesis

@@ -380,3 +380,13 @@ def test_the_recipe_of_the_colorizer_trains_resumes_and_colours(colorlib, tmp_pa
         assert colorlib("colorize", folder / "p0.png", "--variant", number, *options, tmp_path / f"o{number}")[0] == 0
     first, second = (read_photo(tmp_path / f"o{number}" / "p0.png").rgb for number in (0, 1))
     assert not torch.equal(first, second)
+
+
+def test_a_hint_outside_of_one_photograph_leaves_the_others_coloured(colorlib, tmp_path):
+    for name, side in (("large", 60), ("small", 20)):
+        write_photo(tmp_path / f"{name}.png", torch.randint(0, 256, (3, side, side), dtype=torch.uint8))
+    (tmp_path / "s.json").write_text('{"hints": [{"x": 40, "y": 40, "a": 20, "b": 10}]}')
+    code, _, err = colorlib("colorize", tmp_path / "small.png", tmp_path / "large.png", "-o", tmp_path / "out",
+                            "--settings", tmp_path / "s.json")  # fmt: skip
+    assert code == 2 and "small.png: a hint at x=40, y=40 lies outside" in err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.png"]
