@@ -12,6 +12,30 @@ from torch import Tensor
 from colorlib.plots import COLOURS, LINES, STYLE, to_numpy
 
 
+def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 0.75) -> Figure:
+    """A row per slider, every picture with the slider's value above it.
+
+    Args:
+        rows: slider -> value -> uint8 (3, H, W), all of one shape; every slider has as many values.
+        width: inches per picture.
+    """
+    pictures = [list(row.values()) for row in rows.values()]
+    height, columns = width * pictures[0][0].shape[-2] / pictures[0][0].shape[-1] + 0.17, len(pictures[0])
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(len(rows), columns, figsize=(width * columns + 0.8, height * len(rows)), squeeze=False,
+                                    layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0.01, hspace=0.01)
+        for line, (name, row) in zip(axes, rows.items()):
+            for axis, (value, rgb) in zip(line, row.items()):
+                axis.imshow(to_numpy(rgb))
+                axis.set_title(f"{value:g}", fontsize=7, pad=1.5)
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+            line[0].set_ylabel(name.replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=9)
+    plt.close(figure)
+    return figure
+
+
 def slices(planes: Mapping[int, Tensor], ever: Tensor, shares: Mapping[int, float], *, limit: float) -> Figure:
     """Slices of sRGB at several L, and which share of the plane each of them holds.
 
@@ -48,7 +72,7 @@ def doubts(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], points: Mapping[st
         points: name -> places to mark, x and y.
     """
     with plt.rc_context(STYLE | {"axes.grid": False}):
-        figure, axes = plt.subplots(3, len(rows), figsize=(1.75 * len(rows) + 1.1, 4.3), layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(3, len(rows), figsize=(1.25 * len(rows) + 1.0, 3.1), layout="constrained", squeeze=False)
         for column, (name, (rgb, expected, error)) in zip(axes.T, rows.items()):
             column[0].imshow(to_numpy(rgb))
             column[0].set_title(name, fontsize=9)
@@ -60,7 +84,7 @@ def doubts(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], points: Mapping[st
                 axis.spines[:].set_visible(False)
         for axis, title in zip(axes[:, 0], ("coloured", "expected error", "error")):
             axis.set_ylabel(title, fontsize=9)
-        figure.colorbar(shown, ax=axes[1:, :], label="CIE units", shrink=0.8)
+        figure.colorbar(shown, ax=axes, label="error, CIE units", shrink=0.6, anchor=(0, 0))
     plt.close(figure)
     return figure
 
@@ -111,5 +135,26 @@ def trade(rows: Mapping[int, Mapping[str, Sequence[float]]], titles: Mapping[str
             axis.set_xticks(sizes, [str(size) for size in sizes], fontsize=7, rotation=45)
             axis.minorticks_off()
             axis.set(title=title, xlabel="render size, pixels", ylim=(0, None))
+    plt.close(figure)
+    return figure
+
+
+def marked(pictures: Mapping[str, Tensor], points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Pictures side by side with marked points.
+
+    Args:
+        pictures: title -> uint8 (3, H, W), all of one size.
+        points: title -> x and y of each point.
+    """
+    height, width = next(iter(pictures.values())).shape[-2:]
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(1, len(pictures), figsize=(1.2 * len(pictures), 1.2 * height / width + 0.3),
+                                    layout="constrained", squeeze=False)
+        for axis, (title, rgb) in zip(axes.flat, pictures.items()):
+            axis.imshow(to_numpy(rgb))
+            axis.plot(*zip(*points[title], strict=True) if points[title] else ([], []), "o", markersize=5,
+                      markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
+            axis.set_title(title.replace(", ", ",\n"), fontsize=8)
+            axis.set_axis_off()
     plt.close(figure)
     return figure

@@ -30,8 +30,8 @@ COMMAND = "python notebooks/experiments/photographs_09.py --photos DIR"
 SIZES = (32, 48, 64, 96, 128, 192)  # a photograph is enlarged to twice its size at most, and these are 100 to 160 pixels high
 SEEDS, POINTS, JUDGED = 3, 16, 5
 MEASURES = ("error", "auc", "colourfulness", "detail")
-# On the validation split five hints at random points took off a fifth to a quarter of the error, and ten a third: 5 % of the
-# error is worth about three hints out of eight, which somebody who clicks would notice.
+# On the validation split five hints at random points took off about a fifth of the error, and ten not quite a third: with 5 %
+# more, five hints do what eight random ones do, which somebody who clicks would notice.
 SAVED = {"measure": "error that 5 hints at the most uncertain points save beside 5 random ones, % of the error without hints",
          "supported": "> 5", "partly": "> 0"}
 C32 = {

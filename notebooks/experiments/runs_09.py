@@ -11,8 +11,9 @@ from torch import Tensor
 
 from colorlib import metrics
 from colorlib.color import rgb_to_L, rgb_to_lab
-from colorlib.colorizer import Colorizer, render_shape
+from colorlib.colorizer import Colorizer
 from colorlib.hints import Hint, draw_hints, nearness
+from colorlib.rendering import render_shape
 
 COUNTS = (0, 1, 2, 5, 10, 20)
 APART = 0.1  # of the short side: no hint is placed nearer to another one
@@ -169,7 +170,7 @@ def detail(rgb: Tensor) -> float:
     side = 2 * (min(ab.shape[-2:]) // DETAIL // 2) + 1
     smooth = F.avg_pool2d(ab, side, 1, side // 2, count_include_pad=False)
     total = (ab - ab.mean((2, 3), keepdim=True)).square().sum()
-    return float((ab - smooth).square().sum() / total) if total > 0 else 0.0
+    return float((ab - smooth).square().sum() / total) if total > 0.01 * ab.numel() else 0.0  # rounding is no colour
 
 
 def rendered(colorizer: Colorizer, real: Tensor, render_size: int) -> dict[str, float]:
