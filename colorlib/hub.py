@@ -12,7 +12,7 @@ from .colorizer import Colorizer
 FILE = "colorizer.safetensors"
 
 
-class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["image-colorization"], license="mit"):
+class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["image-colorization"]):
     """A Colorizer that can be published and loaded by name, or from a folder.
 
     Only the one safetensors file is fetched, and it is checked like any other weights file: no code and no pickle of
