@@ -5,6 +5,7 @@ import math
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -16,6 +17,7 @@ from colorlib import metrics, photos, scenes
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer
 from colorlib.hints import Hint
+from colorlib.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "notebooks" / "experiments"))
@@ -208,6 +210,18 @@ def test_hints_by_hand_lie_on_the_astronaut():
     assert len(names["ours"]) == 10 and all(0 <= hint.x < width and 0 <= hint.y < height for hint in names["ours"])
     orange, wall = names["ours"][0], names["ours"][-1]
     assert orange.a > 30 and orange.b > 30 and abs(wall.a) < 0.1 and abs(wall.b) < 0.1
+
+
+def test_the_readers_hints_are_scored_on_the_readers_photograph(capsys):
+    """In place of ours, as soon as the studio has any; without, ours on the astronaut, whatever the studio shows."""
+    cell = next(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if "reader = list(studio" in cell.source)
+    samples = dict(photos.sample_photographs())
+    for hints, photo, who in (((Hint(3, 4, 5.0, 6.0),), "coffee", "1 hints, placed by you"), ((), "astronaut", "2 hints, placed by us")):
+        studio = SimpleNamespace(settings=Settings(hints=hints), photo=photos.sample_photograph("coffee"))
+        names = {"studio": studio, "samples": samples, "ours": [Hint(1, 1, 0.0, 0.0), Hint(2, 2, 0.0, 0.0)]}
+        exec(cell, names)  # noqa: S102
+        assert who in capsys.readouterr().out and torch.equal(names["photo"], samples[photo])
+        assert names["mine"] == (list(hints) or names["ours"])
 
 
 def test_script_on_photographs(tmp_path, monkeypatch, capsys):
