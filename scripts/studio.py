@@ -139,9 +139,11 @@ def main() -> None:
         page = write_page(folder)
         server = Voila(config=settings(folder, port, token))
         server.initialize([str(page)])
-        if hasattr(signal, "SIGHUP"):  # its terminal was closed
-            signal.signal(signal.SIGHUP, server._handle_signal_stop)
-        IOLoop.current().add_callback(listening)
+        loop = IOLoop.current()
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Ctrl-C, kill, the terminal was closed
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: loop.add_callback(loop.stop))
+        loop.add_callback(listening)
         server.start()
 
 

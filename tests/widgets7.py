@@ -78,15 +78,22 @@ def _installed(name: str, packages: list[str], into) -> Path:
     return folder
 
 
+@functools.cache
 def _uv() -> list[str]:
-    if shutil.which("uv") is None:
-        return []
-    return ["uv"] if subprocess.run(["uv", "--version"], capture_output=True, check=False).returncode == 0 else []
+    """As scripts/_install.py finds it: an environment that uv has made has no pip."""
+    for command in (["uv"], [getattr(sys, "_base_executable", sys.executable), "-m", "uv"]):
+        try:
+            if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode == 0:
+                return command
+        except OSError:
+            pass
+    return []
 
 
 def _run(command: list[str]) -> None:
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        answer = subprocess.run(command, env=own, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise NotInstalled(f"ipywidgets {VERSION} was not installed within {SECONDS} s: is the network slow?") from None
     if answer.returncode:
