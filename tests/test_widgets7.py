@@ -1,7 +1,5 @@
 """The studio and its notebook in a kernel with ipywidgets 7.7.1, which is what Colab has."""
 
-import asyncio
-
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -89,7 +87,7 @@ def with_seven():
 def run(cells: list[str], folder, environment) -> nbformat.NotebookNode:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
     client = NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
-    asyncio.run(client.async_execute(env=environment))
+    client.execute(env=environment)
     return notebook
 
 
