@@ -1,5 +1,6 @@
 """The studio in a real JupyterLab, as a reader uses it: sliders, clicks, uploads, downloads."""
 
+import base64
 import io
 import json
 import subprocess
@@ -12,34 +13,55 @@ from PIL import Image
 
 from colorlib.photos import sample_photograph
 
-from .real_jupyter import ROOT
+from .real_jupyter import ROOT, new_notebook
 
-STUDIO = "from colorlib.widgets import Studio\nstudio = Studio()\nstudio"
+STUDIO = """
+from colorlib.widgets import Studio
+
+class Counting(Studio):
+    shown = 0
+
+    def _apply(self, *arguments):
+        super()._apply(*arguments)
+        self.shown += 1
+
+studio = Counting()
+studio
+"""
 AFTER, STAGE = ".colorlib-board img.after", ".colorlib-board .stage"
-PIXELS = """async (img) => {
-    const canvas = document.createElement("canvas");
-    const bitmap = await createImageBitmap(await (await fetch(img.src)).blob());
-    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-    canvas.getContext("2d").drawImage(bitmap, 0, 0);
-    const pixels = canvas.getContext("2d").getImageData(0, 0, bitmap.width, bitmap.height).data;
-    return [bitmap.height, bitmap.width, Array.from(pixels)];
+FILE = """async (img) => {
+    const bytes = new Uint8Array(await (await fetch(img.src)).arrayBuffer());
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }"""
 
 
-@pytest.fixture
-def studio(notebook):
-    def open_studio(cell: str = STUDIO, width: int = 1280):
-        nb = notebook(cell, width=width)
-        nb.wait_for("studio.parts.board.ready")
-        return nb
+@pytest.fixture(scope="module")
+def shared(lab, browser):
+    """One notebook for the tests of this file: a kernel and a page for each would take the most of their time."""
+    with new_notebook(lab, browser, "studio") as open_and_run:
+        yield open_and_run(STUDIO)
 
-    return open_studio
+
+@pytest.fixture
+def studio(shared):
+    """studio(width=1280): the notebook with a new studio."""
+
+    def run_again(width: int = 1280):
+        shared.page.set_viewport_size({"width": width, "height": 900})
+        shared.run("studio = None")
+        shared.run_all()
+        shared.wait_for("studio is not None and studio.parts.board.ready")
+        shared.page.mouse.move(1, 1)
+        return shared
+
+    yield run_again
+    shared.problems.check()
 
 
 def shown(nb) -> np.ndarray:
     """What the board shows now: (h, w, 3)."""
-    height, width, values = nb.page.locator(AFTER).first.evaluate(PIXELS)
-    return np.array(values, np.int32).reshape(height, width, 4)[..., :3]
+    file = io.BytesIO(base64.b64decode(nb.page.locator(AFTER).first.evaluate(FILE)))
+    return np.asarray(Image.open(file), np.int32)
 
 
 def source(nb) -> str:
@@ -74,16 +96,7 @@ def upload(nb, path) -> None:
 
 
 def test_a_slider_that_is_dragged_shows_other_pixels_and_no_stale_work(studio):
-    nb = studio(
-        "from colorlib.widgets import Studio\n"
-        "class Counting(Studio):\n"
-        "    shown = 0\n"
-        "    def _apply(self, *arguments):\n"
-        "        super()._apply(*arguments)\n"
-        "        self.shown += 1\n"
-        "studio = Counting()\n"
-        "studio"
-    )
+    nb = studio()
     before, first = source(nb), shown(nb)
     handle = slider(nb, "Saturation")
     handle.scroll_into_view_if_needed()
