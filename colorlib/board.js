@@ -1,6 +1,6 @@
 // The view of colorlib.board.Board. It shows the traits and sends what the reader did; the kernel decides.
 
-const PART = 1 << 20; // bytes of a dropped file in one message
+const PART = 1 << 19; // bytes of a dropped file in one message; Colab is said to lose messages of 1 MB
 const SLOP = 4; // CSS pixels that a pointer may shake and still click
 const PATIENCE = 2000; // ms until an answer that does not come is no longer waited for
 const TALLEST = 640; // CSS pixels; a window's height would not do: Colab sizes the window by its content

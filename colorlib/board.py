@@ -18,7 +18,7 @@ class Board(anywidget.AnyWidget):
         {"kind": "move", "index", "x", "y"}      a marker was moved; also while it is dragged, as fast as `picture` answers
         {"kind": "delete", "index"}              Delete or Backspace on a marker
         {"kind": "select", "index"}              a click on a marker
-        {"kind": "file", "name", "part", "parts"}   a file was dropped: part 0 to parts - 1, in order, 1 MiB of it in
+        {"kind": "file", "name", "part", "parts"}   a file was dropped: part 0 to parts - 1, in order, 512 KiB of it in
                                                  buffers[0] (a Jupyter server takes 10 MB in one message)
         {"kind": "refused", "name", "bytes"}     a file above `max_bytes` was dropped; nothing of it was sent
 
