@@ -256,8 +256,8 @@ def test_a_dropped_file_arrives_in_parts(board):
     nb.page.evaluate(DROP, [3_000_000, "größe.png"])
     nb.page.evaluate(DROP, [3_000_001, "large.png"])
     nb.page.evaluate(DROP, [0, "empty.png"])
-    nb.wait_for("len(log) == 5")
-    parts = [{"kind": "file", "name": "größe.png", "part": part, "parts": 3} for part in range(3)]
+    nb.wait_for("len(log) == 8")
+    parts = [{"kind": "file", "name": "größe.png", "part": part, "parts": 6} for part in range(6)]
     refused = {"kind": "refused", "name": "large.png", "bytes": 3_000_001}
     empty = {"kind": "file", "name": "empty.png", "part": 0, "parts": 1}
     assert nb.ask("log") == [*parts, refused, empty]
