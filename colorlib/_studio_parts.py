@@ -61,7 +61,8 @@ class Parts:
                                 layout=Layout(width="14em"))  # fmt: skip
         self.path = Text(placeholder="or drop one on the picture, or its path", continuous_update=False,
                          layout=Layout(width="22em"))  # fmt: skip
-        self.message = _named(HTML(layout=_wide()), "colorlib-message")
+        # its line is there before it says anything: what moves away under the pointer is not clicked
+        self.message = _named(HTML(layout=Layout(width="auto", min_height="32px")), "colorlib-message")
         self.image = _named(Image(format="jpeg", layout=Layout(max_width="100%")), "colorlib-picture")
         self.board = None if Board is None else Board(max_bytes=max_bytes)
         self.doubt = ToggleButton(description="Where is it unsure?", layout=_wide())
@@ -136,8 +137,8 @@ def uploaded(value: object) -> list[tuple[str, bytes]]:
 
 
 def paint(button: Button, color: str | None, text: str, dark: bool) -> None:
-    """A button in a colour; None takes it out of the row."""
-    button.layout.display = "none" if color is None else ""
+    """A button in a colour; None hides it, and leaves its place."""
+    button.layout.visibility = "hidden" if color is None else "visible"
     if color is not None:
         button.style.button_color, button.description = color, text
         if button.style.has_trait("text_color"):

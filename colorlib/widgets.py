@@ -328,9 +328,9 @@ class Studio(VBox):
         here = Hint(*state.point, *state.brush)
         color, lost = preview.becomes(here)
         parts.picker.value = color
-        parts.becomes.value = "" if lost < 1 else (
-            f'At this lightness the screen has no such colour: it becomes <span style="background: {color}; '
-            f'border: 1px solid #888">&emsp;&emsp;</span>, {lost:.0f} CIE units paler.')
+        paler = f", {lost:.0f} CIE units paler: at this lightness the screen has no more" if lost >= 1 else ""
+        parts.becomes.value = (f'There it becomes <span style="background: {color}; border: 1px solid #888">'
+                               f"&emsp;&emsp;</span>{paler}")
         self._suggested = preview.suggest(*state.point, state.settings)
         for k, button in enumerate(parts.suggestions):
             there = k < len(self._suggested)
