@@ -150,14 +150,15 @@ class Studio(VBox):
         self._apply(replace(state, point=(width // 2, height // 2)), Preview(self.colorizer, photo), sample)
 
     @told
-    def _photo_uploaded(self, _: object) -> None:
-        self._take(self.parts.uploads["photo"].value, "photo", self._photo_uploaded, self._open_bytes)
+    def _photo_uploaded(self, change: dict) -> None:
+        self._take(change["new"], "photo", self._photo_uploaded, self._open_bytes)
 
     @told
-    def _settings_uploaded(self, _: object) -> None:
-        self._take(self.parts.uploads["settings"].value, "settings", self._settings_uploaded, self._load_settings)
+    def _settings_uploaded(self, change: dict) -> None:
+        self._take(change["new"], "settings", self._settings_uploaded, self._load_settings)
 
     def _take(self, value: object, name: str, callback: Callable, use: Callable[[str, bytes], None]) -> None:
+        """The value of whichever upload widget it came by: a quick second file may still come by the one before."""
         files = uploaded(value)
         self._fresh_upload(name, callback)
         for file in files[-1:]:
