@@ -12,6 +12,7 @@ import base64
 import functools
 import html
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,21 +37,25 @@ MAX_BYTES, MAX_PIXELS = 50_000_000, 60_000_000  # of an upload
 
 
 def told(method: Callable[..., None]) -> Callable[..., None]:
-    """A callback whose errors reach the reader in the studio; what is nobody's bad input is raised, too, for the log."""
+    """A callback whose errors reach the reader in the studio; what is nobody's bad input is raised, too, for the log.
+
+    One at a time: JupyterLab may send two widgets' messages to two threads of the kernel.
+    """
 
     @functools.wraps(method)
     def call(self: Studio, *arguments: object) -> None:
-        if self._quiet:  # the studio itself moves its sliders
-            return
-        self._say("")
-        try:
-            method(self, *arguments)
-        except (ColorizerError, ValueError, OSError) as error:
-            log.warning("%s", error)
-            self._say(str(error))
-        except Exception as error:
-            self._say(f"Something went wrong in colorlib ({type(error).__name__}: {error}). The log says where.")
-            raise
+        with self._lock:
+            if self._quiet:  # the studio itself moves its sliders
+                return
+            self._say("")
+            try:
+                method(self, *arguments)
+            except (ColorizerError, ValueError, OSError) as error:
+                log.warning("%s", error)
+                self._say(str(error))
+            except Exception as error:
+                self._say(f"Something went wrong in colorlib ({type(error).__name__}: {error}). The log says where.")
+                raise
 
     return call
 
@@ -89,7 +94,7 @@ class Studio(VBox):
         self._expression = "Colorizer.load()" if colorizer is None else "colorizer"
         self.colorizer = Colorizer.load() if colorizer is None else colorizer
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
-        self._quiet, self._dropped = False, bytearray()
+        self._quiet, self._dropped, self._lock = False, bytearray(), threading.RLock()
         self.parts, self.state = Parts(files, max_bytes), State()
         super().__init__(self.parts.top)
         self._wire()
@@ -147,7 +152,8 @@ class Studio(VBox):
             photo = read_photo(photo, self._max_pixels)
         height, width = photo.rgb.shape[-2:]
         state = State(replace(self.settings, hints=()), brush=self.state.brush, doubt=self.state.doubt)
-        self._apply(replace(state, point=(width // 2, height // 2)), Preview(self.colorizer, photo), sample)
+        with self._lock:
+            self._apply(replace(state, point=(width // 2, height // 2)), Preview(self.colorizer, photo), sample)
 
     @told
     def _photo_uploaded(self, change: dict) -> None:

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import re
+import threading
+import time
 from datetime import datetime, timezone
 
 import ipywidgets
@@ -291,6 +293,24 @@ def test_a_folder_with_a_report_of_what_failed(studio, tmp_path):
     assert (tmp_path / "out" / "a.png").is_file() and studio.parts.folder_progress.value == 1.0
     studio.parts.go.click()
     assert "0 of 2" in studio.parts.report.value and "is there already" in studio.parts.report.value
+
+
+def test_a_click_in_another_thread_waits_for_its_turn(studio, monkeypatch):
+    """While the studio moves its own sliders, their callbacks do nothing; a reader's click must not do nothing too."""
+    inside, show = threading.Event(), studio._show_hints
+
+    def slowly():
+        inside.set()
+        time.sleep(0.3)
+        show()
+
+    monkeypatch.setattr(studio, "_show_hints", slowly)
+    slide = threading.Thread(target=setattr, args=(studio.parts.x, "value", 7))
+    slide.start()
+    inside.wait(10)
+    studio.parts.add.click()
+    slide.join()
+    assert [hint.x for hint in studio.settings.hints] == [7]
 
 
 def test_where_it_is_unsure(studio):
