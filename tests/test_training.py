@@ -204,9 +204,10 @@ def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path):
                 os.kill(os.getpid(), signal.SIGINT)
             return super().__next__()
 
+    before = signal.getsignal(signal.SIGINT)
     history = fit(generator, Interrupting(), num_steps=100, out=tmp_path, progress=False)
     assert history.interrupted and history.num_steps == 5
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     more = fit(generator, Pairs(), num_steps=7, out=tmp_path, resume=True, progress=False)
     assert more.num_steps == 7 and not more.interrupted
 
