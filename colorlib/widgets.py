@@ -327,7 +327,7 @@ class Studio(VBox):
     def _show_hints(self) -> None:
         parts, state, preview = self.parts, self.state, self._preview
         height, width = preview.photo.rgb.shape[-2:]
-        parts.x.max, parts.y.max = width - 1, height - 1
+        parts.x.max, parts.y.max = max(1, width - 1), max(1, height - 1)  # a slider without a range fails in the browser
         parts.x.value, parts.y.value = state.point
         hints = state.settings.hints
         parts.hints.options = [("none", -1), *((f"{k + 1}: x {h.x:.0f}, y {h.y:.0f}", k) for k, h in enumerate(hints))]

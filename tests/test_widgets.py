@@ -313,6 +313,14 @@ def test_a_click_in_another_thread_waits_for_its_turn(studio, monkeypatch):
     assert [hint.x for hint in studio.settings.hints] == [7]
 
 
+def test_a_photograph_of_one_pixel(colorizer):
+    studio = Studio(Photo(torch.full((3, 1, 1), 90, dtype=torch.uint8)), colorizer)
+    assert studio.parts.x.max > studio.parts.x.min and not said(studio)
+    studio.parts.x.value = 1
+    studio.parts.add.click()
+    assert "outside of the photograph of 1 x 1 pixels" in said(studio) and studio.settings.hints == ()
+
+
 def test_where_it_is_unsure(studio):
     before = picture(studio)
     studio.parts.doubt.value = True
