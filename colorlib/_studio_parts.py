@@ -34,7 +34,7 @@ except ImportError:  # without anywidget: the core widgets do all that the board
 
 SLIDERS = {  # field of Settings: (class, from, to, step, what it is called, what it does)
     "variant": (IntSlider, 0, 20, 1, "Colouring", "0 is the network's own; every other number is another plausible one"),
-    "render_size": (IntSlider, 32, 384, 8, "Render size", "short side, in pixels, of the picture that the network sees"),
+    "render_size": (IntSlider, 32, 256, 8, "Render size", "short side, in pixels, of the picture that the network sees"),
     "adversarial": (FloatSlider, 0, 1, 0.05, "Boldness", "1: the network that met a critic; 0: its paler sibling that never did"),
     "guidance": (FloatSlider, 0, 1, 0.05, "Edge guidance", "how much colours end at the edges of the photograph"),
     "saturation": (FloatSlider, 0, 2, 0.05, "Saturation", "factor of the network's colours; hints stay"),

@@ -49,6 +49,7 @@ class Preview:
         self.picture = lru_cache(KEPT)(self._compute_picture)
         self._doubt = lru_cache(KEPT)(self._compute_doubt)
         self._suggestions = lru_cache(KEPT)(self._compute_suggestions)
+        self.becomes = lru_cache(256)(self._compute_becomes)  # of every marker and button, at every step of a drag
 
     def _compute_sketch(self, settings: Settings) -> Sketch:
         return self.colorizer.sketch(self.photo, settings)
@@ -92,7 +93,7 @@ class Preview:
         """L, 0 to 100, of the photograph's pixel."""
         return float(color.rgb_to_lab(self.photo.rgb[:, int(y) : int(y) + 1, int(x) : int(x) + 1])[0])
 
-    def becomes(self, hint: Hint) -> tuple[str, float]:
+    def _compute_becomes(self, hint: Hint) -> tuple[str, float]:
         """The colour that a hint can have at its point, as "#rrggbb", and how many CIE units of ab it loses to the gamut."""
         lab = torch.tensor([self.lightness(hint.x, hint.y), hint.a, hint.b]).reshape(3, 1, 1)
         fitted = color.fit_gamut(lab)

@@ -53,7 +53,7 @@ def rows() -> list[dict[str, object]]:
         studio.parts.reset.click()
         row(f"colouring{told}", slide(studio, "variant", 0, 1), NETWORK)
         row(f"boldness{told}", slide(studio, "adversarial", 1.0, -0.05), NETWORK)
-        row(f"render size 264 to 384, boldness 0.25{told}", slide(studio, "render_size", 264, 8), NETWORK)
+        row(f"render size 136 to 256, boldness 0.25{told}", slide(studio, "render_size", 136, 8), NETWORK)
     studio.parts.reset.click()
 
     def move(repeat: int) -> None:
