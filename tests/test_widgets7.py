@@ -102,6 +102,5 @@ def test_the_studio_of_the_notebook_works(with_seven):
     run([*cells[: first + 1], *WORK.replace("VERSION", VERSION).split("---\n")], NOTEBOOK.parent, with_seven)
 
 
-@pytest.mark.slow
 def test_the_whole_notebook_runs(with_seven):
     run(notebook_cells(), NOTEBOOK.parent, with_seven)
