@@ -10,3 +10,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the shared testers beside 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def colorizer():
+    """The colorizer that ships."""
+    from colorlib.colorizer import Colorizer
+
+    return Colorizer.load(device="cpu")

@@ -7,16 +7,10 @@ import torch
 from PIL import Image
 
 from colorlib import color, preview
-from colorlib.colorizer import Colorizer
 from colorlib.hints import Hint
 from colorlib.photos import Photo, sample_photograph
 from colorlib.preview import Preview, ab_of_hex
 from colorlib.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def colorizer():
-    return Colorizer.load(device="cpu")
 
 
 @pytest.fixture

@@ -25,11 +25,6 @@ ANY = st.builds(
 
 
 @pytest.fixture(scope="module")
-def colorizer():
-    return Colorizer.load(device="cpu")
-
-
-@pytest.fixture(scope="module")
 def china():
     return dict(sample_photographs("train"))["china"]
 

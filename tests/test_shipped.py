@@ -15,11 +15,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def colorizer():
-    return Colorizer.load(device="cpu")
-
-
-@pytest.fixture(scope="module")
 def china():
     return dict(sample_photographs("train"))["china"]
 

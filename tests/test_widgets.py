@@ -15,17 +15,11 @@ from PIL import Image
 
 from colorlib import color, widgets
 from colorlib.cli import main
-from colorlib.colorizer import Colorizer
 from colorlib.hints import Hint
 from colorlib.photos import Photo, decode_photo, sample_photograph, write_photo
 from colorlib.preview import Preview, jpeg
 from colorlib.settings import Settings
 from colorlib.widgets import Studio
-
-
-@pytest.fixture(scope="module")
-def colorizer():
-    return Colorizer.load(device="cpu")
 
 
 @pytest.fixture
