@@ -165,6 +165,8 @@ def train(
     loss: Annotated[Loss | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of the first weights and of the crops.")] = 0,
+    repeat: Annotated[list[str], typer.Option(
+        metavar="FOLDER=N", help="Show the photographs of a folder below DIR N times as often.")] = [],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in RUN.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that is in RUN.")] = False,
 ) -> None:
@@ -179,12 +181,12 @@ def train(
       colorlib train --photos ~/Pictures --out run --steps 20000
       colorlib train --photos ~/Pictures --out run --steps 20000 --resume
       colorlib train --photos ~/Pictures --out try --steps 200 --recipe tiny --size 64
-      colorlib train --photos ~/Pictures --out best --steps 33750 --recipe colorizer --size 64
+      colorlib train --photos ~/Pictures --out best --steps 24300 --recipe colorizer --size 64
     """
     if resume and force:
         raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
     if recipe is Name.colorizer:
-        _train_colorizer(photos, out, steps, size, loss, generator, seed, resume, force)
+        _train_colorizer(photos, out, steps, size, loss, generator, seed, _times(repeat), resume, force)
         return
     from . import commands
     from .discriminators import Critic, PatchDiscriminator
@@ -208,11 +210,11 @@ def train(
     plan = commands.Plan(
         photos, out,
         description={"recipe": recipe.value, "loss": loss.value, "generator": network.value,
-                     "size": str(size), "seed": str(seed)},
+                     "size": str(size), "seed": str(seed)} | commands.repeated(_times(repeat)),
         build=networks[network],
         build_game=games[loss],
         num_steps=steps, size=size, batch_size=chosen.batch_size,
-        lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed,
+        lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed, repeat=_times(repeat),
     )  # fmt: skip
     history = commands.train_on_photos(plan, resume, force)
     _stop_if_interrupted(history.interrupted, history.num_steps, steps)
@@ -222,16 +224,27 @@ def train(
 
 def _train_colorizer(
     photos: Path, out: Path, steps: int, size: int, loss: Loss | None, generator: Network | None, seed: int,
-    resume: bool, force: bool,
+    repeat: dict[str, int], resume: bool, force: bool,
 ) -> None:
     if loss is not None or generator is not None:
         raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
     from . import commands
 
-    history, step = commands.train_colorizer(photos, out, steps, size, seed, resume, force)
+    history, step = commands.train_colorizer(photos, out, steps, size, seed, repeat, resume, force)
     _stop_if_interrupted(history.interrupted, step, steps)
     print(f"{out / 'weights.safetensors'}: step {steps}, distance {history.mean('distance'):.4f} over the last "
           f"{min(50, steps)} steps, {history.seconds:.0f} s")
+
+
+def _times(repeat: list[str]) -> dict[str, int]:
+    """["objects=4"] -> {"objects": 4}"""
+    found = {}
+    for entry in repeat:
+        folder, _, times = entry.rpartition("=")
+        if not folder or not times.isdecimal() or int(times) < 1:
+            raise ValueError(f"--repeat {entry!r}: give a folder and a whole number from 1, as in --repeat objects=4")
+        found[folder] = int(times)
+    return found
 
 
 def _stop_if_interrupted(interrupted: bool, step: int, steps: int) -> None:

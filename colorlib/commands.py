@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -96,6 +96,7 @@ class Plan:
     lambda_l1: float
     lr: float
     seed: int
+    repeat: dict[str, int] = field(default_factory=dict)
 
 
 def train_on_photos(plan: Plan, resume: bool, force: bool) -> History:
@@ -105,7 +106,7 @@ def train_on_photos(plan: Plan, resume: bool, force: bool) -> History:
         ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
     """
     _check_run(plan.out, plan.description, resume, force)
-    batches, metadata = _batches(plan.photos, plan.size, plan.batch_size, plan.seed, plan.description)
+    batches, metadata = _batches(plan.photos, plan.repeat, plan.size, plan.batch_size, plan.seed, plan.description)
     make_folder(plan.out)
     with _memory_for(plan.size):
         generator, game = plan.build(), plan.build_game()
@@ -117,7 +118,7 @@ def train_on_photos(plan: Plan, resume: bool, force: bool) -> History:
 
 
 def train_colorizer(
-    photos: Path, out: Path, num_steps: int, size: int, seed: int, resume: bool, force: bool
+    photos: Path, out: Path, num_steps: int, size: int, seed: int, repeat: dict[str, int], resume: bool, force: bool
 ) -> tuple[History, int]:
     """Train the colorizer that ships: see `nogan`.
 
@@ -131,9 +132,9 @@ def train_colorizer(
 
     recipe = nogan.Recipe.of_length(num_steps, size=size, seed=seed)
     # the lengths of the two phases depend on the number of steps, so a resumed run must have the same
-    description = {"recipe": "colorizer", "size": str(size), "seed": str(seed), "steps": str(num_steps)}
+    description = {"recipe": "colorizer", "size": str(size), "seed": str(seed), "steps": str(num_steps)} | repeated(repeat)
     _check_run(out, description, resume, force)
-    batches, metadata = _batches(photos, size, recipe.batch_size, seed, description)
+    batches, metadata = _batches(photos, repeat, size, recipe.batch_size, seed, description)
     make_folder(out)
     with _memory_for(size):
         training = nogan.Training(recipe, batches, out, metadata, device())
@@ -142,14 +143,25 @@ def train_colorizer(
         return training.run(progress=sys.stderr.isatty()), training.step
 
 
+def repeated(repeat: dict[str, int]) -> dict[str, str]:
+    """The entry of a run's description that says which folders are shown more often."""
+    return {"repeat": ", ".join(f"{folder}={times}" for folder, times in sorted(repeat.items())) or "none"}
+
+
 def _batches(
-    photos: Path, size: int, batch_size: int, seed: int, description: dict[str, str]
+    photos: Path, repeat: dict[str, int], size: int, batch_size: int, seed: int, description: dict[str, str]
 ) -> tuple[Iterator[tuple[torch.Tensor, torch.Tensor]], dict[str, str]]:
     """Batches of the training split, and the metadata of the weights: the description and the render size."""
     short_side = math.ceil(1.25 * size)  # what the crops are cut from, and so the scale that is learned
     files: dict[str, list[Path]] = {split: [] for split in SPLITS}
     for path in scan(photos):
         files[split_of(path)].append(path)
+    for folder, times in repeat.items():
+        again = [path for path in files["train"] if path.is_relative_to(photos / folder)]
+        if not again:
+            raise ValueError(f"--repeat {folder}={times}: {photos / folder} holds no photographs of the training split; "
+                             f"name a folder below {photos}")
+        files["train"] += again * (times - 1)
     data = Source(str(photos.resolve()), short_side, files)
     print(data.note)
     for error in data.errors:

@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._generator import NORMS, Generator, Prediction, num_parameters, predict
-from ._residual_unet import ResidualBlock, ResidualUNet
+from ._residual_blocks import ResidualBlock
+from ._residual_unet import ResidualUNet
 from .discriminators import init_weights
 from .dynamic_unet import DynamicUNet  # imports fastai when one is made, not here
 
-__all__ = ["NORMS", "DynamicUNet", "Generator", "Prediction", "ResidualBlock", "ResidualUNet", "UNet", "num_parameters", "predict"]
+__all__ = ["NORMS", "DynamicUNet", "Generator", "Prediction", "ResidualBlock", "ResidualUNet", "UNet", "num_parameters",
+           "predict"]
 
 
 class Down(nn.Module):

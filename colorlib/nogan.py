@@ -27,6 +27,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from . import bins
 from .augment import aged, random_hints
 from .checkpoints import History, below, load_optimizer, optimizer_tensors
+from .color import AB_SCALE
 from .discriminators import Critic, MultiScale
 from .generators import ResidualUNet, predict
 from .losses import GradientPenalty, Wasserstein
@@ -109,8 +110,9 @@ def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
         (B, 5): log of the ratio of the mean chroma; mean difference of a and b over the darker and the lighter part,
         scaled. Zero for the mean answer itself.
     """
-    chroma = ((ab.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03) / (
-        (ab_mean.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03)
+    least = bins.LEAST_CHROMA / AB_SCALE
+    chroma = ((ab.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + least) / (
+        (ab_mean.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + least)
     light = torch.sigmoid((L - L.mean((2, 3), keepdim=True)) * 8)
     parts = [((ab - ab_mean) * weight).mean((2, 3)) / weight.mean((2, 3)) for weight in (1 - light, light)]
     return torch.cat([chroma.log()[:, None], *parts], dim=1)
@@ -293,8 +295,10 @@ class Training:
 
     def _save_average(self, name: str) -> None:
         z_mean = json.dumps([round(value, 5) for value in self.game.z_mean(1)[0].tolist()])
+        played = {"z_per_vividness": f"{1 / float(self.game.code_std[0]):.5f}"} if self.step > self.recipe.pretraining else {}
         save_weights(self.out / name, self.game.average.module, {
-            **self.metadata, "step": str(self.step), "z_mean": z_mean, "settings": json.dumps(asdict(self.recipe))})
+            **self.metadata, **played, "step": str(self.step), "z_mean": z_mean,
+            "settings": json.dumps(asdict(self.recipe))})
 
     def load(self) -> None:
         """Go on from the checkpoint in `out`."""

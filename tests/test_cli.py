@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def test_help_names_the_commands_and_shows_examples():
 def test_the_options_are_those_of_the_design():
     options = {
         "colorize": "-o --weights --render-size --saturation --decode --variant --settings --format --force",
-        "train": "--photos --out --steps --recipe --size --loss --generator --seed --resume --force",
+        "train": "--photos --out --steps --recipe --size --loss --generator --seed --repeat --resume --force",
         "evaluate": "--photos --split --decode --weights --json --force",
     }
     for command, names in options.items():
@@ -352,6 +353,29 @@ def test_ctrl_c_leaves_a_checkpoint_that_resume_continues(colorlib, tmp_path, fo
     assert len(losses) == step + 3
 
 
+def test_a_folder_is_shown_more_often(colorlib, tmp_path, folder):
+    for name in ("rare", "common"):
+        (tmp_path / "both" / name).mkdir(parents=True)
+        for path in folder.glob("*.png"):
+            shutil.copy(path, tmp_path / "both" / name / f"{name}_{path.name}")
+    command = ("train", "--photos", tmp_path / "both", "--recipe", "tiny", "--size", 32, "--steps", 1, "--out")
+    counts = {}
+    for times in (1, 3):
+        code, out, err = colorlib(*command, tmp_path / f"run{times}", "--repeat", f"rare={times}")
+        assert code == 0, err
+        counts[times] = int(re.search(r"([\d,]+) train", out)[1])
+    rare = [path for path in (tmp_path / "both" / "rare").iterdir() if split_of(path) == "train"]
+    assert rare and counts[3] == counts[1] + 2 * len(rare)
+    assert "--repeat rare=3, this command says none" in one_line(colorlib(*command, tmp_path / "run3", "--resume")[2])
+
+
+@pytest.mark.parametrize("given, words", [("rare", "give a folder and a whole number"), ("rare=0", "whole number from 1"),
+                                          ("=3", "give a folder"), ("nowhere=2", "holds no photographs of the training split")])  # fmt: skip
+def test_a_repetition_that_cannot_be_is_refused(colorlib, tmp_path, folder, given, words):
+    code, _, err = colorlib("train", "--photos", folder, "--out", tmp_path / "run", "--steps", 1, "--repeat", given)
+    assert code == 2 and words in one_line(err) and not (tmp_path / "run").exists()
+
+
 def test_bad_input_of_the_process_is_one_line(tmp_path, weights):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
     done = subprocess.run(command("colorize", tmp_path / "broken.jpg", "-o", tmp_path / "o", "--weights", weights),
@@ -373,6 +397,7 @@ def test_the_recipe_of_the_colorizer_trains_resumes_and_colours(colorlib, tmp_pa
     assert "--steps 8, this command says 9" in one_line(colorlib(*command, "--steps", 9, "--resume")[2])
     assert colorlib(*command, "--steps", 8, "--resume")[0] == 0
     painter = Colorizer.load(tmp_path / "run" / "weights.safetensors", "cpu")
+    assert painter.z_per_vividness > 0
     assert painter.metadata["recipe"] == "colorizer" and painter.render_size == 40 and painter.z["mean"].abs().sum() > 0
     assert Colorizer.load(tmp_path / "run" / "l1.safetensors", "cpu").metadata["step"] == "4"
     options = ("--weights", tmp_path / "run" / "weights.safetensors", "-o")

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from networks import check_generator, check_gradients
 from torch import nn
 
-from colorlib._residual_unet import coarser_hints
+from colorlib._residual_blocks import coarser_hints
 from colorlib.generators import ResidualBlock, ResidualUNet, predict
 from colorlib.training import fit
 from colorlib.weights import load_generator, save_weights

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from colorlib import photos
 from colorlib.color import AB_SCALE
-from colorlib._residual_unet import LAST, BottleneckBlock, start
+from colorlib._residual_blocks import LAST, BottleneckBlock, start
 from colorlib.generators import Generator, ResidualBlock, ResidualUNet, num_parameters, predict
 from colorlib.runtime import results_dir
 from colorlib.seeds import seeded
