@@ -181,7 +181,7 @@ def train(
       colorlib train --photos ~/Pictures --out run --steps 20000
       colorlib train --photos ~/Pictures --out run --steps 20000 --resume
       colorlib train --photos ~/Pictures --out try --steps 200 --recipe tiny --size 64
-      colorlib train --photos ~/Pictures --out best --steps 24300 --recipe colorizer --size 64
+      colorlib train --photos ~/Pictures --out best --steps 31500 --recipe colorizer --size 64
     """
     if resume and force:
         raise ValueError("--resume goes on with a run and --force replaces it: give one of them")

@@ -128,16 +128,17 @@ def train_colorizer(
     Raises:
         ValueError: as `train_on_photos`.
     """
-    from . import nogan
+    from .nogan import Recipe
+    from .nogan_training import Training
 
-    recipe = nogan.Recipe.of_length(num_steps, size=size, seed=seed)
+    recipe = Recipe.of_length(num_steps, size=size, seed=seed)
     # the lengths of the two phases depend on the number of steps, so a resumed run must have the same
     description = {"recipe": "colorizer", "size": str(size), "seed": str(seed), "steps": str(num_steps)} | repeated(repeat)
     _check_run(out, description, resume, force)
     batches, metadata = _batches(photos, repeat, size, recipe.batch_size, seed, description)
     make_folder(out)
     with _memory_for(size):
-        training = nogan.Training(recipe, batches, out, metadata, device())
+        training = Training(recipe, batches, out, metadata, device())
         if resume:
             training.load()
         return training.run(progress=sys.stderr.isatty()), training.step

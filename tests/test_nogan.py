@@ -6,7 +6,8 @@ import torch
 from colorlib import nogan
 from colorlib.batches import PhotoBatches
 from colorlib.generators import predict
-from colorlib.nogan import CODES, Game, Loader, Recipe, Training, aged, palette_code, random_hints
+from colorlib.nogan import CODES, Game, Loader, Recipe, aged, palette_code, random_hints, warped
+from colorlib.nogan_training import Training
 from colorlib.weights import load_generator
 
 SMALL = {"size": 32, "batch_size": 8, "base_channels": 4, "levels": 2, "blocks": 1}
@@ -61,6 +62,21 @@ def test_old_photographs_keep_to_the_range_and_the_others_stay():
     changed = aged(L, 1.0, random(3))
     correlation = [torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1] for a, b in zip(L, changed)]
     assert min(correlation) > 0.3  # still the same picture
+
+
+def test_a_warped_picture_keeps_its_colours_where_L_went():
+    """L and a are the same picture, so they are it afterwards too; and the turned square lies where rotation puts it."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 33), torch.linspace(-1, 1, 33), indexing="ij")
+    L = torch.exp(-((x - 0.4) ** 2 + y**2) * 20).expand(40, 1, -1, -1)
+    turned, ab = warped(L, torch.cat([L, 2 * L], 1), 1.0, random(3))
+    assert torch.allclose(ab, torch.cat([turned, 2 * turned], 1), atol=1e-6)
+    mass = turned.sum((1, 2, 3))
+    across, down = ((turned[:, 0] * axis).sum((1, 2)) / mass for axis in (x, y))
+    angle, far = torch.atan2(down, across).abs(), (across**2 + down**2).sqrt()
+    assert 0.2 < angle.max() < 0.6 and 0.25 < far.min() < 0.38 and 0.42 < far.max() < 0.56
+    assert len({round(float(value), 4) for value in far}) > 30
+    L, ab = torch.randn(6, 1, 16, 16), torch.randn(6, 2, 16, 16)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(warped(L, ab, 0.0, random(3)), (L, ab)))
 
 
 def test_the_code_of_the_mean_answer_is_zero_and_the_others_say_how_they_differ():

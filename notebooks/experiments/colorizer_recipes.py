@@ -22,6 +22,7 @@ from torch import Tensor
 
 from colorlib import nogan, photos
 from colorlib.colorizer import Colorizer
+from colorlib.nogan_training import Training
 from colorlib.runtime import machine, results_dir
 from colorlib.verdicts import write_json
 
@@ -51,10 +52,10 @@ def trained(changes: dict[str, float], seconds: float, folder: str, out: Path) -
     size = int(changes.get("size", 64))
     data = photos.source(folder, short_side=math.ceil(1.25 * size))
 
-    def training(num_steps: int) -> nogan.Training:
+    def training(num_steps: int) -> Training:
         recipe = nogan.Recipe.of_length(num_steps, **changes)
         batches = data.batches("train", recipe.size, recipe.batch_size)
-        return nogan.Training(recipe, batches, out, {"render_size": str(math.ceil(1.25 * size))}, torch.device("cpu"))
+        return Training(recipe, batches, out, {"render_size": str(math.ceil(1.25 * size))}, torch.device("cpu"))
 
     out.mkdir(parents=True, exist_ok=True)
     for number in range(2):  # the first steps of a process are slower

@@ -35,6 +35,7 @@ from colorlib.color import AB_SCALE
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.generators import Generator, UNet, num_parameters, predict
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
+from colorlib.nogan_training import Training
 from colorlib.runtime import machine, results_dir
 from colorlib.seeds import seeded
 from colorlib.training import fit
@@ -56,10 +57,10 @@ def error(generator: Generator, L: Tensor, ab: Tensor, **others: Tensor) -> floa
 
 def run_ours(seconds: float, batches: Batches, L: Tensor, ab: Tensor, folder: Path) -> dict:
     """One run of our recipe, as long as fits into the seconds: the length is found by timing a few steps."""
-    def length(num_steps: int, out: Path) -> nogan.Training:
+    def length(num_steps: int, out: Path) -> Training:
         out.mkdir(parents=True, exist_ok=True)
         recipe = nogan.Recipe.of_length(num_steps, size=L.shape[-1], batch_size=BATCH_SIZE)
-        return nogan.Training(recipe, batches, out, {}, torch.device("cpu"))
+        return Training(recipe, batches, out, {}, torch.device("cpu"))
 
     trial = length(90, folder / "trial")
     for _ in range(3):  # the first steps of a process are slower
