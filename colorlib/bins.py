@@ -20,7 +20,6 @@ from torch import Tensor
 from .color import AB_SCALE, rgb_to_lab
 
 SPACING = 10.0  # CIE units
-LEAST_CHROMA = 0.03 * AB_SCALE  # added to both sides of a ratio of chromas: of two nearly grey pictures it says nothing
 
 
 @lru_cache(maxsize=1)
@@ -114,19 +113,3 @@ def expected_error(probabilities: Tensor, ab: Tensor) -> Tensor:
     every = centres().to(ab).expand(len(ab), -1, -1)
     distance = torch.cdist(ab, every)  # (B, places, Q)
     return (distance * probabilities.flatten(2).transpose(1, 2)).sum(-1).unflatten(1, probabilities.shape[-2:])
-
-
-def vividness(probabilities: Tensor, ab: Tensor) -> Tensor:
-    """How much more colourful the picture is expected to be than `ab`, a mean of what it may be, and so paler.
-
-    Args:
-        probabilities: (B, Q, h, w).
-        ab: (B, 2, h, w), scaled.
-
-    Returns:
-        (B,): logarithm of the ratio of the mean chroma under the distribution to that of ab.
-    """
-    expected = torch.einsum("bqhw,q->bhw", probabilities, centres().to(probabilities).norm(dim=1))
-    chroma = [expected, (ab * AB_SCALE).norm(dim=1)]
-    likely, given = (values.mean((1, 2)) + LEAST_CHROMA for values in chroma)
-    return (likely / given).log()

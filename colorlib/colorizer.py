@@ -8,7 +8,6 @@ The generator sees the photograph at a render size (`Colorizer.sketch`); the res
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,9 +46,7 @@ class Colorizer:
             (see `render_shape` for panoramas and small photographs).
         device: where to compute; the generator is moved there. None: where the generator is.
         metadata: text entries that `save` writes beside the weights, such as the recipe. For a generator with z, "z_mean"
-            and "z_default" are JSON lists: the z of the two ways of decoding; 0 where they are missing. "z_per_vividness", a
-            number, makes the default as colourful as the distribution over ab says of each photograph (`bins.vividness`):
-            the first number of its z is then that of the mean, plus so much for every unit of vividness.
+            and "z_default" are JSON lists: the z of the two ways of decoding; 0 where they are missing.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
     Example:
@@ -71,20 +68,6 @@ class Colorizer:
         self.generator = generator.to(self.device)
         self.metadata = dict(metadata or {})
         self.z = {decode: self._read_z(f"z_{decode}") for decode in DECODES}
-        self.z_per_vividness = self._read_vividness()
-
-    def _read_vividness(self) -> float | None:
-        text = self.metadata.get("z_per_vividness")
-        if text is None:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and self.generator.config.get("num_bins", 0) and len(self.z["mean"])):
-            raise ValueError(f"the metadata's z_per_vividness is {text!r}; it must be a finite number, of a generator that has z "
-                             "and predicts a distribution over ab")
-        return value
 
     def _read_z(self, name: str) -> Tensor:
         wanted = self.generator.config.get("z_channels", 0)
@@ -145,7 +128,7 @@ class Colorizer:
         size = render_shape(*L.shape[-2:], self.render_size if render_size is None else render_size)
         if L.shape[-2:] != size:
             L = F.interpolate(L, size, mode="bilinear", antialias=True)
-        return self._generate(L, hints, self._z(L) if z is None else z)
+        return self._generate(L, hints, self.z["default"] if z is None else z)
 
     def _generate(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
         if hints is not None and not self.generator.config.get("hint_channels", 0):
@@ -208,9 +191,7 @@ class Colorizer:
         Raises:
             ValueError, ColorizerError: as `colorize`.
         """
-        if settings.variant and not len(self.z["mean"]):
-            raise ValueError(f"variant is {settings.variant}, but this generator gives one colouring (its z_channels is 0): "
-                             "leave variant at 0, or load weights with z")
+        z = self._z(settings.decode, settings.variant)
         if settings.adversarial < 1 and self.sibling is None:
             raise ValueError(f"adversarial is {settings.adversarial}, but these weights have no sibling ({SIBLING} beside "
                              "them): leave adversarial at 1")
@@ -221,9 +202,9 @@ class Colorizer:
         with torch.inference_mode(), _memory_for(full):
             L = small_L(rgb, size).to(self.device)
             near = None if marks is None else nearness(L, marks.to(L))
-            ab = self._answer(L, marks, near, self._z(L, settings.decode, settings.variant))
+            ab = self._answer(L, marks, near, z)
             if settings.adversarial < 1:
-                ab = torch.lerp(self.sibling._answer(L, marks, near, self.sibling._z(L)), ab, settings.adversarial)
+                ab = torch.lerp(self.sibling._answer(L, marks, near, self.sibling.z["default"]), ab, settings.adversarial)
             return Sketch(L, ab, settings.hints, tuple(full))
 
     def _answer(self, L: Tensor, marks: Tensor | None, near: Tensor | None, z: Tensor) -> Tensor:
@@ -233,16 +214,13 @@ class Colorizer:
         # what is beyond the edges of the hinted things stays as it is
         return torch.lerp(ab, self._generate(L, marks, z).ab.float(), near)
 
-    def _z(self, L: Tensor, decode: str = "default", variant: int = 0) -> Tensor:
-        """z (z_channels,) of a way of decoding, for L (1, 1, h, w) at the render size."""
-        if variant:
-            return torch.randn(len(self.z[decode]), generator=torch.Generator().manual_seed(variant))
-        if decode == "mean" or self.z_per_vividness is None:
+    def _z(self, decode: str, variant: int) -> Tensor:
+        if variant == 0:
             return self.z[decode]
-        said = self._generate(L, None, self.z["mean"])
-        z, ab = self.z["default"].clone(), F.interpolate(said.ab.float(), said.bins.shape[-2:], mode="area")
-        z[0] = self.z["mean"][0] + self.z_per_vividness * bins.vividness(said.bins.float().softmax(1), ab)[0].cpu()
-        return z
+        if not len(self.z[decode]):
+            raise ValueError(f"variant is {variant}, but this generator gives one colouring (its z_channels is 0): "
+                             "leave variant at 0, or load weights with z")
+        return torch.randn(len(self.z[decode]), generator=torch.Generator().manual_seed(variant))
 
     def _distribution(
         self, photo: Tensor | Photo | str | Path, hints: Sequence[Hint] | None, render_size: int | None

@@ -22,7 +22,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from . import bins
 from .augment import aged, random_hints, warped
-from .color import AB_SCALE
 from .discriminators import Critic, MultiScale
 from .generators import ResidualUNet, predict
 from .losses import GradientPenalty, Wasserstein
@@ -104,9 +103,8 @@ def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
         (B, 5): log of the ratio of the mean chroma; mean difference of a and b over the darker and the lighter part,
         scaled. Zero for the mean answer itself.
     """
-    least = bins.LEAST_CHROMA / AB_SCALE
-    chroma = ((ab.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + least) / (
-        (ab_mean.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + least)
+    chroma = ((ab.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03) / (
+        (ab_mean.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03)
     light = torch.sigmoid((L - L.mean((2, 3), keepdim=True)) * 8)
     parts = [((ab - ab_mean) * weight).mean((2, 3)) / weight.mean((2, 3)) for weight in (1 - light, light)]
     return torch.cat([chroma.log()[:, None], *parts], dim=1)

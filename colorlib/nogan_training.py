@@ -76,10 +76,8 @@ class Training:
 
     def _save_average(self, name: str) -> None:
         z_mean = json.dumps([round(value, 5) for value in self.game.z_mean(1)[0].tolist()])
-        played = {"z_per_vividness": f"{1 / float(self.game.code_std[0]):.5f}"} if self.step > self.recipe.pretraining else {}
         save_weights(self.out / name, self.game.average.module, {
-            **self.metadata, **played, "step": str(self.step), "z_mean": z_mean,
-            "settings": json.dumps(asdict(self.recipe))})
+            **self.metadata, "step": str(self.step), "z_mean": z_mean, "settings": json.dumps(asdict(self.recipe))})
 
     def load(self) -> None:
         """Go on from the checkpoint in `out`."""

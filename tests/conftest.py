@@ -18,3 +18,11 @@ def colorizer():
     from colorlib.colorizer import Colorizer
 
     return Colorizer.load(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def china():
+    """A sample photograph, (3, 427, 640)."""
+    from colorlib.photos import sample_photograph
+
+    return sample_photograph("china").rgb

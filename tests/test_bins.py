@@ -77,13 +77,3 @@ def test_expected_error_of_two_colours():
     probabilities[0, first], probabilities[0, second] = torch.tensor([0.5, 1.0]), torch.tensor([0.5, 0.0])
     ab = torch.zeros(1, 2, 1, 2)
     assert torch.allclose(bins.expected_error(probabilities, ab), torch.tensor([[[35.0, 30.0]]]), atol=1e-3)
-
-
-def test_vividness_is_the_expected_chroma_beside_that_of_the_answer():
-    first, second = (int((bins.centres() - torch.tensor(c)).norm(dim=1).argmin()) for c in ([30.0, 0.0], [0.0, -40.0]))
-    probabilities = torch.zeros(2, bins.num_bins(), 1, 2)
-    probabilities[0, first], probabilities[0, second] = torch.tensor([0.5, 1.0]), torch.tensor([0.5, 0.0])  # 35 and 30
-    probabilities[1, first] = 1.0
-    ab = torch.zeros(2, 2, 1, 2)
-    ab[1, 0] = 30 / AB_SCALE
-    assert bins.vividness(probabilities, ab).tolist() == pytest.approx([math.log((32.5 + 3.3) / 3.3), 0.0], abs=1e-5)

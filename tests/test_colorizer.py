@@ -394,31 +394,6 @@ def test_the_decodings_and_the_variants_are_places_of_z():
     assert torch.equal(painter.colorize(rgb, variant=7), painter.colorize(rgb, variant=7))
 
 
-def test_the_default_is_as_colourful_as_the_distribution_says():
-    """z is (0.1, 0) for the mean, which the generator answers with; the distribution knows one colour, of chroma 40."""
-    metadata = {"z_mean": "[0.1, 0.0, 0.0]", "z_default": "[9.0, 0.2, 0.0]", "z_per_vividness": "0.25"}
-    rgb, ab = torch.full((3, 20, 30), 128, dtype=torch.uint8), {}
-    for name, options in {"mean": {"decode": "mean"}, "default": {}}.items():
-        painter = Colorizer(Steered(distribution([40.0, 0.0], [40.0, 0.0])), 16, metadata=metadata)
-        ab[name] = color.rgb_to_lab(painter.colorize(rgb, **options))[1:].mean((1, 2)).tolist()
-    assert ab["mean"] == pytest.approx([11, 0], abs=1)
-    wanted = 0.1 + 0.25 * math.log((40 + 3.3) / (11 + 3.3))
-    assert ab["default"] == pytest.approx([110 * wanted, 22], abs=1)
-    L = torch.zeros(1, 1, 20, 30)
-    assert painter.predict(L).ab[0, :, 0, 0].tolist() == pytest.approx([wanted, 0.2], abs=1e-3)
-
-
-@pytest.mark.parametrize("text", ["much", "nan", "inf"])
-def test_a_vividness_that_is_no_number_is_refused(text):
-    with pytest.raises(ValueError, match=f"z_per_vividness is '{text}'"):
-        Colorizer(Steered(distribution([40.0, 0.0])), 16, metadata={"z_per_vividness": text})
-
-
-def test_vividness_needs_a_distribution():
-    with pytest.raises(ValueError, match="z_per_vividness is '1'"):
-        Colorizer(Steered(), 16, metadata={"z_per_vividness": "1"})
-
-
 @pytest.mark.parametrize("options, words", [({"variant": -1}, "variant is -1"), ({"variant": 1.0}, "variant is 1.0"),
                                             ({"variant": True}, "variant is True"),
                                             ({"variant": 2, "decode": "mean"}, "there is one mean")])  # fmt: skip

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from colorlib import color
 from colorlib.colorizer import Colorizer
 from colorlib.hints import Hint
-from colorlib.photos import sample_photographs
 from colorlib.rendering import render
 from colorlib.settings import Settings
 
@@ -22,11 +21,6 @@ ANY = st.builds(
     Settings, st.none() | st.integers(8, 500), st.just("default"), st.integers(0, 9), HINTS, st.floats(0, 1),
     st.floats(0, 1), st.floats(0, 3), NUMBERS, st.floats(0, 1),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def china():
-    return dict(sample_photographs("train"))["china"]
 
 
 def ab_of(rgb):

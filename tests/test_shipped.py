@@ -2,21 +2,15 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from colorlib import color, metrics, scenes
 from colorlib.colorizer import Colorizer
 from colorlib.hints import Hint
-from colorlib.photos import old_photographs, sample_photographs
+from colorlib.photos import old_photographs
 from colorlib.weights import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def china():
-    return dict(sample_photographs("train"))["china"]
 
 
 def test_all_weights_together_are_small_and_go_into_the_wheel():
@@ -25,7 +19,9 @@ def test_all_weights_together_are_small_and_go_into_the_wheel():
     assert {path.parent for path in files} == {ROOT / "data" / "weights"}
     assert '"data/weights" = "colorlib/shipped"' in (ROOT / "pyproject.toml").read_text()
     card = (ROOT / "data" / "weights" / "README.md").read_text()
-    assert "33750" in card and Colorizer.load(device="cpu").metadata["step"] == "33750"
+    metadata = Colorizer.load(device="cpu").metadata
+    assert f"--steps {metadata['steps']} --recipe {metadata['recipe']} --size {metadata['size']}" in card
+    assert metadata["step"] == metadata["steps"] and metadata["repeat"] in card
 
 
 def test_a_sky_is_blue_and_colours_are_in_a_photographs_measure(colorizer):

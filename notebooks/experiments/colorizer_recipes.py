@@ -26,11 +26,12 @@ from colorlib.nogan_training import Training
 from colorlib.runtime import machine, results_dir
 from colorlib.verdicts import write_json
 
-VIVID = 0.5  # the default's colourfulness
+VIVID = 0.8  # the default's colourfulness
 NUM_VALIDATION = 150
 VARIANTS: dict[str, dict[str, float]] = {
     "recipe": {},
-    "wider (48)": {"base_channels": 48},
+    "wider (64)": {"base_channels": 64},
+    "narrower (32)": {"base_channels": 32},
     "narrower (24)": {"base_channels": 24},
     "one level less": {"levels": 3},
     "crops of 48": {"size": 48},
@@ -41,6 +42,7 @@ VARIANTS: dict[str, dict[str, float]] = {
     "without the distribution over ab": {"lambda_bins": 0.0},
     "without hints": {"hinted": 0.0},
     "without ageing L": {"aged": 0.0},
+    "without turning and stretching": {"warped": 0.0},
     "no critic in the game": {"lambda_adversarial": 0.0},
     "no code in the game": {"lambda_code": 0.0},
     "twice the critic": {"lambda_adversarial": 0.04},

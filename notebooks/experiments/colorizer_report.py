@@ -35,7 +35,7 @@ from colorlib.weights import shipped
 VARIANTS = (1, 2, 3, 4)
 HINTS = (1, 5, 20)
 PIXELS = 64  # drawn from each photograph for the distribution of ab
-CHOICES = {"render size": (80, 96, 112, 128, 160), "colourfulness": (0.0, 0.3, 0.5, 0.7, 0.9)}
+CHOICES = {"render size": (80, 96, 112, 128, 160), "colourfulness": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)}
 
 
 def groups(folder: Path, split: str) -> dict[str, list[Tensor]]:
@@ -142,14 +142,14 @@ def hinted(colorizer: Colorizer, real: list[Tensor], num_photos: int = 60) -> di
 
 def choose(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
     """AuC of the mean by render size; AuC, colourfulness and distance of ab by the default's colourfulness."""
-    table: dict[str, dict] = {}
+    table, own = {}, colorizer.render_size
     for name, group in real.items():
         group = group[:: max(1, len(group) // 200)]
         rows = {}
         for size in CHOICES["render size"]:
             colorizer.render_size = size
             rows[f"mean, render size {size}"] = rounded(measured([colorizer.colorize(rgb, decode="mean") for rgb in group], group))
-        colorizer.render_size = 96
+        colorizer.render_size = own
         for first in CHOICES["colourfulness"]:
             colorizer.z["default"] = torch.tensor([first, *[0.0] * (len(colorizer.z["mean"]) - 1)])
             rows[f"default, z = {first}"] = rounded(measured([colorizer.colorize(rgb) for rgb in group], group))
@@ -167,10 +167,12 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--weights", type=Path, default=None, help="else those that ship")
     parser.add_argument("--sibling", type=Path, default=None, help="else the l1 weights that ship")
+    parser.add_argument("--render-size", type=int, default=None, help="instead of the file's")
     parser.add_argument("--choose", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     colorizer = Colorizer.load(options.weights, "cpu")
+    colorizer.render_size = options.render_size or colorizer.render_size
     real = groups(options.photos, "validation" if options.choose else "test")
     if options.choose:
         table = choose(colorizer, real)
