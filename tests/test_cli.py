@@ -364,8 +364,8 @@ def test_a_folder_is_shown_more_often(colorlib, tmp_path, folder):
         code, out, err = colorlib(*command, tmp_path / f"run{times}", "--repeat", f"rare={times}")
         assert code == 0, err
         counts[times] = int(re.search(r"([\d,]+) train", out)[1])
-    rare = [path for path in (tmp_path / "both" / "rare").iterdir() if split_of(path) == "train"]
-    assert rare and counts[3] == counts[1] + 2 * len(rare)
+    rare, common = (sum(split_of(path) == "train" for path in (tmp_path / "both" / name).iterdir()) for name in ("rare", "common"))
+    assert rare and counts == {1: rare + common, 3: 3 * rare + common}
     assert "--repeat rare=3, this command says none" in one_line(colorlib(*command, tmp_path / "run3", "--resume")[2])
 
 

@@ -1,5 +1,7 @@
 """The recipe of the colorizer: every part reaches the generator, z is what it says, and a run goes on where it was."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -77,6 +79,15 @@ def test_a_warped_picture_keeps_its_colours_where_L_went():
     assert len({round(float(value), 4) for value in far}) > 30
     L, ab = torch.randn(6, 1, 16, 16), torch.randn(6, 2, 16, 16)
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(warped(L, ab, 0.0, random(3)), (L, ab)))
+
+
+def test_a_run_sees_L_and_ab_warped_alike_or_as_they_are():
+    L = torch.rand(8, 1, 24, 24, generator=random(5))
+    for share in (0.0, 1.0):
+        made = Loader(itertools.repeat((L, torch.cat([L, 2 * L], 1))), recipe(warped=share, aged=0.0))
+        seen, ab, *_ = made.next(0)
+        assert torch.allclose(ab, torch.cat([seen, 2 * seen], 1), atol=1e-5)
+        assert torch.equal(seen, L) == (share == 0.0)
 
 
 def test_the_code_of_the_mean_answer_is_zero_and_the_others_say_how_they_differ():
