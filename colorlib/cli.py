@@ -185,8 +185,9 @@ def train(
     """
     if resume and force:
         raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
+    times = _times(repeat)
     if recipe is Name.colorizer:
-        _train_colorizer(photos, out, steps, size, loss, generator, seed, _times(repeat), resume, force)
+        _train_colorizer(photos, out, steps, size, loss, generator, seed, times, resume, force)
         return
     from . import commands
     from .discriminators import Critic, PatchDiscriminator
@@ -210,11 +211,11 @@ def train(
     plan = commands.Plan(
         photos, out,
         description={"recipe": recipe.value, "loss": loss.value, "generator": network.value,
-                     "size": str(size), "seed": str(seed)} | commands.repeated(_times(repeat)),
+                     "size": str(size), "seed": str(seed)} | commands.repeated(times),
         build=networks[network],
         build_game=games[loss],
         num_steps=steps, size=size, batch_size=chosen.batch_size,
-        lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed, repeat=_times(repeat),
+        lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed, repeat=times,
     )  # fmt: skip
     history = commands.train_on_photos(plan, resume, force)
     _stop_if_interrupted(history.interrupted, history.num_steps, steps)

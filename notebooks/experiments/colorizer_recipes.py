@@ -85,7 +85,7 @@ def main() -> None:
             for name, group in groups(Path(options.photos), "validation").items()}
     path = results_dir() / "colorizer_recipes.json"
     result = json.loads(path.read_text()) if path.is_file() else {
-        "command": "OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_recipes.py --photos DIR",
+        "command": f"OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_recipes.py --photos DIR --seconds {options.seconds:g}",
         "seconds": options.seconds, "split": "validation", "machine": machine(), "variants": {}}
     for name, changes in VARIANTS.items():
         if name not in result["variants"]:
