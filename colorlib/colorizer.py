@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from . import bins, color
 from .generators import Generator, Prediction
-from .hints import Hint, Suggestion, draw_hints, nearness, plausible
+from .hints import Hint, Suggestion, draw_hints, plausible, surfaces
 from .rendering import Sketch, render, render_shape, small_L
 from .settings import DECODES, Settings, check_render_size
 from .weights import load_generator, save_weights, shipped
@@ -201,18 +201,19 @@ class Colorizer:
         marks = draw_hints(settings.hints, full, size) if settings.hints else None
         with torch.inference_mode(), _memory_for(full):
             L = small_L(rgb, size).to(self.device)
-            near = None if marks is None else nearness(L, marks.to(L))
-            ab = self._answer(L, marks, near, z)
+            told = [] if marks is None else surfaces(L, marks.to(L))
+            ab = self._answer(L, told, z)
             if settings.adversarial < 1:
-                ab = torch.lerp(self.sibling._answer(L, marks, near, self.sibling.z["default"]), ab, settings.adversarial)
+                ab = torch.lerp(self.sibling._answer(L, told, self.sibling.z["default"]), ab, settings.adversarial)
             return Sketch(L, ab, settings.hints, tuple(full))
 
-    def _answer(self, L: Tensor, marks: Tensor | None, near: Tensor | None, z: Tensor) -> Tensor:
+    def _answer(self, L: Tensor, told: list[tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
+        """The colours without hints, and on each surface those that its own hints make of it (see `hints.surfaces`)."""
         ab = self._generate(L, None, z).ab.float()
-        if marks is None:
+        if not told:
             return ab
-        # what is beyond the edges of the hinted things stays as it is
-        return torch.lerp(ab, self._generate(L, marks, z).ab.float(), near)
+        changes = [near * (self._generate(L, marks, z).ab.float() - ab) for marks, near in told]
+        return ab + sum(changes) / sum(near for _, near in told).clamp(min=1)
 
     def _z(self, decode: str, variant: int) -> Tensor:
         if variant == 0:

@@ -14,6 +14,8 @@ from . import bins, color
 
 SUGGESTIONS_APART = 15.0  # CIE units: nearer ones look alike
 EVEN_COST, EDGE_COST, TEXTURE = 0.01, 10.0, 0.01  # of `nearness`, per small pixel; gradients of L from 0 to 1
+REACH_SIZE = 96  # short side at which it is computed at most: a hint reaches as far at every larger render size
+TOGETHER = 0.1  # of `surfaces`: hints that count so much at each other's point lie on one
 
 
 class Hint(NamedTuple):
@@ -97,10 +99,10 @@ def hold_hints(ab: Tensor, L: Tensor, hints: Tensor) -> Tensor:
 
 
 def nearness(L: Tensor, hints: Tensor) -> Tensor:
-    """How much of what the hints change shall count at each place: 1 at a hint, falling with every edge between.
+    """How much of what each hint changes shall count where: 1 at the hint, falling with every edge between.
 
     A generator takes a hint also as news about the light and the season, and changes the whole picture. Who clicks on a
-    roof means the roof: so the change is faded by the shortest way from the nearest hint, where a step costs little on
+    roof means the roof: so the change is faded by the shortest way from the hint, where a step costs little on
     an even surface and much across an edge of L.
 
     Args:
@@ -108,18 +110,49 @@ def nearness(L: Tensor, hints: Tensor) -> Tensor:
         hints: (1, 3, h, w): mask, then ab; at least one hint.
 
     Returns:
-        (1, 1, h, w), 0 to 1.
+        (N, 1, h, w), 0 to 1, of the N hints row by row.
 
     Reference: geodesic distance as in Criminisi et al. 2008, GeoS; shortest paths by scikit-image.
     """
     from skimage.graph import MCP_Geometric
 
-    light = F.avg_pool2d((L + 1) / 2, 3, 1, 1, count_include_pad=False)[0, 0].cpu()
+    size, starts = L.shape[-2:], (hints[0, 0] > 0).nonzero()
+    scale = min(1.0, REACH_SIZE / min(size))
+    small = [max(1, round(side * scale)) for side in size]
+    light = F.interpolate((L + 1) / 2, small, mode="area") if scale < 1 else (L + 1) / 2
+    light = F.avg_pool2d(light, 3, 1, 1, count_include_pad=False)[0, 0].cpu()
     down, across = torch.gradient(light)
-    cost = EVEN_COST + EDGE_COST * (torch.hypot(down, across) - TEXTURE).clamp(min=0)
-    starts = (hints[0, 0] > 0).nonzero().tolist()
-    distance, _ = MCP_Geometric(cost.double().numpy()).find_costs(starts)
-    return torch.exp(-0.5 * torch.from_numpy(distance).square()).to(L)[None, None]
+    ways = MCP_Geometric((EVEN_COST + EDGE_COST * (torch.hypot(down, across) - TEXTURE).clamp(min=0)).double().numpy())
+    starts = (starts.cpu() * torch.tensor(small) // torch.tensor(size)).tolist()
+    distances = torch.stack([torch.from_numpy(ways.find_costs([start])[0].copy()) for start in starts])
+    near = torch.exp(-0.5 * distances[:, None].square()).to(L)
+    return F.interpolate(near, size, mode="bilinear") if scale < 1 else near
+
+
+def surfaces(L: Tensor, hints: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The hints in groups: those of one surface, which reach each other, and how far together.
+
+    A generator that is told of a red roof and of blue water in one breath may paint an evening sky between them. So it is
+    told of each surface alone.
+
+    Args:
+        L, hints: as in `nearness`.
+
+    Returns:
+        For each surface its hints, (1, 3, h, w), and where they count, (1, 1, h, w), 0 to 1.
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    near, places = nearness(L, hints), (hints[0, 0] > 0).nonzero(as_tuple=True)
+    num, of_hint = connected_components((near[:, 0][:, *places] > TOGETHER).cpu().numpy(), directed=False)
+    found = []
+    for surface in range(num):
+        own = torch.from_numpy(of_hint == surface)
+        marks = torch.zeros_like(hints)
+        rows, columns = (place[own.to(place.device)] for place in places)
+        marks[0, :, rows, columns] = hints[0, :, rows, columns]
+        found.append((marks, near[own.to(near.device)].amax(0, keepdim=True)))
+    return found
 
 
 def _kernel(first: Tensor, second: Tensor) -> Tensor:

@@ -22,10 +22,11 @@ class Says(Generator):
     def __init__(self, answer, hint_channels=0):
         super().__init__(1, hint_channels, 0)
         self.config = {"hint_channels": hint_channels}
-        self.answer, self.hints = answer, None
+        self.answer, self.told = answer, []
         self.inner = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
 
     def predict_from(self, x):
+        self.told.append(x[0, 1:])
         self.seen, self.modes = x, [module.training for module in self.modules()]
         self.without_gradients = torch.is_inference_mode_enabled()
         return Prediction(self.answer(x[:, :1]))
@@ -331,12 +332,31 @@ def test_predict_refuses_batches():
 def test_hints_reach_the_generator_at_their_place():
     generator = Says(flat(1.0, 1.0), hint_channels=3)
     Colorizer(generator, render_size=16).colorize(photo(32, 64), hints=[Hint(63, 0, 55, -11), Hint(8, 31, -22, 0)])
-    marks = generator.seen[0, 1:]
+    marks = torch.stack(generator.told).amax(0) + torch.stack(generator.told).amin(0)  # in one call or one for each
     assert marks.shape == (3, 16, 32) and marks[0].sum() == 2
     assert torch.allclose(marks[:, 0, 31], torch.tensor([1, 0.5, -0.1]))
     assert torch.allclose(marks[:, 15, 4], torch.tensor([1, -0.2, 0.0]))
     Colorizer(generator, render_size=16).colorize(photo(32, 64))
     assert generator.seen[0, 1:].abs().sum() == 0
+
+
+class Follows(Says):
+    """Paints everything with the mean of all colours that it is told."""
+
+    def predict_from(self, x):
+        told = x[:, 2:4].sum((2, 3), keepdim=True) / x[:, 1:2].sum((2, 3), keepdim=True).clamp(min=1)
+        return Prediction(told.expand(-1, -1, *x.shape[-2:]))
+
+
+def test_a_hint_means_nothing_on_another_surface():
+    rgb = torch.full((3, 40, 60), 60, dtype=torch.uint8)
+    rgb[..., 30:] = 200
+    painter = Colorizer(Follows(None, hint_channels=3), render_size=40)
+    red, blue = Hint(8, 20, 30, 20), Hint(50, 20, -5, -20)
+    alone, both = (color.rgb_to_lab(painter.colorize(rgb, hints=hints))[1:] for hints in ([blue], [red, blue]))
+    assert (alone[:, :, 36:] - both[:, :, 36:]).abs().max() < 0.5  # the red did not cross the edge, though the blue opens it
+    assert both[0, :, :24].min() > 20 and alone[:, :, :24].abs().max() < 3
+    assert both[1, :, 36:].max() < -15
 
 
 @pytest.mark.parametrize("hint, words", [((64, 0, 0, 0), "x=64"), ((0, -1, 0, 0), "y=-1"), ((0, 0, 200, 0), "a=200"),

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colorlib import bins, color
 from colorlib.color import AB_SCALE
-from colorlib.hints import SUGGESTIONS_APART, Hint, draw_hints, hold_hints, nearness, plausible
+from colorlib.hints import SUGGESTIONS_APART, Hint, draw_hints, hold_hints, nearness, plausible, surfaces
 
 SIZE = (32, 48)
 
@@ -76,11 +77,34 @@ def test_suggestions_are_the_likeliest_apart_and_in_gamut():
 
 def test_what_hints_change_fades_across_edges_and_not_over_even_surfaces():
     L, _ = two_halves()
-    near = nearness(L, draw_hints([Hint(4, 16, 0, 0)], SIZE, SIZE))
-    assert near.shape == (1, 1, *SIZE) and near[0, 0, 16, 4] == 1
-    assert near[0, 0, 16, 18] > 0.9 and near[0, 0, :, 28:].max() < 0.1  # 14 pixels on, and beyond the edge
-    both = nearness(L, draw_hints([Hint(4, 16, 0, 0), Hint(40, 16, 0, 0)], SIZE, SIZE))
-    assert (both >= near - 1e-6).all() and both[0, 0, 16, 44] > 0.9
+    near, other = nearness(L, draw_hints([Hint(40, 20, 0, 0), Hint(4, 16, 0, 0)], SIZE, SIZE))[:, 0]  # row by row
+    assert near.shape == SIZE and near[16, 4] == 1 and other[20, 40] == 1
+    assert near[16, 18] > 0.9 and near[:, 28:].max() < 0.1  # 14 pixels on, and beyond the edge
+    assert other[16, 44] > 0.9 and other[:, :20].max() < 0.1
+
+
+def test_a_hint_reaches_as_far_at_every_large_render_size():
+    L, _ = two_halves()
+    for width in (144, 288, 400):
+        size = (2 * width // 3, width)
+        near = nearness(F.interpolate(L, size), draw_hints([Hint(4, 16, 0, 0)], SIZE, size))
+        assert near.shape == (1, 1, *size)
+        there = F.interpolate(near, SIZE, mode="area")[0, 0]
+        assert there[16, 4] > 0.99 and there[16, 18] > 0.4 and there[:, 28:].max() < 0.1
+        if width == 144:
+            expected = there
+        assert (there - expected).abs().max() < 0.1
+
+
+def test_hints_of_one_surface_go_together():
+    L, _ = two_halves()
+    left, also_left, right = Hint(4, 16, 60, 0), Hint(12, 2, 0, 60), Hint(40, 20, -60, 0)
+    marks = draw_hints([left, right, also_left], SIZE, SIZE)
+    found = sorted(surfaces(L, marks), key=lambda one: float(one[0][0, 0].sum()))
+    assert len(found) == 2 and torch.equal(sum(one for one, _ in found), marks)
+    (alone, reach_right), (both, reach_left) = found
+    assert torch.equal(alone, draw_hints([right], SIZE, SIZE)) and torch.equal(both, draw_hints([left, also_left], SIZE, SIZE))
+    assert torch.equal(reach_right, nearness(L, alone)) and torch.equal(reach_left[0], nearness(L, both).amax(0))
 
 
 def test_no_bin_counts_to_two_suggestions():
