@@ -144,7 +144,8 @@ def surfaces(L: Tensor, hints: Tensor) -> list[tuple[Tensor, Tensor]]:
     from scipy.sparse.csgraph import connected_components
 
     near, places = nearness(L, hints), (hints[0, 0] > 0).nonzero(as_tuple=True)
-    num, of_hint = connected_components((near[:, 0][:, *places] > TOGETHER).cpu().numpy(), directed=False)
+    at_others = near[:, 0, places[0], places[1]]
+    num, of_hint = connected_components((at_others > TOGETHER).cpu().numpy(), directed=False)
     found = []
     for surface in range(num):
         own = torch.from_numpy(of_hint == surface)
