@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from .commands import Run
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 # typer brings its own copy of click or uses the installed one, as its version goes
@@ -185,11 +188,14 @@ def train(
     """
     if resume and force:
         raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
-    times = _times(repeat)
-    if recipe is Name.colorizer:
-        _train_colorizer(photos, out, steps, size, loss, generator, seed, times, resume, force)
-        return
     from . import commands
+
+    run = commands.Run(photos, out, steps, size, seed, _times(repeat), resume, force)
+    if recipe is Name.colorizer:
+        if loss is not None or generator is not None:
+            raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
+        _train_colorizer(run)
+        return
     from .discriminators import Critic, PatchDiscriminator
     from .generators import ResidualUNet, UNet
     from .losses import GradientPenalty, Wasserstein
@@ -209,32 +215,23 @@ def train(
             Critic(receptive_field=field), Wasserstein(), GradientPenalty(), n_critic=chosen.n_critic),
     }
     plan = commands.Plan(
-        photos, out,
-        description={"recipe": recipe.value, "loss": loss.value, "generator": network.value,
-                     "size": str(size), "seed": str(seed)} | commands.repeated(times),
-        build=networks[network],
-        build_game=games[loss],
-        num_steps=steps, size=size, batch_size=chosen.batch_size,
-        lambda_l1=chosen.lambda_l1, lr=chosen.lr, seed=seed, repeat=times,
+        names={"recipe": recipe.value, "loss": loss.value, "generator": network.value},
+        build=networks[network], build_game=games[loss],
+        batch_size=chosen.batch_size, lambda_l1=chosen.lambda_l1, lr=chosen.lr,
     )  # fmt: skip
-    history = commands.train_on_photos(plan, resume, force)
+    history = commands.train_on_photos(run, plan)
     _stop_if_interrupted(history.interrupted, history.num_steps, steps)
     print(f"{out / 'weights.safetensors'}: step {history.num_steps}, L1 {history.mean('l1'):.4f} "
           f"over the last {min(50, history.num_steps)} steps, {history.seconds:.0f} s")
 
 
-def _train_colorizer(
-    photos: Path, out: Path, steps: int, size: int, loss: Loss | None, generator: Network | None, seed: int,
-    repeat: dict[str, int], resume: bool, force: bool,
-) -> None:
-    if loss is not None or generator is not None:
-        raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
-    from . import commands
+def _train_colorizer(run: Run) -> None:
+    from .commands import train_colorizer
 
-    history, step = commands.train_colorizer(photos, out, steps, size, seed, repeat, resume, force)
-    _stop_if_interrupted(history.interrupted, step, steps)
-    print(f"{out / 'weights.safetensors'}: step {steps}, distance {history.mean('distance'):.4f} over the last "
-          f"{min(50, steps)} steps, {history.seconds:.0f} s")
+    history, step = train_colorizer(run)
+    _stop_if_interrupted(history.interrupted, step, run.num_steps)
+    print(f"{run.out / 'weights.safetensors'}: step {step}, distance {history.mean('distance'):.4f} over the last "
+          f"{min(50, step)} steps, {history.seconds:.0f} s")
 
 
 def _times(repeat: list[str]) -> dict[str, int]:

@@ -78,48 +78,56 @@ class Game:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A training run on a folder of photographs.
+class Run:
+    """A training run on a folder of photographs, whatever the recipe.
 
-    `description` says what makes the run that run: it goes into the weights file, and a resumed run must have
-    the same.
+    `repeat` says how often the photographs of a folder below `photos` are shown.
     """
 
     photos: Path
     out: Path
-    description: dict[str, str]
-    build: Callable[[], Generator]
-    build_game: Callable[[], Game]
     num_steps: int
     size: int
+    seed: int
+    repeat: dict[str, int] = field(default_factory=dict)
+    resume: bool = False
+    force: bool = False
+
+    def description(self) -> dict[str, str]:
+        """What goes into the weights file; a resumed run must have the same."""
+        times = ", ".join(f"{folder}={times}" for folder, times in sorted(self.repeat.items()))
+        return {"size": str(self.size), "seed": str(self.seed), "repeat": times or "none"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `fit` trains in a run; `names` goes into the run's description."""
+
+    names: dict[str, str]
+    build: Callable[[], Generator]
+    build_game: Callable[[], Game]
     batch_size: int
     lambda_l1: float
     lr: float
-    seed: int
-    repeat: dict[str, int] = field(default_factory=dict)
 
 
-def train_on_photos(plan: Plan, resume: bool, force: bool) -> History:
+def train_on_photos(run: Run, plan: Plan) -> History:
     """Train on the training split of a folder.
 
     Raises:
         ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
     """
-    _check_run(plan.out, plan.description, resume, force)
-    batches, metadata = _batches(plan.photos, plan.repeat, plan.size, plan.batch_size, plan.seed, plan.description)
-    make_folder(plan.out)
-    with _memory_for(plan.size):
+    batches, metadata = _start(run, plan.batch_size, plan.names | run.description())
+    with _memory_for(run.size):
         generator, game = plan.build(), plan.build_game()
         return fit(
-            generator, batches, num_steps=plan.num_steps, lr=plan.lr, lambda_l1=plan.lambda_l1,
+            generator, batches, num_steps=run.num_steps, lr=plan.lr, lambda_l1=plan.lambda_l1,
             discriminator=game.discriminator, adversarial=game.adversarial, lipschitz=game.lipschitz,
-            n_critic=game.n_critic, out=plan.out, resume=resume, metadata=metadata, progress=sys.stderr.isatty(),
+            n_critic=game.n_critic, out=run.out, resume=run.resume, metadata=metadata, progress=sys.stderr.isatty(),
         )
 
 
-def train_colorizer(
-    photos: Path, out: Path, num_steps: int, size: int, seed: int, repeat: dict[str, int], resume: bool, force: bool
-) -> tuple[History, int]:
+def train_colorizer(run: Run) -> tuple[History, int]:
     """Train the colorizer that ships: see `nogan`.
 
     Returns:
@@ -131,44 +139,39 @@ def train_colorizer(
     from .nogan import Recipe
     from .nogan_training import Training
 
-    recipe = Recipe.of_length(num_steps, size=size, seed=seed)
+    recipe = Recipe.of_length(run.num_steps, size=run.size, seed=run.seed)
     # the lengths of the two phases depend on the number of steps, so a resumed run must have the same
-    description = {"recipe": "colorizer", "size": str(size), "seed": str(seed), "steps": str(num_steps)} | repeated(repeat)
-    _check_run(out, description, resume, force)
-    batches, metadata = _batches(photos, repeat, size, recipe.batch_size, seed, description)
-    make_folder(out)
-    with _memory_for(size):
-        training = Training(recipe, batches, out, metadata, device())
-        if resume:
+    description = {"recipe": "colorizer", "steps": str(run.num_steps)} | run.description()
+    batches, metadata = _start(run, recipe.batch_size, description)
+    with _memory_for(run.size):
+        training = Training(recipe, batches, run.out, metadata, device())
+        if run.resume:
             training.load()
         return training.run(progress=sys.stderr.isatty()), training.step
 
 
-def repeated(repeat: dict[str, int]) -> dict[str, str]:
-    """The entry of a run's description that says which folders are shown more often."""
-    return {"repeat": ", ".join(f"{folder}={times}" for folder, times in sorted(repeat.items())) or "none"}
-
-
-def _batches(
-    photos: Path, repeat: dict[str, int], size: int, batch_size: int, seed: int, description: dict[str, str]
+def _start(
+    run: Run, batch_size: int, description: dict[str, str]
 ) -> tuple[Iterator[tuple[torch.Tensor, torch.Tensor]], dict[str, str]]:
     """Batches of the training split, and the metadata of the weights: the description and the render size."""
-    short_side = math.ceil(1.25 * size)  # what the crops are cut from, and so the scale that is learned
+    _check_run(run, description)
+    short_side = math.ceil(1.25 * run.size)  # what the crops are cut from, and so the scale that is learned
     files: dict[str, list[Path]] = {split: [] for split in SPLITS}
-    for path in scan(photos):
+    for path in scan(run.photos):
         files[split_of(path)].append(path)
-    for folder, times in repeat.items():
-        again = [path for path in files["train"] if path.is_relative_to(photos / folder)]
+    for folder, times in run.repeat.items():
+        again = [path for path in files["train"] if path.is_relative_to(run.photos / folder)]
         if not again:
-            raise ValueError(f"--repeat {folder}={times}: {photos / folder} holds no photographs of the training split; "
-                             f"name a folder below {photos}")
+            raise ValueError(f"--repeat {folder}={times}: {run.photos / folder} holds no photographs of the training split; "
+                             f"name a folder below {run.photos}")
         files["train"] += again * (times - 1)
-    data = Source(str(photos.resolve()), short_side, files)
+    data = Source(str(run.photos.resolve()), short_side, files)
     print(data.note)
     for error in data.errors:
         print(f"left out: {error}", file=sys.stderr)
-    seed_everything(seed)
-    batches = data.batches("train", size, batch_size, seed, device())
+    seed_everything(run.seed)
+    batches = data.batches("train", run.size, batch_size, run.seed, device())
+    make_folder(run.out)
     return batches, {**description, "render_size": str(short_side)}
 
 
@@ -181,10 +184,10 @@ def _memory_for(size: int) -> Iterator[None]:
                          "take a smaller --size") from error
 
 
-def _check_run(out: Path, description: dict[str, str], resume: bool, force: bool) -> None:
-    there = (out / "checkpoint.safetensors").is_file()
-    if not resume:
-        if there and not force:
+def _check_run(run: Run, description: dict[str, str]) -> None:
+    out, there = run.out, (run.out / "checkpoint.safetensors").is_file()
+    if not run.resume:
+        if there and not run.force:
             raise ValueError(f"{out} holds a run already: go on by --resume, or replace it by --force")
         return
     if not there:
