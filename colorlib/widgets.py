@@ -1,6 +1,6 @@
 """The studio: a photograph coloured with sliders and clicks, in JupyterLab, Notebook, VS Code, Colab and as a page.
 
-    widget event -> State (a small value) -> preview.Preview -> pictures
+    widget event -> State (a small value) -> preview.Preview -> pictures -> _studio_view.View
 
 No model code here, and nothing that cannot be done without a widget: what the sliders set is a `Settings`, what is shown
 comes from `Preview`, and the file that is saved from `Colorizer.colorize` with the same settings.
@@ -8,7 +8,6 @@ comes from `Preview`, and the file that is saved from `Colorizer.colorize` with 
 
 from __future__ import annotations
 
-import base64
 import functools
 import html
 import logging
@@ -18,15 +17,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ipywidgets import Button, FloatProgress, VBox
+from ipywidgets import Button, VBox
 
-from ._studio_parts import FORMATS, Parts, paint, uploaded
-from .album import Batch, colorize_all
+from ._studio_files import colour_folder, link_to_file
+from ._studio_parts import Parts, uploaded
+from ._studio_view import View
 from .colorizer import Colorizer, ColorizerError
-from .hints import Hint
-from .photos import Photo, PhotoError, decode_photo, read_photo, sample_photograph, scan
-from .photowrite import SYNTHETIC, encode_photo
-from .preview import Preview, ab_of_hex, jpeg, png
+from .photos import Photo, PhotoError, decode_photo, read_photo, sample_photograph
+from .preview import Preview, ab_of_hex, jpeg
 from .samples import OLD, SAMPLES
 from .settings import Settings
 from .state import State
@@ -91,11 +89,12 @@ class Studio(VBox):
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self._expression = "Colorizer.load()" if colorizer is None else "colorizer"
+        expression = "Colorizer.load()" if colorizer is None else "colorizer"
         self.colorizer = Colorizer.load() if colorizer is None else colorizer
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
         self._quiet, self._dropped, self._lock = False, bytearray(), threading.RLock()
         self.parts, self.state = Parts(files, max_bytes), State()
+        self._view = View(self.parts, self.colorizer.render_size, expression)
         super().__init__(self.parts.top)
         self._wire()
         self.load(photo)
@@ -248,7 +247,7 @@ class Studio(VBox):
 
     @told
     def _suggestion_taken(self, button: Button) -> None:
-        self._paint_with(*self._suggested[self.parts.suggestions.index(button)][:2])
+        self._paint_with(*self._view.suggested[self.parts.suggestions.index(button)][:2])
 
     def _paint_with(self, a: float, b: float) -> None:
         a, b = round(a, 1), round(b, 1)  # what a person reads and copies
@@ -289,63 +288,11 @@ class Studio(VBox):
         preview, sample = (self._preview, self._sample) if preview is None else (preview, sample)
         picture = preview.doubt(state.settings) if state.doubt else preview.picture(state.settings)
         self._preview, self._sample, self.state = preview, sample, state
-        parts, shown = self.parts, jpeg(picture)
-        if parts.board is not None:
-            self._show_on_board(shown)
+        parts = self.parts
         if parts.board is None or not parts.board.ready:
             parts.image.value = jpeg(preview.marked(picture, state.settings, *state.point))
-        parts.histogram.value = png(preview.histogram(state.settings))
-        parts.file.value = ""  # a file that was made before has other colours
         with self._moving():
-            self._show_settings()
-            self._show_hints()
-
-    def _show_on_board(self, shown: bytes) -> None:
-        board, preview = self.parts.board, self._preview
-        before = preview.grey_jpeg
-        with board.hold_sync():
-            board.height, board.width = preview.photo.rgb.shape[-2:]
-            board.hints = [{"x": hint.x, "y": hint.y, "color": preview.becomes(hint)[0]} for hint in self.settings.hints]
-            board.selected = self.state.selected
-            board.picture = shown
-            if board.before != before:
-                board.before = before
-
-    def _show_settings(self) -> None:
-        parts, settings = self.parts, self.settings
-        for name, slider in parts.sliders.items():
-            value = getattr(settings, name)
-            slider.value = self.colorizer.render_size if value is None else value
-        code = settings.code(self._sample or str(self.photo.path or "photo.png"), bool(self._sample), self._expression)
-        text = base64.b64encode(settings.to_json().encode()).decode()
-        parts.code.value = (
-            f'<pre style="white-space: pre-wrap; margin: 0">{html.escape(code)}</pre>'
-            f'<a download="settings.json" href="data:application/json;base64,{text}">Save these settings</a>, also for '
-            "<code>colorlib colorize --settings settings.json</code>"
-        )
-
-    def _show_hints(self) -> None:
-        parts, state, preview = self.parts, self.state, self._preview
-        height, width = preview.photo.rgb.shape[-2:]
-        parts.x.max, parts.y.max = max(1, width - 1), max(1, height - 1)  # a slider without a range fails in the browser
-        parts.x.value, parts.y.value = state.point
-        hints = state.settings.hints
-        parts.hints.options = [("none", -1), *((f"{k + 1}: x {h.x:.0f}, y {h.y:.0f}", k) for k, h in enumerate(hints))]
-        parts.hints.value = state.selected
-        here = Hint(*state.point, *state.brush)
-        color, lost = preview.becomes(here)
-        parts.picker.value = color
-        paler = f", {lost:.0f} CIE units paler: at this lightness the screen has no more" if lost >= 1 else ""
-        parts.becomes.value = (f'There it becomes <span style="background: {color}; border: 1px solid #888">'
-                               f"&emsp;&emsp;</span>{paler}")
-        self._suggested = preview.suggest(*state.point, state.settings)
-        for k, button in enumerate(parts.suggestions):
-            there = k < len(self._suggested)
-            a, b, share = self._suggested[k] if there else (0.0, 0.0, 0.0)
-            lightness = preview.lightness(*state.point)
-            color = preview.becomes(Hint(*state.point, a, b))[0] if there else None
-            paint(button, color, f"{share:.0%}", lightness < 60)
-        parts.undo.disabled, parts.redo.disabled = not state.past, not state.future
+            self._view.show(state, preview, jpeg(picture), sample)
 
     @contextmanager
     def _moving(self) -> Iterator[None]:
@@ -367,41 +314,11 @@ class Studio(VBox):
 
     @told
     def _make_file(self, _: Button) -> None:
-        format = self.parts.format.value
-        kind, suffix = FORMATS[format]
-        with _working(self.parts.progress) as progress:
-            colored = self.colorizer.colorize(self.photo, progress=lambda share: progress(0.8 * share),
-                                              **self.settings.chosen())
-            data = encode_photo(colored, format, like=self.photo, note=SYNTHETIC)
-        name = html.escape(f"{Path(self.photo.path or 'photo').stem}-colour{suffix}")
-        text = base64.b64encode(data).decode()
-        self.parts.file.value = (f'<a download="{name}" href="data:{kind};base64,{text}">Save {name}</a> '
-                                 f"({len(data) / 1e6:.1f} MB)")
+        parts = self.parts
+        parts.file.value = link_to_file(self.colorizer, self.photo, self.settings, parts.format.value, parts.progress)
 
     @told
     def _colour_folder(self, _: Button) -> None:
-        """Without the hints: their points belong to this photograph."""
-        source, target = (Path(part.value.strip()).expanduser() for part in (self.parts.source, self.parts.target))
-        if not (self.parts.source.value.strip() and self.parts.target.value.strip()):
-            raise ValueError("two folders are needed: of the photographs, and for the results")
-        batch = Batch(scan(source), target, None, force=False)
-        errors = []
-        with _working(self.parts.folder_progress) as progress:
-            outcomes = colorize_all(batch, self.colorizer, replace(self.settings, hints=()))
-            for done, (_, outcome) in enumerate(outcomes, start=1):
-                errors += [outcome] if isinstance(outcome, str) else []
-                progress(done / len(batch.photos))
-        left = " The hints were left out: they belong to one photograph." if self.settings.hints else ""
-        self.parts.report.value = (
-            f"{len(batch.results)} of {len(batch.photos)} photographs are in {html.escape(str(target))}.{left}"
-            + "".join(f"<br>{html.escape(error)}" for error in errors))
-
-
-@contextmanager
-def _working(bar: FloatProgress) -> Iterator[Callable[[float], None]]:
-    """A progress bar that is seen while something takes long."""
-    bar.value, bar.layout.visibility = 0.0, "visible"
-    try:
-        yield functools.partial(setattr, bar, "value")
-    finally:
-        bar.layout.visibility = "hidden"
+        parts = self.parts
+        parts.report.value = colour_folder(
+            self.colorizer, self.settings, parts.source.value.strip(), parts.target.value.strip(), parts.folder_progress)

@@ -112,7 +112,7 @@ def test_hints_are_chosen_recoloured_moved_deleted_undone_and_redone(studio):
 
 def test_a_suggestion_colours_the_chosen_hint(studio):
     studio.parts.add.click()
-    suggestion = studio._suggested[1]
+    suggestion = studio._view.suggested[1]
     studio.parts.suggestions[1].click()
     assert studio.settings.hints[0][2:] == pytest.approx(suggestion[:2], abs=0.05)
 
@@ -291,14 +291,14 @@ def test_a_folder_with_a_report_of_what_failed(studio, tmp_path):
 
 def test_a_click_in_another_thread_waits_for_its_turn(studio, monkeypatch):
     """While the studio moves its own sliders, their callbacks do nothing; a reader's click must not do nothing too."""
-    inside, show = threading.Event(), studio._show_hints
+    inside, show = threading.Event(), studio._view.show
 
-    def slowly():
+    def slowly(*arguments):
         inside.set()
         time.sleep(0.3)
-        show()
+        show(*arguments)
 
-    monkeypatch.setattr(studio, "_show_hints", slowly)
+    monkeypatch.setattr(studio._view, "show", slowly)
     slide = threading.Thread(target=setattr, args=(studio.parts.x, "value", 7))
     slide.start()
     inside.wait(10)

@@ -44,7 +44,8 @@ from colorlib.verdicts import write_json
 NUM_VALIDATION = 400
 OURS = (15.0, 30.0, 60.0, 120.0, 240.0)  # seconds
 BATCH_SIZE = 16
-PIECE = 60.0  # seconds between two looks at a contestant
+PIECE = 60.0  # seconds between two looks at a contestant, or
+SHARE = 0.05  # of the seconds so far, where that is more: a look takes time, too
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
@@ -101,7 +102,7 @@ def run_other(name: str, seconds: float, batches: Batches, L: Tensor, ab: Tensor
     used, step = (looks[-1]["seconds"], looks[-1]["steps"]) if looks else (0.0, 0)
     pace = used / step if step else None
     while used < seconds:
-        more = 4 if pace is None else max(1, round(min(PIECE, max(10.0, used / 4)) / pace))
+        more = 4 if pace is None else max(1, round(max(min(PIECE, max(10.0, used / 4)), SHARE * used) / pace))
         started = time.process_time()
         # loading the checkpoint is not training, but it is under a second a piece
         fit(generator, batches, num_steps=step + more, out=folder / name, resume=step > 0, checkpoint_every=10**9,

@@ -211,7 +211,7 @@ def test_a_dropped_photograph(studio):
 
 def test_an_exception_in_a_callback_is_seen_by_the_reader_and_by_these_tests(studio):
     nb = studio()
-    nb.run("studio._show_hints = lambda: 1 / 0")  # only now: that the board is ready is a callback, too
+    nb.run("studio._view.show = lambda *_: 1 / 0")  # only now: that the board is ready is a callback, too
     slider(nb, "Saturation").focus()
     nb.page.keyboard.press("ArrowRight")
     nb.problems.expect("ZeroDivisionError")
