@@ -9,11 +9,10 @@ notebook 01 shows.
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
 from pathlib import Path
 
+import on_photographs
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -128,16 +127,12 @@ ROWS = {  # claim, what the number is -> its key
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    folder = os.environ.get("COLORLIB_PHOTOS")
-    parser.add_argument("--photos", type=Path, default=folder, help="folder of photographs")
+    parser = on_photographs.parser(__doc__)
     parser.add_argument("--out", type=Path, help="folder of the result file (default: data/results)")
     parsed = parser.parse_args()
-    if not parsed.photos:
-        parser.error("name a folder with --photos, or set COLORLIB_PHOTOS")
     started, files = time.time(), {split: [] for split in photos.SPLITS}
     try:
-        for path in photos.scan(parsed.photos):
+        for path in photos.scan(Path(parsed.photos)):
             files[photos.split_of(path)].append(path)
         loaded = {split: squares(paths, SIZE) for split, paths in files.items()}
     except photos.PhotoError as error:

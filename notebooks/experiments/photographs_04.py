@@ -9,9 +9,7 @@ where it was.
 
 from __future__ import annotations
 
-import argparse
-import os
-
+import on_photographs
 import torch
 from runs_04 import ResultFile, colour_distance, pixels
 from torch import Tensor
@@ -47,17 +45,12 @@ def at_edges(L: Tensor) -> Tensor:
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"),
-                        help="folder (default: COLORLIB_PHOTOS)")
+    parser = on_photographs.parser(__doc__)
     parser.add_argument("--steps", type=int, default=250, help="updates per run (default: %(default)s)")
     parser.add_argument("--base-channels", type=int, default=12,
                         help="width of the U-Net (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs per setting (default: %(default)s)")
     arguments = parser.parse_args()
-    if not arguments.photos:
-        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to a folder of photographs")
     photographs = photos.source(arguments.photos, short_side=SIZE * 5 // 4)
     train, test = photographs.train, photographs.test
     results = ResultFile(results_dir() / "photographs_04.json", {

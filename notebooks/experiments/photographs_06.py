@@ -9,12 +9,11 @@ photographs_06_unets.json into COLORLIB_RESULTS (else build/results). Interrupt 
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
 from collections.abc import Callable
 
 import numpy as np
+import on_photographs
 import torch
 from runs_04 import ResultFile
 from runs_06 import (
@@ -56,15 +55,10 @@ def seconds_per_step(networks: dict[str, Make], L: Tensor, ab: Tensor, rounds: i
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"),
-                        help="folder (default: COLORLIB_PHOTOS)")
+    parser = on_photographs.parser(__doc__)
     parser.add_argument("--steps", type=int, default=280, help="updates per run (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=5, help="runs per setting (default: %(default)s)")
     arguments = parser.parse_args()
-    if not arguments.photos:
-        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to a folder of photographs")
     names, steps, seeds = taught(), arguments.steps, list(range(arguments.seeds))
     photographs = photos.source(arguments.photos, short_side=SIZE * 5 // 4)
     split = {part: next(photographs.batches(part, SIZE, min(num, len(getattr(photographs, part))), seed=0))

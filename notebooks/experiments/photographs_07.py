@@ -14,9 +14,7 @@ and photographs_07_lr.json into COLORLIB_RESULTS (else build/results). Interrupt
 
 from __future__ import annotations
 
-import argparse
-import os
-
+import on_photographs
 import torch
 from runs_04 import ResultFile
 from runs_07 import taught
@@ -33,15 +31,10 @@ PIX2PIX, OURS = "GAN U-Net", "WGAN residual"
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"),
-                        help="folder (default: COLORLIB_PHOTOS)")
+    parser = on_photographs.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=18, help="of one core, per run (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs per arm (default: %(default)s)")
     arguments = parser.parse_args()
-    if not arguments.photos:
-        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to a folder of photographs")
     torch.set_num_threads(1)
     names, seconds, seeds = taught(), arguments.seconds, list(range(arguments.seeds))
     names["BATCH"] = BATCH_SIZE

@@ -9,10 +9,10 @@ Writes photographs_08.json and the claims into COLORLIB_RESULTS (else build/resu
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
+import on_photographs
 import torch
 from runs_04 import spread
 from torch import Tensor
@@ -53,15 +53,10 @@ def colours(rgb: Tensor, num: int = 200) -> Tensor:
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--photos", type=Path, default=os.environ.get("COLORLIB_PHOTOS"),
-                        help="folder with landscapes and objects in it (default: COLORLIB_PHOTOS)")
+    parser = on_photographs.parser(__doc__)
     parser.add_argument("--weights", type=Path, default=None, help="a weights file (default: the shipped one)")
     parser.add_argument("--num", type=int, default=None, help="at most so many photographs of each kind (default: all)")
     arguments = parser.parse_args()
-    if not arguments.photos:
-        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to such a folder")
     os.environ["COLORLIB_COMMAND"] = COMMAND
     colorizer = Colorizer.load(arguments.weights)
     sibling = None if arguments.weights else Colorizer.load(shipped("l1"))

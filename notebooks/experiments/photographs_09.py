@@ -10,12 +10,12 @@ Writes photographs_09.json and the claims into COLORLIB_RESULTS (else build/resu
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
 from pathlib import Path
 
+import on_photographs
 import runs_09
 from runs_04 import spread
 from torch import Tensor
@@ -84,18 +84,13 @@ def summary(rows: list[dict]) -> dict:
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--photos", type=Path, default=os.environ.get("COLORLIB_PHOTOS"),
-                        help="folder with landscapes and objects in it (default: COLORLIB_PHOTOS)")
+    parser = on_photographs.parser(__doc__)
     parser.add_argument("--weights", type=Path, default=None, help="a weights file (default: the shipped one)")
     parser.add_argument("--num", type=int, default=100, help="at most so many photographs of each kind")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop then; the same command goes on")
     parser.add_argument("--rows", type=Path, default=Path("build/photographs_09_rows.json"),
                         help="where what is measured lies until the end")
     arguments = parser.parse_args()
-    if not arguments.photos:
-        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to such a folder")
     os.environ["COLORLIB_COMMAND"] = COMMAND
     started, colorizer = time.monotonic(), Colorizer.load(arguments.weights)
     place = arguments.rows
