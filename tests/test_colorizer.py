@@ -359,6 +359,16 @@ def test_a_hint_means_nothing_on_another_surface():
     assert both[1, :, 36:].max() < -15
 
 
+def test_where_two_surfaces_overlap_their_changes_are_shared():
+    painter, L = Colorizer(Follows(None, hint_channels=3)), torch.zeros(1, 1, 8, 8)
+    everywhere = torch.ones(1, 1, 8, 8)
+    red, blue = (draw_hints([hint], (8, 8), (8, 8)) for hint in (Hint(1, 1, 44, 0), Hint(6, 6, 0, -44)))
+    shared = painter._answer(L, [(red, everywhere), (blue, everywhere)], torch.zeros(0)) * 110
+    assert torch.allclose(shared[0, :, 3, 3], torch.tensor([22.0, -22.0]))
+    faint = painter._answer(L, [(red, 0.25 * everywhere), (blue, 0.25 * everywhere)], torch.zeros(0)) * 110
+    assert torch.allclose(faint[0, :, 3, 3], torch.tensor([11.0, -11.0]))
+
+
 @pytest.mark.parametrize("hint, words", [((64, 0, 0, 0), "x=64"), ((0, -1, 0, 0), "y=-1"), ((0, 0, 200, 0), "a=200"),
                                          ((0, 0, 0, math.nan), "b=nan")])  # fmt: skip
 def test_hints_that_make_no_sense_are_refused(hint, words):
