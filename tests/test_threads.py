@@ -7,6 +7,15 @@ import torch
 from colorlib._threads import in_threads, num_shares
 
 
+@pytest.fixture(autouse=True)
+def two_threads():
+    """Also on a machine of one core, or with OMP_NUM_THREADS=1, where `in_threads` would stay in the caller's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 def test_parts_keep_their_order_and_their_threads():
     def work(part):
         return part * 2, threading.current_thread().name, torch.get_num_threads()
