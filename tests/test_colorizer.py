@@ -332,7 +332,7 @@ def test_predict_refuses_batches():
 def test_hints_reach_the_generator_at_their_place():
     generator = Says(flat(1.0, 1.0), hint_channels=3)
     Colorizer(generator, render_size=16).colorize(photo(32, 64), hints=[Hint(63, 0, 55, -11), Hint(8, 31, -22, 0)])
-    marks = torch.stack(generator.told).amax(0) + torch.stack(generator.told).amin(0)  # in one call or one for each
+    marks = torch.stack(generator.told).sum(0)  # each in one call, with the other or alone
     assert marks.shape == (3, 16, 32) and marks[0].sum() == 2
     assert torch.allclose(marks[:, 0, 31], torch.tensor([1, 0.5, -0.1]))
     assert torch.allclose(marks[:, 15, 4], torch.tensor([1, -0.2, 0.0]))
