@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from .commands import Run
+    from colorlib.commands import Run
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 # typer brings its own copy of click or uses the installed one, as its version goes
@@ -140,7 +140,7 @@ def colorize(
     A settings file, with two hints in pixels and CIE units, for networks that take hints:
       {"saturation": 1.2, "hints": [{"x": 310, "y": 80, "a": 5, "b": -30}]}
     """
-    from . import commands
+    from colorlib import commands
 
     read = commands.read_settings(settings) if settings else commands.Settings()
     chosen = {"saturation": saturation, "render_size": render_size, "decode": decode and decode.value,
@@ -188,7 +188,7 @@ def train(
     """
     if resume and force:
         raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
-    from . import commands
+    from colorlib import commands
 
     run = commands.Run(photos, out, steps, size, seed, _times(repeat), resume, force)
     if recipe is Name.colorizer:
@@ -196,9 +196,9 @@ def train(
             raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
         _train_colorizer(run)
         return
-    from .discriminators import Critic, PatchDiscriminator
-    from .generators import ResidualUNet, UNet
-    from .losses import GradientPenalty, Wasserstein
+    from colorlib.discriminators import Critic, PatchDiscriminator
+    from colorlib.generators import ResidualUNet, UNet
+    from colorlib.losses import GradientPenalty, Wasserstein
 
     chosen = RECIPES[recipe]
     loss, network = loss or chosen.loss, generator or chosen.network
@@ -226,7 +226,7 @@ def train(
 
 
 def _train_colorizer(run: Run) -> None:
-    from .commands import train_colorizer
+    from colorlib.commands import train_colorizer
 
     history, step = train_colorizer(run)
     _stop_if_interrupted(history.interrupted, step, run.num_steps)
@@ -284,7 +284,7 @@ def evaluate(
         raise ValueError(f"{output}: name a file in a folder that exists")
     if output.exists() and not force:
         raise ValueError(f"{output} is there already; replace it with --force")
-    from . import commands
+    from colorlib import commands
 
     result = commands.evaluate_photos(photos, split.value, commands.Colorizer.load(weights), decode.value)
     for message in result.bad.values():

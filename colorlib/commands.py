@@ -16,18 +16,17 @@ from typing import TypeVar
 import torch
 from tqdm import tqdm
 
-from . import metrics
-from .album import Batch, colorize_all, make_folder
-from .color import rgb_to_grey, rgb_to_lab
-from .colorizer import Colorizer, ColorizerError
-from .discriminators import PatchDiscriminator
-from .generators import Generator
-from .losses import AdversarialLoss, LipschitzConstraint, Vanilla
-from .photos import SPLITS, PhotoError, Source, is_grey, read_photo, scan, split_of
-from .runtime import device, seed_everything
-from .settings import Settings
-from .training import History, fit
-from .weights import read_tensors
+from colorlib import metrics
+from colorlib.color import rgb_to_grey, rgb_to_lab
+from colorlib.colorizer import Colorizer, ColorizerError, Settings
+from colorlib.colorizer.folder import Batch, colorize_all, make_folder
+from colorlib.discriminators import PatchDiscriminator
+from colorlib.generators import Generator
+from colorlib.losses import AdversarialLoss, LipschitzConstraint, Vanilla
+from colorlib.photos import SPLITS, PhotoError, Source, is_grey, read_photo, scan, split_of
+from colorlib.runtime import device, seed_everything
+from colorlib.training import History, fit
+from colorlib.training.weights import read_tensors
 
 Item = TypeVar("Item")
 MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
@@ -136,8 +135,8 @@ def train_colorizer(run: Run) -> tuple[History, int]:
     Raises:
         ValueError: as `train_on_photos`.
     """
-    from .nogan import Recipe
-    from .nogan_training import Training
+    from colorlib.training.recipe import Recipe
+    from colorlib.training.recipe_training import Training
 
     recipe = Recipe.of_length(run.num_steps, size=run.size, seed=run.seed)
     # the lengths of the two phases depend on the number of steps, so a resumed run must have the same

@@ -1,4 +1,4 @@
-"""Which machine this is, how big a run it gets, and where results go.
+"""Which machine this is, how big a run it gets, where results go, and work shared out over threads.
 
 One environment variable each: `COLORLIB_PRESET` (smoke, laptop or gpu) and `COLORLIB_RESULTS` (a folder).
 """
@@ -8,7 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import random
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +20,12 @@ import torch
 
 PRESETS = ("smoke", "laptop", "gpu")
 T = TypeVar("T")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+_pools: dict[int, ThreadPoolExecutor] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # a forked process has the pool, but none of its threads
+_GLOBAL_GENERATOR = threading.RLock()
 
 
 def device() -> torch.device:
@@ -55,6 +65,19 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seeded(seed: int, make: Callable[[], Result]) -> Result:
+    """`make()` with torch's global generator set to `seed`, and put back after; safe in threads.
+
+    Example:
+        >>> a, b = (seeded(3, lambda: torch.nn.Linear(2, 1)) for _ in range(2))
+        >>> torch.equal(a.weight, b.weight)
+        True
+    """
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        return make()
+
+
 def machine() -> str:
     """One line: device, cores, memory where it can be read, Python and torch versions, preset."""
     chosen = device()
@@ -86,3 +109,49 @@ def results_dir() -> Path:
     path = Path(chosen) if chosen else (checkout() or Path.cwd()) / "build" / "results"
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+# Python threads for work that is many small torch calls: torch shares out each call, this shares out the work.
+#
+# Torch would split every small operation over its threads and wait for the slowest after each: on a busy machine that
+# stalls, and on a quiet one the waiting costs as much as the second core brings.
+
+
+def num_shares(num_parts: int) -> int:
+    """Into how many shares it is worth cutting so many parts: one for each thread that torch may use."""
+    return max(1, min(torch.get_num_threads(), num_parts))
+
+
+def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+    """`[work(part) for part in parts]`, in as many threads as torch may use, in each of which torch uses one.
+
+    Args:
+        work: called once for each part; grad mode and inference mode are those of the caller.
+        parts: few and large, see `num_shares`; more parts than threads wait for a free one.
+    """
+    if num_shares(len(parts)) < 2:  # also inside such a thread, so that a part may come here again
+        return [work(part) for part in parts]
+    grad, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    def alone(part: Part) -> Result:
+        with torch.inference_mode(inference), torch.set_grad_enabled(grad and not inference):
+            return work(part)
+
+    return list(_pool(num_shares(len(parts))).map(alone, parts))
+
+
+def _pool(size: int) -> ThreadPoolExecutor:
+    if size not in _pools:
+        threads, all_here = torch.get_num_threads(), Barrier(size + 1)
+        _pools[size] = ThreadPoolExecutor(size, "colorlib", initializer=_start, initargs=(all_here,))
+        for _ in range(size):
+            _pools[size].submit(int)  # each finds the others waiting at the barrier, so that every thread is started
+        all_here.wait()
+        torch.set_num_threads(threads)  # torch keeps the number for threads to come as well: take that back
+    return _pools[size]
+
+
+def _start(all_here: Barrier) -> None:
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # makes torch's setting for this thread final, before the caller takes its own back
+    all_here.wait()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from colorlib import plots, scenes
 from colorlib.color import rgb_to_grey
 from colorlib.colorizer import Colorizer
+from colorlib.course import figures as plots, scenes
 from colorlib.photos import sample_photographs
 
 HELD_OUT_SEED, NUM_SCENES, SIDE = 10_000, 4, 240

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from colorlib import plots, scenes
 from colorlib.color import L_ab_to_rgb8
+from colorlib.course import figures as plots, scenes
 from colorlib.discriminators import PatchDiscriminator
 from colorlib.generators import UNet, predict
 from colorlib.runtime import seed_everything

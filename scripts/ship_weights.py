@@ -4,7 +4,7 @@
 
 RUN is what `colorlib train --recipe colorizer` wrote: weights.safetensors becomes colorizer.safetensors, and l1.safetensors,
 the same network before the game, its sibling. --colourfulness is the first number of the default's z, in standard deviations
-over photographs. Settings are compared by `notebooks/experiments/colorizer_report.py --choose`.
+over photographs. Settings are compared by `colorlib/course/long/report.py --choose`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import argparse
 import json
 from pathlib import Path
 
-from colorlib.nogan import CODES
-from colorlib.weights import load_generator, save_weights
+from colorlib.training.recipe import CODES
+from colorlib.training.weights import load_generator, save_weights
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "weights"
 

@@ -29,7 +29,7 @@ UPLOAD_BYTES = 50_000_000
 MESSAGE_BYTES = UPLOAD_BYTES + 100_000  # an upload is one message: the file and what the widget says about it
 # Paths are typed from the home folder: the one of the page is gone with the page.
 CELL = f"""import os
-from colorlib.widgets import Studio
+from colorlib.studio import Studio
 
 os.chdir(os.path.expanduser("~"))
 Studio(max_bytes={UPLOAD_BYTES})"""

@@ -137,7 +137,7 @@ def _work(pipe) -> None:
     """Read what the pipe names until it closes; answers (outcome, seconds, bytes of memory at the peak)."""
     import torch
 
-    from colorlib.photofile import PhotoError, read_photo
+    from colorlib.photos import PhotoError, read_photo
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for data in seeds().values():   # load every codec before the limit is set

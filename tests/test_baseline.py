@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colorlib.baseline import (
+from colorlib.course.regression import (
     SmallCNN, ab_error, chroma, colour_transfer, jittered_grid, most_similar, regress, remap_lightness,
     spread_at_equal_L, texture,
 )

@@ -6,8 +6,7 @@ import pytest
 import torch
 from skimage.color import rgb2lab
 
-from colorlib import bins
-from colorlib.color import AB_SCALE
+from colorlib.color import AB_SCALE, bins
 
 
 def srgb_colours(num=2000):

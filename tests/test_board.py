@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import traitlets
 
-import colorlib.board
-from colorlib.board import Board
+import colorlib.studio.board
+from colorlib.studio.board import Board
 
-FOLDER = Path(colorlib.board.__file__).parent
+FOLDER = Path(colorlib.studio.board.__file__).parent
 VIEW = (FOLDER / "board.js").read_text(encoding="utf-8")
 TRAITS = ["picture", "before", "width", "height", "hints", "selected", "divider", "max_bytes", "ready"]
 

@@ -384,7 +384,7 @@ def test_bad_input_of_the_process_is_one_line(tmp_path, weights):
 
 
 def test_the_recipe_of_the_colorizer_trains_resumes_and_colours(colorlib, tmp_path, folder, monkeypatch):
-    from colorlib import nogan
+    from colorlib.training import recipe as nogan
 
     def small(cls, num_steps, **others):
         return cls(pretraining=4, game=num_steps - 4, base_channels=4, levels=2, blocks=1, batch_size=4, **others)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from colorlib import _cie, _color8, color
+from colorlib import color
+from colorlib.color import equations as _cie, fast as _color8
 
 
 def _bytes(*shape: int, seed: int = 0) -> Tensor:

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from colorlib import bins, color, guided, rendering
-from colorlib.colorizer import Colorizer, ColorizerError, Hint, draw_hints, render_shape
+from colorlib import color
+from colorlib.color import bins
+from colorlib.colorizer import Colorizer, ColorizerError, Hint, guided, render as rendering
+from colorlib.colorizer.colorizer import draw_hints, render_shape
+from colorlib.colorizer.guided import guided_upsample, upsample_rows
 from colorlib.generators import Generator, Prediction, UNet
-from colorlib.guided import guided_upsample, upsample_rows
 
 
 class Says(Generator):
@@ -395,7 +397,7 @@ def test_a_saved_colorizer_paints_the_same(tmp_path):
 
 
 def test_a_render_size_in_the_file_that_is_no_number_is_refused(tmp_path):
-    from colorlib.weights import save_weights
+    from colorlib.training.weights import save_weights
 
     save_weights(tmp_path / "w.safetensors", UNet(base_channels=4, levels=2), {"render_size": "large"})
     with pytest.raises(ValueError, match="render_size is 'large'"):

@@ -12,11 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from colorlib import datasets, downloads
-from colorlib.datasets import DATASETS, Dataset, downloads_folder, obtain
-from colorlib.downloads import fetch, unpack
-from colorlib.photofile import PhotoError
-from colorlib.photos import source
+from colorlib.photos import PhotoError, datasets, downloads, source
+from colorlib.photos.datasets import DATASETS, Dataset, downloads_folder, obtain
+from colorlib.photos.downloads import fetch, unpack
 
 DATA = bytes(range(256)) * 12_000   # 3 MB: three chunks
 
@@ -302,7 +300,7 @@ def test_obtain_discards_an_archive_that_cannot_be_unpacked(served, tmp_path):
 
 def test_downloads_folder(monkeypatch, tmp_path):
     assert downloads_folder().parts[-2:] == ("data", "downloads")
-    monkeypatch.setattr(datasets, "__file__", str(tmp_path / "site-packages" / "colorlib" / "datasets.py"))
+    monkeypatch.setattr(datasets, "__file__", str(tmp_path / "site-packages" / "colorlib" / "photos" / "datasets.py"))
     monkeypatch.setattr(datasets.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert downloads_folder() == tmp_path / "cache" / "colorlib"

@@ -12,10 +12,11 @@ import torch
 from networks import check_generator
 from torchvision.models import ResNet18_Weights, resnet18
 
-from colorlib import dynamic_unet
 from colorlib.color import rgb_to_lab
-from colorlib.generators import DynamicUNet, predict
-from colorlib.weights import read_tensors, write_tensors
+from colorlib.course import blocks as dynamic_unet
+from colorlib.course.blocks import DynamicUNet
+from colorlib.generators import predict
+from colorlib.training.weights import read_tensors, write_tensors
 
 SIZES = ((32, 32), (33, 47), (1, 1), (5, 64))
 
@@ -48,7 +49,7 @@ def test_passes_the_network_tester(arguments):
 
 
 def test_fastai_is_imported_only_when_one_is_made():
-    code = "import sys, colorlib.generators as g; g.DynamicUNet; assert not [m for m in sys.modules if m.startswith('fastai')]"
+    code = "import sys, colorlib.course.blocks as b; b.DynamicUNet; assert not [m for m in sys.modules if m.startswith('fastai')]"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
 
 
@@ -102,7 +103,7 @@ def test_cached_imagenet_weights_are_used(imagenet):
 
 def test_without_them_it_says_so_and_asks_no_network(imagenet, monkeypatch):
     imagenet.unlink()
-    monkeypatch.setattr("colorlib.downloads.fetch", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr("colorlib.photos.downloads.fetch", lambda *_, **__: pytest.fail("asked the network"))
     said = []
     assert not DynamicUNet(pretrained=True, say=said.append).pretrained
     assert len(said) == 1 and "no ImageNet weights" in said[0] and "45 MB" in said[0]
@@ -117,7 +118,7 @@ def test_download_only_when_asked_for(imagenet, monkeypatch):
         asked.append(url)
         path.write_bytes(kept)
 
-    monkeypatch.setattr("colorlib.downloads.fetch", fetch)
+    monkeypatch.setattr("colorlib.photos.downloads.fetch", fetch)
     assert DynamicUNet(pretrained=True, download=True).pretrained and asked == [dynamic_unet.IMAGENET]
     assert DynamicUNet(pretrained=True, download=True).pretrained and len(asked) == 1  # the second time from the cache
     with pytest.raises(ValueError, match="nothing to download"):

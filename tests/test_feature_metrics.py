@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from colorlib import feature_metrics as fm
+from colorlib.course import features as fm
 
 
 def frechet_by_scipy(x, y):

@@ -3,17 +3,11 @@ import torch
 from networks import check_gradients
 from torch import nn
 
+from colorlib.course.mixtures import Mixture, ring
+from colorlib.course.toys import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
 from colorlib.discriminators import LayerNorm2d
-from colorlib.gans import (
-    PictureDiscriminator,
-    PictureGenerator,
-    PointDiscriminator,
-    PointGenerator,
-    train_gan,
-)
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein, WeightClipping
 from colorlib.metrics import sliced_wasserstein
-from colorlib.points import Mixture, ring
 
 
 @pytest.mark.parametrize("num_labels", [0, 3])

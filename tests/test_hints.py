@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colorlib import bins, color
-from colorlib.color import AB_SCALE
-from colorlib.hints import SUGGESTIONS_APART, Hint, draw_hints, hold_hints, nearness, plausible, surfaces
+from colorlib import color
+from colorlib.color import AB_SCALE, bins
+from colorlib.colorizer import Hint
+from colorlib.colorizer.hints import SUGGESTIONS_APART, draw_hints, hold_hints, nearness, plausible, surfaces
 
 SIZE = (32, 48)
 

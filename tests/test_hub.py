@@ -6,7 +6,7 @@ import torch
 from colorlib.colorizer import Colorizer
 from colorlib.generators import UNet
 
-hub = pytest.importorskip("colorlib.hub", exc_type=ImportError)
+hub = pytest.importorskip("colorlib.colorizer.hub", exc_type=ImportError)
 
 
 def test_a_published_colorizer_comes_back(tmp_path):

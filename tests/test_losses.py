@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from colorlib.course.toys import PointDiscriminator
 from colorlib.discriminators import Critic
-from colorlib.gans import PointDiscriminator
 from colorlib.losses import (
     GradientPenalty,
     Hinge,
@@ -17,7 +17,7 @@ from colorlib.losses import (
     gradient_penalty,
     l1,
 )
-from colorlib.seeds import Ensemble
+from colorlib.course.seeds import Ensemble
 from colorlib.training import update_discriminator
 
 REAL, FAKE = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, -3.0]])

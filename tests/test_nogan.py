@@ -5,12 +5,12 @@ import itertools
 import pytest
 import torch
 
-from colorlib import nogan
-from colorlib.batches import PhotoBatches
 from colorlib.generators import predict
-from colorlib.nogan import CODES, Game, Loader, Recipe, aged, palette_code, random_hints, warped
-from colorlib.nogan_training import Training
-from colorlib.weights import load_generator
+from colorlib.photos import PhotoBatches
+from colorlib.training import recipe as nogan
+from colorlib.training.recipe import CODES, Game, Loader, Recipe, aged, palette_code, random_hints, warped
+from colorlib.training.recipe_training import Training
+from colorlib.training.weights import load_generator
 
 SMALL = {"size": 32, "batch_size": 8, "base_channels": 4, "levels": 2, "blocks": 1}
 

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps
 from skimage.color import rgb2lab
 
-from colorlib import photofile, photos, pixels, samples
+from colorlib import photos
+from colorlib.photos import pixels, read as photofile, samples
 from colorlib.photos import (Photo, PhotoBatches, PhotoError, StreamedBatches, is_grey, load_photos,
                              old_photographs,
                              photo_batches, read_photo, read_small, sample_photographs, scan, source,
@@ -450,7 +451,7 @@ def test_nothing_is_overwritten_or_left_half_written(tmp_path, monkeypatch):
         os.close(handle)
         return Full()
     with monkeypatch.context() as patch:
-        patch.setattr("colorlib.photowrite.os.fdopen", full)
+        patch.setattr("colorlib.photos.write.os.fdopen", full)
         with pytest.raises(PhotoError, match="No space left"):
             write_photo(path, rgb + 9, overwrite=True)
     assert path.read_bytes() == before
@@ -771,16 +772,6 @@ def test_source_batches(folder, monkeypatch):
         _ = source_of_big.train
     with pytest.raises(ValueError, match="split is 'holdout'"):
         chosen.batches("holdout", 16, 4)
-
-
-def test_scenes_level_never_trains_on_a_test_scene():
-    pytest.importorskip("colorlib.scenes")
-    scenes = source("scenes", short_side=32)
-    assert "scenes" in scenes.note
-    first = next(scenes.batches("train", 32, 4, seed=0))
-    assert first[0].shape == (4, 1, 32, 32)
-    assert not torch.equal(first[0], next(scenes.batches("test", 32, 4, seed=0))[0])
-    assert len(scenes.test) == 64 and scenes.test[0].shape == (3, 32, 32)
 
 
 # ------------------------------------------------------------------------------------------- notes and bytes

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from colorlib.points import grid, ring
+from colorlib.course.mixtures import grid, ring
 
 
 @pytest.mark.parametrize("mixture", [ring(5, radius=1.5, std=0.2), grid(3, spacing=0.7, std=0.1)])

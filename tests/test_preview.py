@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from colorlib import color, preview
-from colorlib.hints import Hint
+from colorlib import color
+from colorlib.colorizer import Hint, Settings
 from colorlib.photos import Photo, sample_photograph
-from colorlib.preview import Preview, ab_of_hex
-from colorlib.settings import Settings
+from colorlib.studio import preview
+from colorlib.studio.preview import Preview, ab_of_hex
 
 
 @pytest.fixture

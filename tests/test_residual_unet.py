@@ -6,10 +6,11 @@ import torch.nn.functional as F
 from networks import check_generator, check_gradients
 from torch import nn
 
-from colorlib._residual_blocks import coarser_hints
-from colorlib.generators import ResidualBlock, ResidualUNet, predict
+from colorlib.course.blocks import ResidualBlock
+from colorlib.generators import ResidualUNet, predict
+from colorlib.generators.residual_blocks import coarser_hints
 from colorlib.training import fit
-from colorlib.weights import load_generator, save_weights
+from colorlib.training.weights import load_generator, save_weights
 
 
 def small(**arguments):

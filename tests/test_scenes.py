@@ -8,10 +8,9 @@ import torch
 from scipy import optimize, stats
 from skimage.color import rgb2lab
 
-from colorlib import scenes as world
-from colorlib._scenery import landscape
-from colorlib._scenery.canvas import Canvas
-from colorlib.scenes import CLASSES, KINDS, LABELS, PALETTES, SEASONS, TIMES, render
+from colorlib.course import scenes as world
+from colorlib.course.scenes import CLASSES, KINDS, LABELS, PALETTES, SEASONS, TIMES, landscape, render
+from colorlib.course.scenes.canvas import Canvas
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from colorlib.gans import PointDiscriminator, PointGenerator, train_gan
+from colorlib.course.seeds import Ensemble, in_parallel, seeded
+from colorlib.course.toys import PointDiscriminator, PointGenerator, train_gan
 from colorlib.losses import GradientPenalty, Wasserstein
-from colorlib.seeds import Ensemble, in_parallel, seeded
 
 
 def members(make, num=3):

@@ -10,10 +10,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from colorlib import color
-from colorlib.colorizer import Colorizer
-from colorlib.hints import Hint
-from colorlib.rendering import render
-from colorlib.settings import Settings
+from colorlib.colorizer import Colorizer, Hint, Settings
+from colorlib.colorizer.render import render
 
 NUMBERS = st.floats(-100, 100, allow_nan=False)
 HINTS = st.lists(st.builds(Hint, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=3).map(tuple)

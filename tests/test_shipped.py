@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from colorlib import color, metrics, scenes
-from colorlib.colorizer import Colorizer
-from colorlib.hints import Hint
+from colorlib import color, metrics
+from colorlib.colorizer import Colorizer, Hint
+from colorlib.course import scenes
 from colorlib.photos import old_photographs
-from colorlib.weights import shipped
+from colorlib.training.weights import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 

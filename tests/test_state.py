@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colorlib.hints import Hint
-from colorlib.settings import Settings
-from colorlib.state import State
+from colorlib.colorizer import Hint, Settings
+from colorlib.studio.state import State
 
 ACTIONS = st.lists(st.tuples(st.sampled_from(["added", "moved", "recoloured", "deleted"]), st.integers(0, 3),
                              st.integers(0, 9), st.integers(0, 9)), max_size=12)  # fmt: skip

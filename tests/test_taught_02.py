@@ -2,7 +2,6 @@
 
 import copy
 import math
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,20 +11,13 @@ from scipy.stats import wasserstein_distance
 from taught import taught_in
 from torch import nn
 
-from colorlib.gans import (
-    PictureDiscriminator,
-    PictureGenerator,
-    PointDiscriminator,
-    PointGenerator,
-    train_gan,
-)
+from colorlib.course import nb02
+from colorlib.course.seeds import Ensemble
+from colorlib.course.toys import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
 from colorlib.losses import Vanilla
 from colorlib.metrics import sliced_wasserstein
-from colorlib.seeds import Ensemble
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_gan.ipynb"
-sys.path.insert(0, str(NOTEBOOK.parent))
-from experiments import runs_02
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +136,11 @@ def test_the_minimax_game_is_opposed_exactly_and_the_usual_one_in_sign():
     generator, discriminator = (
         Ensemble([make() for _ in range(3)]) for make in (PointGenerator, PointDiscriminator)
     )
-    z = runs_02.noise(generator, 3, 64, seed=0)
+    z = nb02.noise(generator, 3, 64, seed=0)
     assert torch.allclose(
-        runs_02.objectives_cosine(generator, discriminator, Vanilla(saturating=True), z), -torch.ones(3), atol=1e-5
+        nb02.objectives_cosine(generator, discriminator, Vanilla(saturating=True), z), -torch.ones(3), atol=1e-5
     )
-    usual = runs_02.objectives_cosine(generator, discriminator, Vanilla(), z)
+    usual = nb02.objectives_cosine(generator, discriminator, Vanilla(), z)
     assert ((-1 <= usual + 1e-6) & (usual < -0.3)).all()
 
 
@@ -161,7 +153,7 @@ def test_the_fast_ensemble_trains_like_the_library_s(num_labels):
     label = torch.randint(3, (6, 3, 9)) if num_labels else [None] * 6
     real = torch.randn(6, 3, 9, 2)
     trained = []
-    for kind in (Ensemble, runs_02.PointEnsemble):
+    for kind in (Ensemble, nb02.PointEnsemble):
         pair = [kind(modules) for modules in networks]
         losses = train_gan(*pair, iter(zip(label, real)), num_steps=6, lr=1e-2, seed=1)
         trained.append([losses, *(member.state_dict() for network in pair for member in network.members())])
@@ -176,11 +168,11 @@ def test_the_fast_ensemble_trains_like_the_library_s(num_labels):
 
 def test_the_fast_ensemble_refuses_other_networks():
     with pytest.raises(ValueError, match="Linear.*Ensemble"):
-        runs_02.PointEnsemble([nn.Linear(2, 1)])
+        nb02.PointEnsemble([nn.Linear(2, 1)])
 
 
 def test_the_fast_distance_is_the_library_s():
     x, y = torch.randn(300, 3), 2 * torch.randn(300, 3) + 1
-    assert math.isclose(runs_02.sliced_wasserstein(x, y, 32, 5), sliced_wasserstein(x, y, 32, 5), rel_tol=1e-5)
+    assert math.isclose(nb02.sliced_wasserstein(x, y, 32, 5), sliced_wasserstein(x, y, 32, 5), rel_tol=1e-5)
     with pytest.raises(ValueError, match="300 and 299"):
-        runs_02.sliced_wasserstein(x, y[1:])
+        nb02.sliced_wasserstein(x, y[1:])

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from taught import taught_in
 from torch import nn
 
-from colorlib.gans import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
+from colorlib.course.toys import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "03_conditional_gan.ipynb"
 LABEL = torch.tensor([2, 0, 1, 2, 2, 1])

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,17 @@ import torch
 from taught import taught_in
 from torch import nn
 
+from colorlib.course.toys import PointDiscriminator
 from colorlib.discriminators import Critic
-from colorlib.gans import PointDiscriminator
 from colorlib.losses import (
     GradientPenalty,
     Wasserstein,
     WeightClipping,
     gradient_penalty,
 )
-from colorlib.points import ring
-from colorlib.seeds import Ensemble, seeded
+from colorlib.course import nb05
+from colorlib.course.mixtures import ring
+from colorlib.course.seeds import Ensemble, seeded
 from colorlib.training import update_discriminator
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_wgan.ipynb"
@@ -28,17 +28,6 @@ NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_wgan.ipynb"
 @pytest.fixture(scope="module")
 def taught():
     return taught_in(NOTEBOOK)
-
-
-@pytest.fixture(scope="module")
-def experiments():
-    """notebooks/experiments/runs_05.py, imported as the notebook does."""
-    sys.path.insert(0, str(NOTEBOOK.parent))
-    try:
-        from experiments import runs_05
-    finally:
-        sys.path.remove(str(NOTEBOOK.parent))
-    return runs_05
 
 
 def test_losses(taught):
@@ -98,11 +87,11 @@ def test_critic_step(taught):
         assert torch.allclose(a, b, atol=1e-6)
 
 
-def test_known_distances(experiments):
+def test_known_distances():
     """The closed forms against the best assignment of large samples, which is above them by what a finite sample adds."""
     from scipy.optimize import linear_sum_assignment
 
-    for pair in experiments.known_pairs(0):
+    for pair in nb05.known_pairs(0):
         cut = slice(0, 2048, 2) if "," not in pair.name and "cross" != pair.name else slice(0, 256)
         if pair.name == "half of a ring":
             cut = slice(0, 256)
@@ -118,35 +107,35 @@ def test_known_distances(experiments):
     ([1.0] * 15 + [0.1] * 5, [0] * 15 + [7] * 5, "fine"),
     ([0.1] * 12, [8] * 12, "diverged"),  # no longer finite after 12 of 20 looks
 ])
-def test_criterion(experiments, distances, modes, said):
-    looks = [experiments.Look(step, *seen, loss=0.0) for step, seen in enumerate(zip(distances, modes), 1)]
-    assert experiments.verdict_of(looks, 20, ring()) == said
+def test_criterion(distances, modes, said):
+    looks = [nb05.Look(step, *seen, loss=0.0) for step, seen in enumerate(zip(distances, modes), 1)]
+    assert nb05.verdict_of(looks, 20, ring()) == said
 
 
-def test_rank_correlation(experiments):
-    looks = [experiments.Look(step, math.exp(-step), 8, loss) for step, loss in enumerate([9.0, -3.0, -2.0, -1.0, 0.0])]
-    assert experiments.rank_correlation(looks) == pytest.approx(-1.0)
+def test_rank_correlation():
+    looks = [nb05.Look(step, math.exp(-step), 8, loss) for step, loss in enumerate([9.0, -3.0, -2.0, -1.0, 0.0])]
+    assert nb05.rank_correlation(looks) == pytest.approx(-1.0)
 
 
-def test_a_run_of_an_ensemble_looks_at_every_seed(experiments):
-    method = experiments.METHODS["WGAN-GP"]
-    runs, fake, _ = experiments.train(method, experiments.ARCHITECTURES["normalised"], 1e-3, (0, 1), ring(), num_steps=4,
+def test_a_run_of_an_ensemble_looks_at_every_seed():
+    method = nb05.METHODS["WGAN-GP"]
+    runs, fake, _ = nb05.train(method, nb05.ARCHITECTURES["normalised"], 1e-3, (0, 1), ring(), num_steps=4,
                                       every=2)
     assert [[look.step for look in run] for run in runs] == [[0, 2, 4]] * 2
-    assert fake.shape == (2, experiments.NUM_JUDGED, 2) and not torch.equal(fake[0], fake[1])
+    assert fake.shape == (2, nb05.NUM_JUDGED, 2) and not torch.equal(fake[0], fake[1])
 
 
 @pytest.mark.parametrize("shape", ["balanced", "normalised", "discriminator strong", "discriminator weak"])
 @pytest.mark.parametrize("network", ["Generator", "Discriminator"])
-def test_layers_are_an_ensemble(experiments, shape, network):
+def test_layers_are_an_ensemble(shape, network):
     """The same scores as vmap over the whole network, the same slopes, and the same gradients of a penalty."""
-    make = getattr(experiments, network)
-    members = [seeded(seed, lambda: make(experiments.ARCHITECTURES[shape])) for seed in range(3)]
+    make = getattr(nb05, network)
+    members = [seeded(seed, lambda: make(nb05.ARCHITECTURES[shape])) for seed in range(3)]
     for member in members:  # norms that start as the identity would hide whose weights they have
         for weight in member.parameters():
             nn.init.normal_(weight, 0.5, 0.5)
     x, found = torch.randn(3, 16, 2), []
-    for kind in (experiments.Layers, Ensemble):
+    for kind in (nb05.Layers, Ensemble):
         together = kind(members)
         points = x.clone().requires_grad_()
         scores = together(points, None) if network == "Generator" else together(None, points)
@@ -159,15 +148,15 @@ def test_layers_are_an_ensemble(experiments, shape, network):
     assert not torch.allclose(found[0][0][0], found[0][0][1])
 
 
-def test_a_penaltys_places_come_from_its_own_generator(experiments):
+def test_a_penaltys_places_come_from_its_own_generator():
     """So that several runs in threads give what each gives alone."""
-    method, runs = experiments.METHODS["WGAN-GP"], []
+    method, runs = nb05.METHODS["WGAN-GP"], []
     for disturbed in (1, 2):
         torch.manual_seed(disturbed)
         before = torch.get_rng_state()
-        runs.append(experiments.train(method, experiments.ARCHITECTURES["balanced"], 1e-3, (0, 1), ring(), num_steps=3, every=3)[1])
+        runs.append(nb05.train(method, nb05.ARCHITECTURES["balanced"], 1e-3, (0, 1), ring(), num_steps=3, every=3)[1])
         assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(*runs)
-    places = [torch.rand(5, generator=experiments.with_own_draws(method.lipschitz, seed).generator) for seed in (4, 4, 5)]
+    places = [torch.rand(5, generator=nb05.with_own_draws(method.lipschitz, seed).generator) for seed in (4, 4, 5)]
     assert torch.equal(*places[:2]) and not torch.equal(*places[1:])
-    assert experiments.with_own_draws(WeightClipping(0.1), 4) == WeightClipping(0.1)
+    assert nb05.with_own_draws(WeightClipping(0.1), 4) == WeightClipping(0.1)

@@ -2,24 +2,21 @@
 
 import copy
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from colorlib.generators import ResidualBlock
-from colorlib.seeds import seeded
+from colorlib.course import nb06
+from colorlib.course.blocks import ResidualBlock
+from colorlib.course.seeds import seeded
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks" / "experiments"))
-import runs_06
 
 
 @pytest.fixture(scope="module")
 def taught():
     """The notebook's own classes and functions, as its scripts get them too."""
-    return runs_06.taught()
+    return nb06.taught()
 
 
 @pytest.fixture

@@ -1,28 +1,24 @@
 """What notebook 07 builds by hand does what the library does, and its measures are what they are said to be."""
 
 import copy
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from colorlib import scenes
+from colorlib.course import nb07, scenes
+from colorlib.course.blocks import DynamicUNet
 from colorlib.discriminators import Critic
-from colorlib.dynamic_unet import DynamicUNet
 from colorlib.generators import ResidualUNet, UNet, predict
 from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.training import update_discriminator, update_generator
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks" / "experiments"))
-import runs_07
 
 
 @pytest.fixture(scope="module")
 def taught():
     """The notebook's own classes and functions, as its script gets them too."""
-    return runs_07.taught()
+    return nb07.taught()
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +138,7 @@ def test_cost_is_measured_for_every_arm_on_one_thread(taught, pairs, monkeypatch
     monkeypatch.setitem(taught["train"].__globals__, "BATCH", 4)
     arms = {"GAN": taught["make_arm"]("GAN", "U-Net", 1e-3), "L1": taught["make_arm"]("L1", "U-Net", 1e-3)}
     threads, seen = torch.get_num_threads(), []
-    monkeypatch.setitem(taught["train"].__globals__, "shuffled", lambda *given: seen.append(torch.get_num_threads()) or runs_07.shuffled(*given))
+    monkeypatch.setitem(taught["train"].__globals__, "shuffled", lambda *given: seen.append(torch.get_num_threads()) or nb07.shuffled(*given))
     cost = taught["seconds_per_update"](arms, pairs, rounds=2)
     assert cost.keys() == arms.keys() and all(0 < seconds < 10 for seconds in cost.values())
     assert seen == [1] * 4 and torch.get_num_threads() == threads

@@ -13,15 +13,14 @@ import pytest
 import torch
 from taught import taught_in
 
-from colorlib import feature_metrics, metrics, photos, scenes
+from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer
+from colorlib.course import features as feature_metrics, nb08, scenes
+from colorlib.course.long import photographs_08
 from colorlib.generators import UNet
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "notebooks" / "experiments"))
-import figures_08
-import photographs_08
 
 NOTEBOOK = ROOT / "notebooks" / "08_measuring_colorization.ipynb"
 
@@ -250,7 +249,7 @@ def test_play_shows_an_exception_of_a_callback(page):
 
 def test_thresholds_of_the_notebook_are_the_scripts_and_the_files():
     source = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code")
-    script = (ROOT / "notebooks" / "experiments" / "photographs_08.py").read_text(encoding="utf-8")
+    script = (ROOT / "colorlib" / "course" / "long" / "photographs_08.py").read_text(encoding="utf-8")
     here = re.search(r'Claim\("C27".*?supported="([^"]+)", partly="([^"]+)"', source, re.DOTALL).groups()
     there = re.search(r'GAIN = .*?"supported": "([^"]+)", "partly": "([^"]+)"', script, re.DOTALL).groups()
     assert here == there == ("> 1", "> 0")
@@ -263,7 +262,7 @@ def test_thresholds_of_the_notebook_are_the_scripts_and_the_files():
 def test_score_table_ranks_each_metric_its_own_way():
     table = {"real": {"more": 9.0, "less": 0.0, "one": 1.0}, "a": {"more": 1.0, "less": 2.0, "one": 1.9},
              "b": {"more": 5.0, "less": 7.0, "one": 0.5}}
-    figure = figures_08.score_table(table, {"more": "+", "less": "-", "one": "1"}, title="")
+    figure = nb08.score_table(table, {"more": "+", "less": "-", "one": "1"}, title="")
     assert figure.axes[0].images[0].get_array().tolist() == [[0, 0, 0], [2, 1, 2], [1, 2, 1]]
 
 

@@ -13,17 +13,13 @@ import pytest
 import torch
 from taught import taught_in
 
-from colorlib import metrics, photos, scenes
+from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
-from colorlib.colorizer import Colorizer
-from colorlib.hints import Hint
-from colorlib.settings import Settings
+from colorlib.colorizer import Colorizer, Hint, Settings
+from colorlib.course import nb09, nb09_figures, scenes
+from colorlib.course.long import photographs_09
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "notebooks" / "experiments"))
-import figures_09
-import photographs_09
-import runs_09
 
 NOTEBOOK = ROOT / "notebooks" / "09_interactive_colorization.ipynb"
 SOURCE = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code")
@@ -49,36 +45,36 @@ def cat():
 
 def test_taught_placing_is_the_scripts(taught, cat):
     plane = torch.rand(40, 61, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(taught["around"](plane), runs_09.around(plane))
+    assert torch.equal(taught["around"](plane), nb09.around(plane))
     taken = [Hint(10, 20, 0, 0), Hint(50, 5, 0, 0)]
     for seed in range(20):
         plane = torch.rand(40, 61, generator=torch.Generator().manual_seed(seed))
-        assert taught["highest"](plane, taken) == runs_09.highest(plane, taken)
+        assert taught["highest"](plane, taken) == nb09.highest(plane, taken)
     generators = [torch.Generator().manual_seed(3) for _ in range(2)]
     mine, theirs = (of(cat, 6, lambda hints, g=g: torch.rand(cat.shape[1:], generator=g))
-                    for of, g in zip((taught["placed"], runs_09.placed), generators))
-    assert mine == theirs == runs_09.at_random(cat, 6, seed=3)
+                    for of, g in zip((taught["placed"], nb09.placed), generators))
+    assert mine == theirs == nb09.at_random(cat, 6, seed=3)
 
 
 def test_around_is_a_mean_of_a_window_inside_the_picture():
     plane = torch.arange(30.0 * 45).view(30, 45)
-    assert runs_09.around(plane)[10, 20] == pytest.approx(float(plane[9:12, 19:22].mean()))
-    assert runs_09.around(plane)[0, 0] == pytest.approx(float(plane[:2, :2].mean()))
+    assert nb09.around(plane)[10, 20] == pytest.approx(float(plane[9:12, 19:22].mean()))
+    assert nb09.around(plane)[0, 0] == pytest.approx(float(plane[:2, :2].mean()))
 
 
 def test_highest_is_the_highest_that_keeps_its_distance():
     score = torch.zeros(20, 30)
     score[5, 7], score[6, 8], score[15, 25] = 3, 2, 1
-    assert runs_09.highest(score, []) == (7, 5)
-    assert runs_09.highest(score, [Hint(7, 5, 0, 0)], apart=0.1) == (25, 15)  # 2 pixels: (8, 6) is 1.4 away
-    assert runs_09.highest(score, [Hint(7, 5, 0, 0)], apart=0.05) == (8, 6)
+    assert nb09.highest(score, []) == (7, 5)
+    assert nb09.highest(score, [Hint(7, 5, 0, 0)], apart=0.1) == (25, 15)  # 2 pixels: (8, 6) is 1.4 away
+    assert nb09.highest(score, [Hint(7, 5, 0, 0)], apart=0.05) == (8, 6)
     with pytest.raises(ValueError, match="no room for another hint beside 1 on 30 x 20 pixels: ask for fewer"):
-        runs_09.highest(score, [Hint(15, 10, 0, 0)], apart=2)
+        nb09.highest(score, [Hint(15, 10, 0, 0)], apart=2)
 
 
 def test_every_way_places_true_colours_at_different_points(colorizer, cat):
-    ways = {"random": runs_09.at_random(cat, 5, seed=0), "uncertain": runs_09.at_most_uncertain(colorizer, cat, 5),
-            "reach": runs_09.at_doubt_in_reach(colorizer, cat, 5), "worst": runs_09.at_worst(colorizer, cat, 5)}
+    ways = {"random": nb09.at_random(cat, 5, seed=0), "uncertain": nb09.at_most_uncertain(colorizer, cat, 5),
+            "reach": nb09.at_doubt_in_reach(colorizer, cat, 5), "worst": nb09.at_worst(colorizer, cat, 5)}
     ab = rgb_to_lab(cat)[1:]
     for name, hints in ways.items():
         assert len(hints) == len({(hint.x, hint.y) for hint in hints}) == 5
@@ -86,26 +82,26 @@ def test_every_way_places_true_colours_at_different_points(colorizer, cat):
             assert (hint.a, hint.b) == pytest.approx(ab[:, hint.y, hint.x].tolist())
         if name != "reach":
             gaps = [math.dist(p[:2], q[:2]) for k, p in enumerate(hints) for q in hints[k + 1:]]
-            assert min(gaps) >= runs_09.APART * 96
-    assert ways["random"] != runs_09.at_random(cat, 5, seed=1)
+            assert min(gaps) >= nb09.APART * 96
+    assert ways["random"] != nb09.at_random(cat, 5, seed=1)
 
 
 def test_each_hint_answers_the_hints_before_it(colorizer, cat):
     """The second doubtful point is that of the map given the first hint; the oracle's first is the largest error."""
-    first, second = runs_09.at_most_uncertain(colorizer, cat, 2)
-    doubt = runs_09.around(colorizer.uncertainty(cat))
+    first, second = nb09.at_most_uncertain(colorizer, cat, 2)
+    doubt = nb09.around(colorizer.uncertainty(cat))
     assert doubt[first.y, first.x] == doubt.max()
-    given = runs_09.around(colorizer.uncertainty(cat, hints=[first]))
-    assert runs_09.highest(given, [first]) == (second.x, second.y)
-    error = runs_09.around(runs_09.error_map(colorizer.colorize(cat, decode="mean"), cat))
-    worst = runs_09.at_worst(colorizer, cat, 1)[0]
+    given = nb09.around(colorizer.uncertainty(cat, hints=[first]))
+    assert nb09.highest(given, [first]) == (second.x, second.y)
+    error = nb09.around(nb09.error_map(colorizer.colorize(cat, decode="mean"), cat))
+    worst = nb09.at_worst(colorizer, cat, 1)[0]
     assert error[worst.y, worst.x] == error.max()
 
 
 def test_reach_is_whole_at_the_point_and_ends_at_edges():
     rgb = torch.full((3, 96, 96), 40, dtype=torch.uint8)
     rgb[:, :, 48:] = 200
-    reach = runs_09.reach(rgb, 20, 50)
+    reach = nb09.reach(rgb, 20, 50)
     assert reach.shape == (48, 48) and reach[25, 10] == 1 and 0 <= float(reach.min()) and float(reach.max()) <= 1
     assert reach[:, :20].min() > 0.5 and reach[:, 28:].max() < 0.1
 
@@ -118,7 +114,7 @@ def test_doubt_in_reach_takes_the_large_thing_first_and_then_another(monkeypatch
 
     rgb = torch.full((3, 96, 96), 40, dtype=torch.uint8)
     rgb[:, :, 60:] = 200
-    first, second = runs_09.at_doubt_in_reach(Even(), rgb, 2)
+    first, second = nb09.at_doubt_in_reach(Even(), rgb, 2)
     assert first.x < 60 < second.x
 
 
@@ -131,41 +127,41 @@ def test_detail(taught):
     board = torch.where((torch.arange(64)[:, None] + torch.arange(64)) % 2 == 0, 200, 40).to(torch.uint8)
     fine = torch.stack([board, 240 - board, torch.full((64, 64), 100, dtype=torch.uint8)])
     for rgb in (smooth, fine, rgb_to_grey(smooth)):
-        assert taught["detail"](rgb) == runs_09.detail(rgb)
-    assert runs_09.detail(smooth) < 0.02 and runs_09.detail(fine) > 0.9 and runs_09.detail(rgb_to_grey(smooth)) == 0
+        assert taught["detail"](rgb) == nb09.detail(rgb)
+    assert nb09.detail(smooth) < 0.02 and nb09.detail(fine) > 0.9 and nb09.detail(rgb_to_grey(smooth)) == 0
 
 
 def test_errors_single_and_saved(colorizer, cat):
-    hints = runs_09.at_random(cat, 5, seed=0)
-    found = runs_09.errors(colorizer, cat, hints, (0, 2))
+    hints = nb09.at_random(cat, 5, seed=0)
+    found = nb09.errors(colorizer, cat, hints, (0, 2))
     ab = [rgb_to_lab(rgb)[1:] for rgb in (colorizer.colorize(cat, decode="mean", hints=hints[:2]), cat)]
     assert found[2] == pytest.approx(float((ab[0] - ab[1]).norm(dim=0).mean())) and found[0] != found[2]
     assert found[2] == pytest.approx(1.5 * (100 - metrics.auc(*ab)), abs=0.6)  # AuC is the same number, counted otherwise
-    assert runs_09.saved([8.0, 6.0], 5.0, 10.0) == 20 and runs_09.saved([5.0], 6.0, 20.0) == -5
-    rows = runs_09.single(colorizer, cat, 3, seed=1)
+    assert nb09.saved([8.0, 6.0], 5.0, 10.0) == 20 and nb09.saved([5.0], 6.0, 20.0) == -5
+    rows = nb09.single(colorizer, cat, 3, seed=1)
     assert {len(values) for values in rows.values()} == {3} and all(0 < share <= 1 for share in rows["reach"])
     place = int(torch.randint(cat[0].numel(), (3,), generator=torch.Generator().manual_seed(1))[0])
     y, x = divmod(place, cat.shape[2])
-    assert rows["gain"][0] == pytest.approx(found[0] - runs_09.errors(colorizer, cat, [runs_09.told(cat, x, y)], [1])[1])
+    assert rows["gain"][0] == pytest.approx(found[0] - nb09.errors(colorizer, cat, [nb09.told(cat, x, y)], [1])[1])
 
 
 def test_rank_correlation():
     x = np.random.default_rng(0).normal(size=30).tolist()
-    assert runs_09.rank_correlation(x, [value**3 for value in x]) == pytest.approx(1)
-    assert runs_09.rank_correlation(x, [-value for value in x]) == pytest.approx(-1)
-    assert runs_09.rank_correlation(x, [2.0] * 30) == 0
+    assert nb09.rank_correlation(x, [value**3 for value in x]) == pytest.approx(1)
+    assert nb09.rank_correlation(x, [-value for value in x]) == pytest.approx(-1)
+    assert nb09.rank_correlation(x, [2.0] * 30) == 0
 
 
 def test_rendered_takes_the_render_size(colorizer, cat):
-    small, large = (runs_09.rendered(colorizer, cat, size) for size in (32, 96))
+    small, large = (nb09.rendered(colorizer, cat, size) for size in (32, 96))
     rgb = colorizer.colorize(cat, render_size=32)
     assert small["colourfulness"] == metrics.colourfulness(rgb) and small["error"] != large["error"]
     assert small["auc"] == metrics.auc(rgb_to_lab(rgb)[1:], rgb_to_lab(cat)[1:])
 
 
 def test_drawn_is_the_same_every_time_and_in_order():
-    assert runs_09.drawn(range(50), 7) == runs_09.drawn(range(50), 7) == sorted(runs_09.drawn(range(50), 7))
-    assert runs_09.drawn("abc", 9) == list("abc")
+    assert nb09.drawn(range(50), 7) == nb09.drawn(range(50), 7) == sorted(nb09.drawn(range(50), 7))
+    assert nb09.drawn("abc", 9) == list("abc")
 
 
 # the slices of sRGB
@@ -189,7 +185,7 @@ def test_slices_are_srgbs(taught):
 
 
 def test_thresholds_of_the_notebook_are_the_scripts_and_the_files():
-    script = (ROOT / "notebooks" / "experiments" / "photographs_09.py").read_text(encoding="utf-8")
+    script = (ROOT / "colorlib" / "course" / "long" / "photographs_09.py").read_text(encoding="utf-8")
     pattern = r'{}.*?"?supported"?[:=]\s*"([^"]+)",\s*"?partly"?[:=]\s*"([^"]+)"'
     expected = {}
     for claim, name in (("C32", "SAVED = "), ("C33", 'Claim\\("C33b"')):
@@ -238,8 +234,8 @@ def test_script_on_photographs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLORLIB_COMMAND", "")
     monkeypatch.setattr(photographs_09, "POINTS", 3)
     monkeypatch.setattr(photographs_09, "SIZES", (32, 64, 192))
-    monkeypatch.setattr(runs_09, "COUNTS", (0, 1, 5))
-    monkeypatch.setattr(runs_09.errors, "__defaults__", ((0, 1, 5),))
+    monkeypatch.setattr(nb09, "COUNTS", (0, 1, 5))
+    monkeypatch.setattr(nb09.errors, "__defaults__", ((0, 1, 5),))
     rows, result = tmp_path / "rows.json", tmp_path / "results" / "photographs_09.json"
     call = ["x", "--photos", str(tmp_path), "--num", "2", "--rows", str(rows)]
     monkeypatch.setattr(sys, "argv", [*call, "--seconds", "0"])
@@ -266,11 +262,11 @@ def test_script_on_photographs(tmp_path, monkeypatch, capsys):
 
 def test_figures_draw_what_they_are_given():
     ways = {"random": [{0: 10.0, 5: 8.0}, {0: 20.0, 5: 10.0}], "worst": [{0: 10.0, 5: 4.0}, {0: 20.0, 5: 2.0}]}
-    axis = figures_09.by_count({"two": ways}).axes[0]
+    axis = nb09_figures.by_count({"two": ways}).axes[0]
     assert [line.get_ydata().tolist() for line in axis.lines] == [[15, 9], [15, 3]]
     rows = {32: {"error": [1.0, 3.0]}, 64: {"error": [2.0, 6.0]}}
-    axis = figures_09.trade(rows, {"error": "e"}, {"error": 5.0}, marked=32).axes[0]
+    axis = nb09_figures.trade(rows, {"error": "e"}, {"error": 5.0}, marked=32).axes[0]
     assert axis.lines[2].get_ydata().tolist() == [2, 4] and axis.lines[-1].get_ydata() == [5, 5]
     pictures = {"a": torch.zeros(3, 20, 30, dtype=torch.uint8), "b": torch.zeros(3, 20, 30, dtype=torch.uint8)}
-    axes = figures_09.marked(pictures, {"a": [(3, 4), (5, 6)], "b": []}).axes
+    axes = nb09_figures.marked(pictures, {"a": [(3, 4), (5, 6)], "b": []}).axes
     assert axes[0].lines[0].get_xydata().tolist() == [[3, 4], [5, 6]] and not len(axes[1].lines[0].get_xydata())

@@ -4,7 +4,7 @@ import threading
 import pytest
 import torch
 
-from colorlib._threads import in_threads, num_shares
+from colorlib.runtime import in_threads, num_shares
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.generators import UNet, predict
 from colorlib.losses import GradientPenalty, Hinge, LeastSquares, Vanilla, Wasserstein, WeightClipping
 from colorlib.training import constant, fit, frozen, linear_decay, update_discriminator, update_generator
-from colorlib.weights import load_generator
+from colorlib.training.weights import load_generator
 
 
 class Pairs:
@@ -147,7 +147,7 @@ def test_the_reported_loss_is_the_distance_without_the_penalty():
 
 
 def test_seeds_train_in_threads_as_one_after_the_other():
-    from colorlib.seeds import in_parallel, seeded
+    from colorlib.course.seeds import in_parallel, seeded
 
     def run(seed):
         generator = seeded(seed, lambda: UNet(base_channels=4, levels=3, dropout=0.0))

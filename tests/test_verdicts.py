@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from colorlib.verdicts import Claim, confidence_interval, write_json
+from colorlib.course.claims import Claim, confidence_interval
+from colorlib.files import write_json
 
 CLAIM = Claim("C2", "regresses to the mean", measure="ratio", supported="< 0.5", partly="< 0.8")
 

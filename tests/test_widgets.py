@@ -4,22 +4,23 @@ import base64
 import io
 import json
 import re
+import sys
 import threading
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 
 import ipywidgets
 import pytest
 import torch
 from PIL import Image
 
-from colorlib import color, widgets
+from colorlib import color
 from colorlib.cli import main
-from colorlib.hints import Hint
+from colorlib.colorizer import Hint, Settings
 from colorlib.photos import Photo, decode_photo, sample_photograph, write_photo
-from colorlib.preview import Preview, jpeg
-from colorlib.settings import Settings
-from colorlib.widgets import Studio
+from colorlib.studio import Studio
+from colorlib.studio.preview import Preview, jpeg
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_the_board_shows_what_the_image_shows(studio, colorizer):
 
 
 def test_without_anywidget_the_core_widgets_do_it(colorizer, monkeypatch):
-    monkeypatch.setattr("colorlib._studio_parts.Board", None)
+    monkeypatch.setattr("colorlib.studio.parts.Board", None)
     studio = Studio("china", colorizer)
     before = picture(studio)
     studio.parts.add.click()
@@ -346,5 +347,5 @@ def test_a_page_for_others_offers_no_paths(colorizer):
 
 
 def test_there_is_no_model_code_in_the_widgets():
-    source = open(widgets.__file__).read()
+    source = Path(sys.modules[Studio.__module__].__file__).read_text(encoding="utf-8")
     assert "torch" not in source and "generator(" not in source

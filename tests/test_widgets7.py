@@ -11,7 +11,7 @@ NOTEBOOK = ROOT / "notebooks" / "09_interactive_colorization.ipynb"
 WORK = '''
 import base64, io, ipywidgets, re
 from PIL import Image
-from colorlib.widgets import Studio
+from colorlib.studio import Studio
 
 studio = Studio("coffee")
 parts = studio.parts

@@ -12,8 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import _cie
-from ._color8 import AB_SCALE, L_SCALE, fast_lab, fast_rgb8, tiles, work_through
+from colorlib.color import equations as _cie
+from colorlib.color.fast import AB_SCALE, L_SCALE, fast_lab, fast_rgb8, tiles, work_through
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:

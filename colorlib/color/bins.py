@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .color import AB_SCALE, rgb_to_lab
+from colorlib.color import AB_SCALE, rgb_to_lab
 
 SPACING = 10.0  # CIE units
 

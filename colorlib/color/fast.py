@@ -9,8 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ._cie import KNEE, RGB_FROM_XYZ, SLOPE, XYZ_FROM_RGB, encoded, linear, share
-from ._threads import in_threads, num_shares
+from colorlib.color.equations import KNEE, RGB_FROM_XYZ, SLOPE, XYZ_FROM_RGB, encoded, linear, share
+from colorlib.runtime import in_threads, num_shares
 
 L_SCALE = 50.0
 AB_SCALE = 110.0

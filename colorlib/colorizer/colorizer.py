@@ -17,15 +17,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import bins, color
-from .generators import Generator, Prediction
-from .hints import Hint, Suggestion, draw_hints, plausible, surfaces
-from .rendering import Sketch, render, render_shape, small_L
-from .settings import DECODES, Settings, check_render_size
-from .weights import load_generator, save_weights, shipped
+from colorlib import color
+from colorlib.color import bins
+from colorlib.colorizer.hints import Hint, Suggestion, draw_hints, plausible, surfaces
+from colorlib.colorizer.render import Sketch, render, render_shape, small_L
+from colorlib.colorizer.settings import DECODES, Settings, check_render_size
+from colorlib.generators import Generator, Prediction
+from colorlib.training.weights import load_generator, save_weights, shipped
 
 if TYPE_CHECKING:
-    from .photos import Photo
+    from colorlib.photos import Photo
 
 RENDER_SIZE = 256
 SIBLING = "l1.safetensors"
@@ -90,7 +91,7 @@ class Colorizer:
         Raises:
             ValueError: no such file, or not one of ours.
         """
-        from .runtime import device as best_device
+        from colorlib.runtime import device as best_device
 
         path = Path(shipped() if path is None else path)
         generator, metadata = load_generator(path)
@@ -293,7 +294,7 @@ class Colorizer:
 
 def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:
     if isinstance(photo, str | Path):
-        from .photos import read_photo
+        from colorlib.photos import read_photo
 
         photo = read_photo(photo)
     rgb = photo if isinstance(photo, Tensor) else photo.rgb

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .colorizer import Colorizer, ColorizerError
-from .photos import SUFFIXES, Photo, PhotoError, read_photo, suffix_for, write_photo
-from .photowrite import SYNTHETIC
-from .settings import Settings
+from colorlib.colorizer.colorizer import Colorizer, ColorizerError
+from colorlib.colorizer.settings import Settings
+from colorlib.photos import SUFFIXES, Photo, PhotoError, read_photo, suffix_for, write_photo
+from colorlib.photos.write import SYNTHETIC
 
 
 @dataclass

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import bins, color
+from colorlib import color
+from colorlib.color import bins
 
 SUGGESTIONS_APART = 15.0  # CIE units: nearer ones look alike
 EVEN_COST, EDGE_COST, TEXTURE = 0.01, 10.0, 0.01  # of `nearness`, per small pixel; gradients of L from 0 to 1

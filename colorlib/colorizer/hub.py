@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from huggingface_hub import ModelHubMixin, hf_hub_download
 
-from .colorizer import Colorizer
+from colorlib.colorizer.colorizer import Colorizer
 
 FILE = "colorizer.safetensors"
 

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import color
-from .guided import local_lines, on_lines, upsample_rows
-from .hints import Hint, draw_hints, hold_hints
-from .settings import Settings, check_render_size
+from colorlib import color
+from colorlib.colorizer.guided import local_lines, on_lines, upsample_rows
+from colorlib.colorizer.hints import Hint, draw_hints, hold_hints
+from colorlib.colorizer.settings import Settings, check_render_size
 
 MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: a panorama needs no more memory
 MAX_ENLARGE = 2  # a photograph smaller than the render size is enlarged at most so much: more only adds blur

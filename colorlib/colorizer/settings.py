@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, fields
 
-from .hints import Hint
+from colorlib.colorizer.hints import Hint
 
 DECODES = ("default", "mean")
 _HINT = 'a hint is {!r}; it must be like {{"x": 10, "y": 20, "a": 5.0, "b": -30.0}}'

@@ -1,4 +1,4 @@
-"""fastai's DynamicUnet on torchvision's ResNet-18 as a generator. Import it from `colorlib.generators`.
+"""The textbook's residual block, and fastai's DynamicUnet on torchvision's ResNet-18 as a generator.
 
 fastai is imported when a network is made, never before: the rest of the library does without it.
 """
@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._generator import Generator, Prediction
+from colorlib.generators import Generator, Prediction
+from colorlib.generators.residual_blocks import AFTER_RELU, start
 
 # torchvision's weights IMAGENET1K_V1 (held to them by a test); the name ends with the first 8 digits of the SHA-256
 IMAGENET = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
@@ -23,6 +25,69 @@ IMAGENET_MB = 45
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _BUILT_FOR = (64, 64)  # fastai looks up with a picture of this size where the encoder halves it; any size works later
+
+
+class ResidualBlock(nn.Module):
+    """The textbook block: two 3x3 convolutions whose result is added to what came in.
+
+        pre-activation:  shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))
+        original:        relu(shortcut(x) + norm(conv(relu(norm(conv(x))))))
+
+    The shortcut is the identity where input and output have the same shape, and a 1x1 convolution where not.
+    Only the pre-activation block adds nothing else on its way: a chain of them is x + f1 + f2 + ..., and the
+    gradient of the sum reaches every x unchanged, beside what comes through the branches.
+
+    Args:
+        channels_in, channels_out: channels of input and output.
+        norm: normalisation, made as norm(channels); nn.Identity for none.
+        pre_activation: norm and ReLU before each convolution (He et al. 2016b) instead of after (2016a).
+        stride: of the first convolution; 2 halves the picture.
+        shortcut: False leaves the shortcut out: the same layers as a plain network (claims C23 to C25).
+
+    Example:
+        >>> ResidualBlock(16, 32, stride=2)(torch.zeros(1, 16, 9, 9)).shape
+        torch.Size([1, 32, 5, 5])
+
+    Reference: He et al. 2016a, Deep residual learning for image recognition; 2016b, Identity mappings in deep
+    residual networks. Weights start as in He et al. 2015.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        norm: type[nn.Module] = nn.BatchNorm2d,
+        pre_activation: bool = True,
+        stride: int = 1,
+        shortcut: bool = True,
+    ) -> None:
+        super().__init__()
+        self.pre_activation = pre_activation
+        bias = norm is nn.Identity  # a norm after the convolution would subtract it again
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=bias)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=bias)
+        self.norm1 = norm(channels_in if pre_activation else channels_out)
+        self.norm2 = norm(channels_out)
+        self.shortcut: nn.Module | None = None
+        if shortcut:
+            same = channels_in == channels_out and stride == 1
+            if same:
+                self.shortcut = nn.Identity()
+            else:
+                self.shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                start(module, AFTER_RELU)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, channels_in, H, W) -> (B, channels_out, ...)
+        if self.pre_activation:
+            branch = self.conv1(F.relu(self.norm1(x)))
+            branch = self.conv2(F.relu(self.norm2(branch)))
+        else:
+            branch = F.relu(self.norm1(self.conv1(x)))
+            branch = self.norm2(self.conv2(branch))
+        total = branch if self.shortcut is None else self.shortcut(x) + branch
+        return total if self.pre_activation else F.relu(total)
 
 
 class DynamicUNet(Generator):
@@ -118,7 +183,7 @@ def load_imagenet(resnet: nn.Module, download: bool, say: Callable[[str], None] 
             f"download=True fetches them ({IMAGENET_MB} MB)")
         return False
     if not path.is_file():
-        from .downloads import fetch
+        from colorlib.photos.downloads import fetch
 
         fetch(IMAGENET, path, title="ResNet-18, ImageNet weights", say=say)
     wanted = path.stem.rsplit("-", 1)[-1]

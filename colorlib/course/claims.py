@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from .runtime import machine, preset, results_dir
+from colorlib.files import write_json
+from colorlib.runtime import machine, preset, results_dir
 
 SUPPORTED, PARTLY, NOT_HERE = "supported", "partly", "not here"
 
@@ -128,14 +127,6 @@ def confidence_interval(values: Sequence[float]) -> tuple[float, tuple[float, fl
     variance = sum((value - mean) ** 2 for value in values) / (n - 1)
     half = float(stdtrit(n - 1, 0.975)) * math.sqrt(variance / n)
     return mean, (mean - half, mean + half)
-
-
-def write_json(path: Path, record: dict) -> None:
-    """Write a result file whole or not at all (a temporary file beside it, then a rename)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
 
 
 def _parse(threshold: str) -> tuple[str, float]:

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from .color import AB_SCALE, L_ab_to_rgb8, lab_to_rgb
+from colorlib.color import AB_SCALE, L_ab_to_rgb8, lab_to_rgb
 
 # Okabe and Ito's colours: told apart with any colour vision; lines differ in style too, for grey print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

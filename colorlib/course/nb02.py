@@ -1,7 +1,7 @@
 """What notebook 02 measures beside its networks: clouds over training, gradients at chosen moments, moves of
 one network seen by the other, and two figures. As a script, section 9 at four times its length:
 
-    python notebooks/experiments/runs_02.py    about 3 minutes; goes on where it was stopped
+    python -m colorlib.course.nb02    about 3 minutes; goes on where it was stopped
 
 writes pictures_02.json into COLORLIB_RESULTS (else build/results).
 """
@@ -9,10 +9,8 @@ writes pictures_02.json into COLORLIB_RESULTS (else build/results).
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,19 +19,14 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from colorlib import scenes
-from colorlib.gans import (
-    PictureDiscriminator,
-    PictureGenerator,
-    PointDiscriminator,
-    PointGenerator,
-    train_gan,
-)
+from colorlib.course import scenes
+from colorlib.course.figures import COLOURS, LINES, STYLE
+from colorlib.course.mixtures import Mixture
+from colorlib.course.nb04 import ResultFile
+from colorlib.course.seeds import Ensemble, seeded
+from colorlib.course.toys import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
 from colorlib.losses import AdversarialLoss, Vanilla
-from colorlib.plots import COLOURS, LINES, STYLE
-from colorlib.points import Mixture
 from colorlib.runtime import results_dir
-from colorlib.seeds import Ensemble, seeded
 from colorlib.training import frozen, update_discriminator, update_generator
 
 LEAST = 0.1  # a mode is hit when it has a tenth of its fair share
@@ -327,11 +320,8 @@ def train_and_measure(
 
 def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 2000, every: int = 500) -> None:
     """Section 9 of the notebook, longer."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from experiments.runs_04 import ResultFile
-
     header = {
-        "command": "python notebooks/experiments/runs_02.py",
+        "command": "python -m colorlib.course.nb02",
         "num_steps": num_steps,
         "batch_size": 16,
         "lr": 1e-3,

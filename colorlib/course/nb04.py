@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from colorlib.course.claims import confidence_interval
+from colorlib.files import write_json
 from colorlib.runtime import machine
-from colorlib.verdicts import confidence_interval, write_json
 
 ANGLES = torch.arange(4) * math.pi / 4
 DIRECTIONS = torch.stack([ANGLES.cos(), ANGLES.sin()])  # (2, 4): four directions of the ab plane

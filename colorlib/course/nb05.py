@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from colorlib.gans import PointDiscriminator, train_gan
+from colorlib.course.toys import PointDiscriminator, train_gan
 from colorlib.losses import (
     AdversarialLoss,
     GradientPenalty,
@@ -26,9 +26,10 @@ from colorlib.losses import (
     WeightClipping,
     gradient_penalty,
 )
+from colorlib.course.data import result_file
+from colorlib.course.mixtures import Mixture, ring
+from colorlib.course.seeds import Ensemble, in_parallel, seeded
 from colorlib.metrics import sliced_wasserstein
-from colorlib.points import Mixture, ring
-from colorlib.seeds import Ensemble, in_parallel, seeded
 from colorlib.training import update_discriminator
 
 BATCH = 64
@@ -499,8 +500,8 @@ class Grid:
 
 
 def read_grid(root: Path | None) -> Grid | None:
-    """The grid from data/results of the checkout; None where there is none, or none that is finished."""
-    path = root / "data" / "results" / "stability_05.json" if root else None
+    """The grid from data/results of the checkout or the wheel; None where there is none, or none that is finished."""
+    path = root / "data" / "results" / "stability_05.json" if root else result_file("stability_05.json")
     if path is None or not path.is_file():
         return None
     record = json.loads(path.read_text(encoding="utf-8"))

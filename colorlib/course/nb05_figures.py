@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from experiments.runs_05 import ARCHITECTURES, METHODS, Cell, Grid, OnALine, Shifted
+from colorlib.course.nb05 import ARCHITECTURES, METHODS, Cell, Grid, OnALine, Shifted
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from colorlib.plots import COLOURS, LINES, STYLE
-from colorlib.points import Mixture
+from colorlib.course.figures import COLOURS, LINES, STYLE
+from colorlib.course.mixtures import Mixture
 
 
 def transport(p: np.ndarray, q: np.ndarray, plan: np.ndarray, real: Tensor, fake: Tensor, partner: np.ndarray) -> Figure:

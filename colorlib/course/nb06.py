@@ -1,6 +1,6 @@
 """What the scripts of notebook 06 share: the notebook's own classes; and the search of its learning rates.
 
-    python notebooks/experiments/runs_06.py
+    python -m colorlib.course.nb06
 
 tries the same three learning rates for every network of the notebook, on a seed and on scenes that the notebook
 does not use, and writes learning_rates_06.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like:
@@ -12,21 +12,21 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from runs_04 import ResultFile
+from colorlib.course.data import notebook
+from colorlib.course.nb04 import ResultFile
 from torch import Tensor, nn
 
-from colorlib import scenes
+from colorlib.course import scenes
+from colorlib.course.seeds import seeded
 from colorlib.generators import Prediction, ResidualUNet, UNet
 from colorlib.runtime import results_dir
-from colorlib.seeds import seeded
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "06_residual_unet.ipynb"
+NOTEBOOK = "06_residual_unet"
 SEARCHED = (1e-3, 3e-3, 1e-2)
 WITHOUT_NORM = (1e-4, 3e-4, 1e-3)  # a pilot diverged from 3e-3 on
 SEED, STACK_STEPS, UNET_STEPS = 100, 280, 240  # steps: the notebook's first version had as many
@@ -37,9 +37,9 @@ def taught() -> dict[str, Any]:
     """The classes and functions that the notebook defines: its cells tagged "taught", run in order."""
     names = {"copy": copy, "torch": torch, "nn": nn, "F": F, "np": np, "NamedTuple": NamedTuple,
              "Prediction": Prediction, "BATCH": 16}
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+    for cell in json.loads(notebook(NOTEBOOK).read_text(encoding="utf-8"))["cells"]:
         if "taught" in cell["metadata"].get("tags", ()):
-            exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)  # noqa: S102
+            exec(compile("".join(cell["source"]), NOTEBOOK, "exec"), names)  # noqa: S102
     return names
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     small = [pooled(pairs) for pairs in large]
     results = ResultFile(results_dir() / "learning_rates_06.json", {
         "claim": "the learning rates of C23, C24, C25 and C25b",
-        "command": "python notebooks/experiments/runs_06.py",
+        "command": "python -m colorlib.course.nb06",
         "data": f"{NUM_TRAIN} scenes to train on, {NUM_VALIDATION} to choose by, none of them the notebook's",
         "steps": STACK_STEPS, "unet_steps": UNET_STEPS, "seeds": [SEED],
     })

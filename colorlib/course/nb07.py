@@ -6,7 +6,6 @@ import copy
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -16,20 +15,17 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from colorlib.color import AB_SCALE, L_ab_to_rgb8
+from colorlib.course.data import notebook
+from colorlib.course.figures import COLOURS, STYLE
+from colorlib.course.nb04 import pixels, shuffled
+from colorlib.course.seeds import seeded
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.generators import ResidualUNet, UNet, predict
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
 from colorlib.metrics import auc, colourfulness, sliced_wasserstein
-from colorlib.plots import COLOURS, STYLE
-from colorlib.seeds import seeded
 from colorlib.training import update_discriminator, update_generator
 
-try:
-    from experiments.runs_04 import pixels, shuffled  # beside the notebook
-except ImportError:
-    from runs_04 import pixels, shuffled  # as a script
-
-NOTEBOOK = Path(__file__).resolve().parents[1] / "07_wgan_residual_unet.ipynb"
+NOTEBOOK = "07_wgan_residual_unet"
 
 
 def taught() -> dict[str, Any]:
@@ -39,9 +35,9 @@ def taught() -> dict[str, Any]:
         L_ab_to_rgb8, auc, colourfulness, sliced_wasserstein, predict, seeded, update_discriminator, update_generator,
         pixels, shuffled)}
     names |= {"copy": copy, "torch": torch, "nn": nn, "np": np, "time": time, "AB_SCALE": AB_SCALE, "BATCH": 16}
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+    for cell in json.loads(notebook(NOTEBOOK).read_text(encoding="utf-8"))["cells"]:
         if "taught" in cell["metadata"].get("tags", ()):
-            exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)  # noqa: S102
+            exec(compile("".join(cell["source"]), NOTEBOOK, "exec"), names)  # noqa: S102
     return names
 
 

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from colorlib.plots import COLOURS, LINES, STYLE
+from colorlib.course.figures import COLOURS, LINES, STYLE
 
 
 def score_table(table: Mapping[str, Mapping[str, float]], better: Mapping[str, str], *, title: str) -> Figure:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from colorlib import metrics
 from colorlib.color import rgb_to_L, rgb_to_lab
-from colorlib.colorizer import Colorizer
-from colorlib.hints import Hint, draw_hints, nearness
-from colorlib.rendering import render_shape
+from colorlib.colorizer import Colorizer, Hint
+from colorlib.colorizer.hints import draw_hints, nearness
+from colorlib.colorizer.render import render_shape
 
 COUNTS = (0, 1, 2, 5, 10, 20)
 APART = 0.1  # of the short side: no hint is placed nearer to another one

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from colorlib.plots import COLOURS, LINES, STYLE, to_numpy
+from colorlib.course.figures import COLOURS, LINES, STYLE, to_numpy
 
 
 def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 0.75) -> Figure:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .color import AB_SCALE
+from colorlib.color import AB_SCALE
 
 _CHUNK = 1 << 16  # pixels compared with all samples at a time
 

@@ -12,18 +12,16 @@ help it. Two ways do:
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from ._threads import in_threads
+from colorlib.runtime import in_threads, seeded
 
+__all__ = ["Ensemble", "in_parallel", "seeded"]
 Result = TypeVar("Result")
-_GLOBAL_GENERATOR = threading.RLock()
 
 
 def in_parallel(run: Callable[[int], Result], seeds: Sequence[int]) -> list[Result]:
@@ -39,19 +37,6 @@ def in_parallel(run: Callable[[int], Result], seeds: Sequence[int]) -> list[Resu
         The results, in the order of the seeds.
     """
     return in_threads(run, seeds)
-
-
-def seeded(seed: int, make: Callable[[], Result]) -> Result:
-    """`make()` with torch's global generator set to `seed`, and put back after; safe in threads.
-
-    Example:
-        >>> a, b = (seeded(3, lambda: nn.Linear(2, 1)) for _ in range(2))
-        >>> torch.equal(a.weight, b.weight)
-        True
-    """
-    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        return make()
 
 
 class Ensemble(nn.Module):

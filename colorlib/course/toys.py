@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .discriminators import init_weights
-from .losses import AdversarialLoss, LipschitzConstraint, Vanilla
-from .seeds import Ensemble
-from .training import update_discriminator, update_generator
+from colorlib.course.seeds import Ensemble
+from colorlib.discriminators import init_weights
+from colorlib.losses import AdversarialLoss, LipschitzConstraint, Vanilla
+from colorlib.training import update_discriminator, update_generator
 
 SMALLEST = 4  # side of the coarsest features of both picture networks
 

@@ -1,4 +1,4 @@
-"""The parts that the residual U-Net is made of, and the textbook's residual block."""
+"""The parts that the residual U-Net is made of."""
 
 from __future__ import annotations
 
@@ -9,69 +9,6 @@ from torch import Tensor, nn
 AFTER_RELU = 2**0.5  # He et al. 2015: a ReLU halves the variance
 HINTS = 3.0  # ab / 110 is small beside everything else: what is given shall weigh as much as what is seen
 LAST = 0.1  # last layers start small: every block begins close to its shortcut, the picture close to grey
-
-
-class ResidualBlock(nn.Module):
-    """The textbook block: two 3x3 convolutions whose result is added to what came in.
-
-        pre-activation:  shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))
-        original:        relu(shortcut(x) + norm(conv(relu(norm(conv(x))))))
-
-    The shortcut is the identity where input and output have the same shape, and a 1x1 convolution where not.
-    Only the pre-activation block adds nothing else on its way: a chain of them is x + f1 + f2 + ..., and the
-    gradient of the sum reaches every x unchanged, beside what comes through the branches.
-
-    Args:
-        channels_in, channels_out: channels of input and output.
-        norm: normalisation, made as norm(channels); nn.Identity for none.
-        pre_activation: norm and ReLU before each convolution (He et al. 2016b) instead of after (2016a).
-        stride: of the first convolution; 2 halves the picture.
-        shortcut: False leaves the shortcut out: the same layers as a plain network (claims C23 to C25).
-
-    Example:
-        >>> ResidualBlock(16, 32, stride=2)(torch.zeros(1, 16, 9, 9)).shape
-        torch.Size([1, 32, 5, 5])
-
-    Reference: He et al. 2016a, Deep residual learning for image recognition; 2016b, Identity mappings in deep
-    residual networks. Weights start as in He et al. 2015.
-    """
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        norm: type[nn.Module] = nn.BatchNorm2d,
-        pre_activation: bool = True,
-        stride: int = 1,
-        shortcut: bool = True,
-    ) -> None:
-        super().__init__()
-        self.pre_activation = pre_activation
-        bias = norm is nn.Identity  # a norm after the convolution would subtract it again
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=bias)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=bias)
-        self.norm1 = norm(channels_in if pre_activation else channels_out)
-        self.norm2 = norm(channels_out)
-        self.shortcut: nn.Module | None = None
-        if shortcut:
-            same = channels_in == channels_out and stride == 1
-            if same:
-                self.shortcut = nn.Identity()
-            else:
-                self.shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                start(module, AFTER_RELU)
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, channels_in, H, W) -> (B, channels_out, ...)
-        if self.pre_activation:
-            branch = self.conv1(F.relu(self.norm1(x)))
-            branch = self.conv2(F.relu(self.norm2(branch)))
-        else:
-            branch = F.relu(self.norm1(self.conv1(x)))
-            branch = self.norm2(self.conv2(branch))
-        total = branch if self.shortcut is None else self.shortcut(x) + branch
-        return total if self.pre_activation else F.relu(total)
 
 
 class BottleneckBlock(nn.Module):

@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._generator import NORMS, Generator, Prediction
-from ._residual_blocks import HINTS, LAST, BottleneckBlock, Double, Halve, coarser_hints, padded, start
+from colorlib.generators.base import NORMS, Generator, Prediction
+from colorlib.generators.residual_blocks import (
+    HINTS, LAST, BottleneckBlock, Double, Halve, coarser_hints, padded, start,
+)
 
 
 class Context(nn.Module):
@@ -92,7 +94,7 @@ class ResidualUNet(Generator):
         ValueError: levels, stem, blocks or norm out of range.
 
     Reference: Ronneberger et al. 2015 and He et al. 2016 for the two ideas; Shi et al. 2016 for pixel
-    (un)shuffle. The combination is ours; what each part gives: notebooks/experiments/residual_unet_design.py.
+    (un)shuffle. The combination is ours; what each part gives: colorlib/course/long/design.py.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Generators, all called the same way: `generator(L, hints=None, z=None) -> Prediction`."""
+"""pix2pix's U-Net."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._generator import NORMS, Generator, Prediction, num_parameters, predict
-from ._residual_blocks import ResidualBlock
-from ._residual_unet import ResidualUNet
-from .discriminators import init_weights
-from .dynamic_unet import DynamicUNet  # imports fastai when one is made, not here
-
-__all__ = ["NORMS", "DynamicUNet", "Generator", "Prediction", "ResidualBlock", "ResidualUNet", "UNet", "num_parameters",
-           "predict"]
+from colorlib.discriminators import init_weights
+from colorlib.generators.base import NORMS, Generator, Prediction
 
 
 class Down(nn.Module):

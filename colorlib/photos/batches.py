@@ -25,8 +25,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from colorlib.color import rgb_to_L_ab, rgb_to_lab
-from colorlib.photofile import PhotoError, read_small
-from colorlib.pixels import load_fast_decoder, resize_short
+from colorlib.photos.pixels import load_fast_decoder, resize_short
+from colorlib.photos.read import PhotoError, read_small
 
 GREY_BELOW = 2.0
 

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from colorlib.downloads import fetch, unpack
-from colorlib.photofile import PhotoError
+from colorlib.photos.downloads import fetch, unpack
+from colorlib.photos.read import PhotoError
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ DATASETS = {
 
 def downloads_folder() -> Path:
     """Where downloads land: data/downloads in a checkout (git-ignored), else the user's cache folder."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if (root / "pyproject.toml").is_file() and (root / "colorlib").is_dir():
         return root / "data" / "downloads"
     if sys.platform == "win32":

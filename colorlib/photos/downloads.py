@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from colorlib.photofile import PhotoError
+from colorlib.photos.read import PhotoError
 
 CHUNK = 1 << 20
 TRIES = 4

@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from colorlib.pixels import resize_short, upright_srgb
+from colorlib.photos.pixels import resize_short, upright_srgb
 
 MAX_PIXELS = 120_000_000   # a 108-megapixel telephone passes
 MAX_JPEG_SCANS = 200       # progressive files have about 10; thousands are a way to hang a decoder

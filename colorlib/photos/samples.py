@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from colorlib.color import rgb_to_grey
-from colorlib.photofile import Photo, PhotoError, read_photo
+from colorlib.photos.read import Photo, PhotoError, read_photo
 
 SPLITS = ("train", "validation", "test")
 # Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left

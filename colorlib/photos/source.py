@@ -1,10 +1,4 @@
-"""Photographs as the rest of colorlib sees them: folders, splits, sample photographs, and the one place that
-chooses.
-
-    photo file -> photofile.read_photo -> uint8 (3, H, W) -> batches.PhotoBatches -> (L, ab)
-
-Everything public of `photofile`, `photowrite`, `batches` and `samples` can be imported from here.
-"""
+"""Folders of photographs, their splits, and the one place that chooses."""
 
 from __future__ import annotations
 
@@ -19,20 +13,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from colorlib.batches import (GREY_BELOW, PhotoBatches, StreamedBatches, available_memory, estimated_bytes,
-                              is_grey)
-from colorlib.pixels import load_fast_decoder
-from colorlib.photofile import MAX_PIXELS, SUFFIXES, Photo, PhotoError, decode_photo, read_photo, read_small
-from colorlib.photowrite import suffix_for, write_photo
-from colorlib.pixels import resize_short
-from colorlib.samples import SPLITS, old_photographs, sample_photograph, sample_photographs
-
-__all__ = ["GREY_BELOW", "MAX_PIXELS", "Photo", "PhotoBatches", "PhotoError", "SPLITS", "Source",
-           "StreamedBatches", "decode_photo",
-           "is_grey", "load_photos", "old_photographs", "photo_batches", "read_photo", "read_small",
-           "resize_short",
-           "sample_photograph", "sample_photographs", "scan", "source", "split_of", "suffix_for", "write_photo"]
-
+from colorlib.photos.batches import PhotoBatches, StreamedBatches, available_memory, estimated_bytes, is_grey
+from colorlib.photos.pixels import load_fast_decoder, resize_short
+from colorlib.photos.read import SUFFIXES, PhotoError, read_photo, read_small
+from colorlib.photos.samples import SPLITS, sample_photographs
 
 MANY = 500   # photographs that are worth the seconds it takes to import torchvision's decoder
 
@@ -149,10 +133,7 @@ def photo_batches(paths: Sequence[Path], size: int, batch_size: int, seed: int =
 
 # --------------------------------------------------------------------------------------------- the levels
 
-LEVELS = ("scenes", "samples", "imagenette", "coco_sample", "flowers102", "places365")
-NUM_SCENES = {"train": 512, "validation": 64, "test": 64}
-# Scenes of a split start at a seed of their own, so that no test scene is ever drawn in training.
-SCENE_SEEDS = {"train": 0, "validation": 1 << 40, "test": 1 << 41}
+LEVELS = ("samples", "imagenette", "coco_sample", "flowers102", "places365")
 
 
 @dataclass
@@ -160,8 +141,8 @@ class Source:
     """Photographs of one level, split by photograph, loaded on first use.
 
     Attributes:
-        name: the level: "scenes", "samples", a dataset's name, or the folder.
-        files: split -> files (empty for scenes and samples).
+        name: the level: "samples", a dataset's name, or the folder.
+        files: split -> files (empty for samples).
         short_side: photographs are held with this short side.
         errors: the files that could not be read, known once they were loaded.
     """
@@ -199,8 +180,6 @@ class Source:
     def note(self) -> str:
         """One line for the reader: which level this is, how many photographs, what was left out. Loads
         them."""
-        if self.name == "scenes":
-            return "Data: scenes, drawn by our own code; training never sees one twice (no photographs)."
         if self.streamed:
             counts = ", ".join(f"{len(self.files[split]):,} {split}" for split in SPLITS)
             return (f"Data: photographs from {self.name}: {counts}, streamed; "
@@ -220,9 +199,6 @@ class Source:
         return self._loaded[split]
 
     def _load(self, split: str) -> list[Tensor]:
-        if self.name == "scenes":
-            from colorlib.scenes import render
-            return list(render(NUM_SCENES[split], size=self.short_side, seed=SCENE_SEEDS[split]).rgb)
         if self.name == "samples":
             return [resize_short(photo, self.short_side) for _, photo in sample_photographs(split)]
         if self.streamed:
@@ -244,7 +220,7 @@ class Source:
             split: "train", "validation" or "test".
             size: of the square pictures, pixels.
             batch_size: pictures per batch.
-            seed: which crops, flips and order (for scenes: which scenes).
+            seed: which crops, flips and order.
             device: where the batches are made.
 
         Raises:
@@ -252,10 +228,6 @@ class Source:
         """
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
-        if self.name == "scenes":
-            from colorlib.scenes import scene_batches
-            return scene_batches(size=size, batch_size=batch_size, seed=SCENE_SEEDS[split] + seed,
-                                 device=device)
         training = split == "train"
         if self.streamed:
             return StreamedBatches(self.files[split], size, batch_size, seed, device, flip=training,
@@ -274,7 +246,7 @@ def source(name: str | None = None, short_side: int = 160) -> Source:
     name or a folder that cannot be used is an error.
 
     Args:
-        name: "scenes", "samples", "imagenette", "coco_sample", "flowers102", "places365", or a folder of
+        name: "samples", "imagenette", "coco_sample", "flowers102", "places365", or a folder of
             photographs.
         short_side: photographs are held with this short side, pixels.
 
@@ -291,11 +263,11 @@ def source(name: str | None = None, short_side: int = 160) -> Source:
     folder = os.environ.get("COLORLIB_PHOTOS", "")
     if name is None:
         name = folder or "samples"
-    if name in ("scenes", "samples") and name != folder:
+    if name == "samples" and name != folder:
         return Source(name, short_side)
     try:
         if name in LEVELS and name != folder:
-            from colorlib import datasets
+            from colorlib.photos import datasets
             paths = scan(datasets.obtain(datasets.DATASETS[name]))
         else:
             paths = scan(name)

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from colorlib.photofile import SUFFIXES, Photo, PhotoError
-from colorlib.pixels import to_image
+from colorlib.photos.pixels import to_image
+from colorlib.photos.read import SUFFIXES, Photo, PhotoError
 
 
 SYNTHETIC = "colorlib: the colours are synthetic, a network's guess"

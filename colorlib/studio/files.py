@@ -12,12 +12,11 @@ from pathlib import Path
 
 from ipywidgets import FloatProgress
 
-from ._studio_parts import FORMATS
-from .album import Batch, colorize_all
-from .colorizer import Colorizer
-from .photos import Photo, scan
-from .photowrite import SYNTHETIC, encode_photo
-from .settings import Settings
+from colorlib.colorizer import Colorizer, Settings
+from colorlib.colorizer.folder import Batch, colorize_all
+from colorlib.photos import Photo, scan
+from colorlib.photos.write import SYNTHETIC, encode_photo
+from colorlib.studio.parts import FORMATS
 
 
 def link_to_file(colorizer: Colorizer, photo: Photo, settings: Settings, format: str, bar: FloatProgress) -> str:

@@ -24,11 +24,11 @@ from ipywidgets import (
     Widget,
 )
 
-from .photos import SUFFIXES
-from .samples import OLD, SAMPLES
+from colorlib.photos import SUFFIXES
+from colorlib.photos.samples import OLD, SAMPLES
 
 try:
-    from .board import Board
+    from colorlib.studio.board import Board
 except ImportError:  # without anywidget: the core widgets do all that the board does
     Board = None
 

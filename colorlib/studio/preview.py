@@ -14,13 +14,11 @@ import torch.nn.functional as F
 from PIL import ImageDraw
 from torch import Tensor
 
-from . import color
-from .colorizer import Colorizer
-from .hints import Hint, Suggestion
-from .photos import Photo
-from .pixels import to_image
-from .rendering import Sketch, render
-from .settings import Settings
+from colorlib import color
+from colorlib.colorizer import Colorizer, Hint, Settings, Suggestion
+from colorlib.colorizer.render import Sketch, render
+from colorlib.photos import Photo
+from colorlib.photos.pixels import to_image
 
 LONG_SIDE = 640  # pixels of a preview: what a notebook's column shows
 KEPT = 8  # sketches: what undo, redo and a slider that goes back find ready

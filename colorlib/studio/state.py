@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .hints import Hint
-from .settings import Settings
+from colorlib.colorizer import Hint, Settings
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,14 @@ from pathlib import Path
 
 from ipywidgets import Button, VBox
 
-from ._studio_files import colour_folder, link_to_file
-from ._studio_parts import Parts, uploaded
-from ._studio_view import View
-from .colorizer import Colorizer, ColorizerError
-from .photos import Photo, PhotoError, decode_photo, read_photo, sample_photograph
-from .preview import Preview, ab_of_hex, jpeg
-from .samples import OLD, SAMPLES
-from .settings import Settings
-from .state import State
+from colorlib.colorizer import Colorizer, ColorizerError, Settings
+from colorlib.photos import Photo, PhotoError, decode_photo, read_photo, sample_photograph
+from colorlib.photos.samples import OLD, SAMPLES
+from colorlib.studio.files import colour_folder, link_to_file
+from colorlib.studio.parts import Parts, uploaded
+from colorlib.studio.preview import Preview, ab_of_hex, jpeg
+from colorlib.studio.state import State
+from colorlib.studio.view import View
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import html
 
-from ._studio_parts import Parts, paint
-from .hints import Hint, Suggestion
-from .preview import Preview, png
-from .settings import Settings
-from .state import State
+from colorlib.colorizer import Hint, Settings, Suggestion
+from colorlib.studio.parts import Parts, paint
+from colorlib.studio.preview import Preview, png
+from colorlib.studio.state import State
 
 
 class View:

@@ -23,9 +23,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .checkpoints import History, Run
-from .generators import Generator, predict
-from .losses import AdversarialLoss, LipschitzConstraint, Vanilla, l1
+from colorlib.generators import Generator, predict
+from colorlib.losses import AdversarialLoss, LipschitzConstraint, Vanilla, l1
+from colorlib.training.loop import History, Run
 
 Backward = Callable[[Tensor], None]
 Schedule = Callable[[float], float]

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .generators import Generator
-from .verdicts import write_json
-from .weights import load_state, read_tensors, save_weights, write_tensors
+from colorlib.files import write_json
+from colorlib.generators import Generator
+from colorlib.training.weights import load_state, read_tensors, save_weights, write_tensors
 
 
 @dataclass

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from . import bins
-from .augment import aged, random_hints, warped
-from .discriminators import Critic, MultiScale
-from .generators import ResidualUNet, predict
-from .losses import GradientPenalty, Wasserstein
-from .training import frozen, update_discriminator
+from colorlib.color import bins
+from colorlib.discriminators import Critic, MultiScale
+from colorlib.generators import ResidualUNet, predict
+from colorlib.losses import GradientPenalty, Wasserstein
+from colorlib.training.augment import aged, random_hints, warped
+from colorlib.training.fit import frozen, update_discriminator
 
 CODES = ("colourfulness", "dark a", "dark b", "light a", "light b")
 """What the numbers of z mean, in this order; each in standard deviations over photographs."""

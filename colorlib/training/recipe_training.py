@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoints import History, below, load_optimizer, optimizer_tensors
-from .nogan import Game, Loader, Recipe, game_step, pretraining_step
-from .seeds import seeded
-from .training import deferred_interrupt, drain
-from .verdicts import write_json
-from .weights import load_state, read_tensors, save_weights, write_tensors
+from colorlib.files import write_json
+from colorlib.runtime import seeded
+from colorlib.training.fit import deferred_interrupt, drain
+from colorlib.training.loop import History, below, load_optimizer, optimizer_tensors
+from colorlib.training.recipe import Game, Loader, Recipe, game_step, pretraining_step
+from colorlib.training.weights import load_state, read_tensors, save_weights, write_tensors
 
 
 def one_cycle(progress: float) -> float:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .generators import NORMS, Generator, ResidualUNet, UNet
+from colorlib.generators import NORMS, Generator, ResidualUNet, UNet
 
 # the networks that a weights file may name; nothing else is ever built from a file
 NETWORKS = {network.__name__: network for network in (UNet, ResidualUNet)}
@@ -52,7 +52,7 @@ def shipped(name: str = "colorizer") -> Path:
     Raises:
         ValueError: there is none.
     """
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     folders = [here / "shipped", here.parent / "data" / "weights"]  # in an installed wheel, in a checkout
     for folder in folders:
         path = folder / f"{name}.safetensors"

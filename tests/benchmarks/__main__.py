@@ -58,8 +58,8 @@ def spelled(value: float) -> str:
 
 
 def main() -> int:
+    from colorlib.files import write_json
     from colorlib.runtime import machine
-    from colorlib.verdicts import write_json
 
     known = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(description="Run the benchmarks and print one table.")

@@ -59,7 +59,8 @@ def memory(name: str) -> float:
 def child() -> None:
     import torch
 
-    from colorlib import color, colorizer, rendering
+    from colorlib import color, colorizer
+    from colorlib.colorizer import render as rendering
     from colorlib.generators import UNet, num_parameters
 
     torch.set_num_threads(THREADS)

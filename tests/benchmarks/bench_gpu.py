@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from colorlib.batches import PhotoBatches
 from colorlib.generators import ResidualUNet
+from colorlib.photos import PhotoBatches
 
 BATCHES = {64: 512, 128: 128, 256: 32}  # side -> pictures in a batch
 NUM_STEPS, NUM_PHOTOS = 60, 256

@@ -3,7 +3,7 @@
     python tests/benchmarks residual_unet
 
 Both in the memory format that is faster for them (the common one is measured in both, and the faster counts).
-Error after equal seconds: notebooks/experiments/residual_unet_design.py.
+Error after equal seconds: colorlib/course/long/design.py.
 """
 
 from __future__ import annotations

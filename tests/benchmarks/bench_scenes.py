@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from colorlib.scenes import render
+from colorlib.course.scenes import render
 
 
 def rows() -> list[dict]:

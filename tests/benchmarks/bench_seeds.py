@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from colorlib.gans import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
-from colorlib.seeds import Ensemble, in_parallel
+from colorlib.course.seeds import Ensemble, in_parallel
+from colorlib.course.toys import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
 
 SEEDS = 8
 

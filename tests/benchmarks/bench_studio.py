@@ -21,7 +21,7 @@ NO_NETWORK, NETWORK = "limit 50", "limit 400"
 
 def rows() -> list[dict[str, object]]:
     """One row per control: group, name, value, unit, note."""
-    from colorlib.widgets import Studio
+    from colorlib.studio import Studio
 
     colorizer = Colorizer.load(device="cpu")
     result = []

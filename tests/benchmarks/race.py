@@ -30,16 +30,16 @@ import torch
 from common_residual_unet import CommonResidualUNet
 from torch import Tensor
 
-from colorlib import nogan, photos
 from colorlib.color import AB_SCALE
+from colorlib.course.data import source
+from colorlib.course.seeds import seeded
 from colorlib.discriminators import Critic, PatchDiscriminator
+from colorlib.files import write_json
 from colorlib.generators import Generator, UNet, num_parameters, predict
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
-from colorlib.nogan_training import Training
 from colorlib.runtime import machine, results_dir
-from colorlib.seeds import seeded
-from colorlib.training import fit
-from colorlib.verdicts import write_json
+from colorlib.training import fit, recipe as nogan
+from colorlib.training.recipe_training import Training
 
 NUM_VALIDATION = 400
 OURS = (15.0, 30.0, 60.0, 120.0, 240.0)  # seconds
@@ -77,7 +77,7 @@ def run_ours(seconds: float, batches: Batches, L: Tensor, ab: Tensor, folder: Pa
     game = training.game
     found = {"seconds": round(used, 1), "steps": num_steps, "error": error(game.average.module, L, ab, z=game.z_mean(1)),
              "parameters": num_parameters(game.generator)}
-    from colorlib.weights import load_generator
+    from colorlib.training.weights import load_generator
 
     l1, _ = load_generator(training.out / "l1.safetensors")
     found["error before the game"] = error(l1, L, ab, z=torch.zeros(1, len(nogan.CODES)))
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--ours", type=float, nargs="*", default=OURS, help="seconds of each run of ours")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data = photos.source(options.photos, short_side=math.ceil(1.25 * options.size))
+    data = source(options.photos, short_side=math.ceil(1.25 * options.size))
     print(data.note, file=sys.stderr)
     L, ab = next(data.batches("validation", options.size, NUM_VALIDATION))
     path = results_dir() / "race.json"

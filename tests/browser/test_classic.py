@@ -16,7 +16,7 @@ import widgets7
 
 from . import real_jupyter as jupyter
 
-CELL = 'import ipywidgets\nfrom colorlib.widgets import Studio\nstudio = Studio("coffee")\nstudio'
+CELL = 'import ipywidgets\nfrom colorlib.studio import Studio\nstudio = Studio("coffee")\nstudio'
 AFTER, STAGE = ".colorlib-board img.after", ".colorlib-board .stage"
 ASK = """code => new Promise((resolve, reject) => Jupyter.notebook.kernel.execute("", {
     shell: { reply: message => resolve(message.content.user_expressions.answer) },

@@ -16,7 +16,7 @@ from colorlib.photos import sample_photograph
 from .real_jupyter import ROOT, new_notebook
 
 STUDIO = """
-from colorlib.widgets import Studio
+from colorlib.studio import Studio
 
 class Counting(Studio):
     shown = 0

@@ -1,6 +1,6 @@
 """Which design of the residual U-Net learns fastest, and how it compares with the common one, on photographs.
 
-    OMP_NUM_THREADS=1 python notebooks/experiments/residual_unet_design.py --photos DIR --stage all
+    OMP_NUM_THREADS=1 python -m colorlib.course.long.design --photos DIR --stage all
 
 Ours and the common network (tests/benchmarks/common_residual_unet.py) get their learning rate and batch size
 by the same small grid. Then the stages: `design` trains every variant of ours equally long; `ours` and
@@ -18,25 +18,22 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from runs_04 import ResultFile
+from colorlib.course.nb04 import ResultFile
 from torch import Tensor, nn
 
 from colorlib import photos
 from colorlib.color import AB_SCALE
-from colorlib._residual_blocks import LAST, BottleneckBlock, start
-from colorlib.generators import Generator, ResidualBlock, ResidualUNet, num_parameters, predict
+from colorlib.course.blocks import ResidualBlock
+from colorlib.course.long.common_residual_unet import CommonResidualUNet
+from colorlib.course.seeds import seeded
+from colorlib.generators import Generator, ResidualUNet, num_parameters, predict
+from colorlib.generators.residual_blocks import LAST, BottleneckBlock, start
 from colorlib.runtime import results_dir
-from colorlib.seeds import seeded
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "benchmarks"))
-from common_residual_unet import CommonResidualUNet  # noqa: E402
 
 SIZE, NUM_VALIDATION = 64, 400
 BATCHES = {64: 8, 128: 2, 256: 1}  # side -> pictures in a batch, where a step is timed
@@ -177,7 +174,7 @@ def main() -> None:
     torch.set_num_threads(1)
     data = Photographs(arguments.photos)
     results = ResultFile(results_dir() / "residual_unet_design.json", {
-        "command": "OMP_NUM_THREADS=1 python notebooks/experiments/residual_unet_design.py --photos DIR",
+        "command": "OMP_NUM_THREADS=1 python -m colorlib.course.long.design --photos DIR",
         "data": f"{len(data.train)} photographs to train on, {len(data.L)} to measure on, {SIZE} x {SIZE}",
         "learning_rates": LEARNING_RATES, "batch_sizes": BATCH_SIZES,
         "search_seconds": SEARCH_SECONDS, "design_seconds": DESIGN_SECONDS, "race_seconds": RACE_SECONDS,

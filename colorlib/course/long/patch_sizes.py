@@ -1,6 +1,6 @@
 """Claim C16 with the paper's own sizes: patches of 1, 16, 70 and 286 pixels on scenes of 256 x 256.
 
-    python notebooks/experiments/patch_sizes.py
+    python -m colorlib.course.long.patch_sizes
 
 Writes patch_sizes.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where
 it was. Networks are narrow and runs short, so that a laptop does it; --steps and --base-channels change that.
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 
-from runs_04 import ResultFile, colour_distance, pixels, shuffled
+from colorlib.course.nb04 import ResultFile, colour_distance, pixels, shuffled
 
-from colorlib import scenes
+from colorlib.course import scenes
 from colorlib.discriminators import PatchDiscriminator
 from colorlib.generators import UNet, predict
 from colorlib.runtime import results_dir, seed_everything
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="runs per patch size (default: %(default)s)")
     arguments = parser.parse_args()
     results = ResultFile(results_dir() / "patch_sizes.json", {
-        "claim": "C16", "command": "python notebooks/experiments/patch_sizes.py",
+        "claim": "C16", "command": "python -m colorlib.course.long.patch_sizes",
         "data": f"{NUM_TRAIN} scenes to train on, {NUM_TEST} to measure on, {SIZE} x {SIZE}",
         "steps": arguments.steps, "base_channels": arguments.base_channels, "batch_size": 1, "lambda_l1": 100,
         "lr": 2e-4, "seeds": list(range(arguments.seeds)),

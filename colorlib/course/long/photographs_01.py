@@ -1,6 +1,6 @@
 """Notebook 01's five measures on real photographs.
 
-    python notebooks/experiments/photographs_01.py --photos DIR      (about 4 minutes on 2 cores)
+    python -m colorlib.course.long.photographs_01 --photos DIR      (about 4 minutes on 2 cores)
 
 Takes every photograph below DIR (default: the folder in COLORLIB_PHOTOS), leaves the grey ones out, splits by
 file name, trains on 48 x 48 squares with three seeds and writes data/results/photographs_01.json, whose table
@@ -12,13 +12,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import on_photographs
+from colorlib.course.long import on_photographs
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorlib import baseline, color, photos, runtime
-from colorlib.verdicts import confidence_interval, write_json
+from colorlib import color, photos, runtime
+from colorlib.course import regression as baseline
+from colorlib.course.claims import confidence_interval
+from colorlib.files import write_json
 
 SIZE, SEEDS = 48, (0, 1, 2)
 NUM_STEPS, NUM_TEST, LOOKS = 400, 256, 4
@@ -159,7 +161,7 @@ def main() -> None:
         print(f"{row['claim']:4} {row['number']:26} {row['measure']}")
     folder = parsed.out or (runtime.checkout() or Path.cwd()) / "data" / "results"
     write_json(folder / f"{NAME}.json", {
-        "command": f"python notebooks/experiments/{NAME}.py --photos DIR", "machine": runtime.machine(),
+        "command": f"python -m colorlib.course.long.{NAME} --photos DIR", "machine": runtime.machine(),
         "seconds": round(time.time() - started), "seeds": list(SEEDS),
         "photographs": {**counts, "grey_left_out": grey, "unreadable": bad, "size": SIZE, "text": text},
         "num_steps": NUM_STEPS, "spread": "mean and 95 % interval over seeds (Student's t)",

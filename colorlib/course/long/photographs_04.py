@@ -1,6 +1,6 @@
 """The claims of notebook 04 on real photographs: losses, patch sizes, skip connections, at 64 x 64.
 
-    python notebooks/experiments/photographs_04.py --photos DIR
+    python -m colorlib.course.long.photographs_04 --photos DIR
 
 Photographs are split by their file names (train, validation, test); the numbers are from the test split.
 Writes photographs_04.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on
@@ -9,9 +9,9 @@ where it was.
 
 from __future__ import annotations
 
-import on_photographs
+from colorlib.course.long import on_photographs
 import torch
-from runs_04 import ResultFile, colour_distance, pixels
+from colorlib.course.nb04 import ResultFile, colour_distance, pixels
 from torch import Tensor
 
 from colorlib import photos
@@ -55,7 +55,7 @@ def main() -> None:
     train, test = photographs.train, photographs.test
     results = ResultFile(results_dir() / "photographs_04.json", {
         "claim": "C14, C16, C22 on photographs",
-        "command": "python notebooks/experiments/photographs_04.py --photos DIR",
+        "command": "python -m colorlib.course.long.photographs_04 --photos DIR",
         "data": f"{len(train)} photographs to train on, {min(NUM_TEST, len(test))} of the test split to "
                 f"measure on, {SIZE} x {SIZE}; grey ones left out",
         "steps": arguments.steps, "base_channels": arguments.base_channels, "batch_size": BATCH_SIZE,

@@ -1,6 +1,6 @@
 """The claims of notebook 06 on real photographs: plain and residual stacks at 16 x 16, U-Nets at 32 x 32.
 
-    python notebooks/experiments/photographs_06.py --photos DIR
+    python -m colorlib.course.long.photographs_06 --photos DIR
 
 Photographs are split by their file names. Learning rates are chosen on the validation split, from the same three for
 every network and on a seed of its own; the numbers are from the test split. Writes photographs_06.json (stacks) and
@@ -13,25 +13,16 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import on_photographs
+from colorlib.course.long import on_photographs
 import torch
-from runs_04 import ResultFile
-from runs_06 import (
-    SEARCHED,
-    SEED,
-    WITHOUT_NORM,
-    pooled,
-    stack,
-    taught,
-    unets,
-    without_norm,
-)
+from colorlib.course.nb04 import ResultFile
+from colorlib.course.nb06 import SEARCHED, SEED, WITHOUT_NORM, pooled, stack, taught, unets, without_norm
 from torch import Tensor, nn
 
 from colorlib import photos
 from colorlib.color import AB_SCALE
+from colorlib.course.seeds import seeded
 from colorlib.runtime import results_dir
-from colorlib.seeds import seeded
 
 SIZE, NUM_TRAIN, NUM_TEST = 32, 4096, 400
 Make = Callable[[], nn.Module]
@@ -69,7 +60,7 @@ def main() -> None:
 
     def header(what: str, size: int, batch_size: int) -> dict:
         return {
-            "claim": what, "command": "python notebooks/experiments/photographs_06.py --photos DIR",
+            "claim": what, "command": "python -m colorlib.course.long.photographs_06 --photos DIR",
             "data": f"{data}; {size} x {size}", "steps": steps, "batch_size": batch_size, "seeds": seeds,
         }
 

@@ -1,6 +1,6 @@
 """Claims C26 on real photographs: (GAN, WGAN-GP) x (U-Net, residual U-Net) and L1, equal seconds, 64 x 64.
 
-    python notebooks/experiments/photographs_07.py --photos DIR
+    python -m colorlib.course.long.photographs_07 --photos DIR
 
 Thresholds, as in the notebook, all of WGAN + residual U-Net against GAN + U-Net (pix2pix), mean over seeds:
 C26 ab error, ratio < 0.95; C26b |error - mean of the arm|, difference < 0; C26c ab error at edges, ratio < 0.95;
@@ -14,16 +14,16 @@ and photographs_07_lr.json into COLORLIB_RESULTS (else build/results). Interrupt
 
 from __future__ import annotations
 
-import on_photographs
+from colorlib.course.long import on_photographs
 import torch
-from runs_04 import ResultFile
-from runs_07 import taught
+from colorlib.course.nb04 import ResultFile
+from colorlib.course.nb07 import taught
 
 from colorlib import photos
+from colorlib.course.claims import confidence_interval
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.generators import predict
 from colorlib.runtime import results_dir
-from colorlib.verdicts import confidence_interval
 
 SIZE, BATCH_SIZE, NUM_TRAIN, NUM_TEST = 64, 8, 4096, 400
 PILOT_SEED, SEARCHED = 100, (3e-4, 1e-3)
@@ -46,7 +46,7 @@ def main() -> None:
              for part, num in (("train", NUM_TRAIN), ("validation", NUM_TEST), ("test", NUM_TEST))}
     header = {
         "claim": "C26, C26b, C26c, C26d on photographs",
-        "command": "python notebooks/experiments/photographs_07.py --photos DIR",
+        "command": "python -m colorlib.course.long.photographs_07 --photos DIR",
         "data": f"{len(split['train'][0])} crops of {len(photographs.train)} photographs to train on, {len(split['test'][0])} of "
                 f"the test split to measure on; grey ones left out; {SIZE} x {SIZE}",
         "seconds": seconds, "batch_size": BATCH_SIZE, "lambda_l1": 100, "seeds": seeds,

@@ -1,6 +1,6 @@
 """Claim C27 on photographs that no training saw: the shipped colorizer on the test split of a folder, at full size.
 
-    python notebooks/experiments/photographs_08.py --photos DIR
+    python -m colorlib.course.long.photographs_08 --photos DIR
 
 DIR holds the folders landscapes and objects, judged apart. The split is by file name (`photos.split_of`), as in training; grey
 photographs are left out. The grey photograph is the zero line. The thresholds below were committed before the weights existed.
@@ -12,20 +12,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import on_photographs
+from colorlib.course.long import on_photographs
 import torch
-from runs_04 import spread
+from colorlib.course.nb04 import spread
 from torch import Tensor
 
 from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer
+from colorlib.course.claims import Claim
+from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
-from colorlib.verdicts import Claim, write_json
-from colorlib.weights import shipped
+from colorlib.training.weights import shipped
 
 KINDS = ("landscapes", "objects")
-COMMAND = "python notebooks/experiments/photographs_08.py --photos DIR"
+COMMAND = "python -m colorlib.course.long.photographs_08 --photos DIR"
 # One point of AuC is 1.5 units of ab less error, a tenth of what grey has to lose: less than that would hardly be seen.
 GAIN = {"measure": "AuC of the default decoding minus the grey photograph's, points", "supported": "> 1", "partly": "> 0"}
 CLAIMS = {

@@ -1,6 +1,6 @@
 """Claims C32 and C33 on photographs that no training saw: where hints help, and what the render size trades.
 
-    OMP_NUM_THREADS=1 python notebooks/experiments/photographs_09.py --photos DIR
+    OMP_NUM_THREADS=1 python -m colorlib.course.long.photographs_09 --photos DIR
 
 DIR holds the folders landscapes and objects, told apart. The split is by file name (`photos.split_of`), as in training; grey
 photographs are left out. The thresholds below were committed before this run; the ways of placing hints were tried on the
@@ -15,18 +15,19 @@ import os
 import time
 from pathlib import Path
 
-import on_photographs
-import runs_09
-from runs_04 import spread
+from colorlib.course import nb09
+from colorlib.course.long import on_photographs
+from colorlib.course.nb04 import spread
 from torch import Tensor
 
 from colorlib import photos
 from colorlib.colorizer import Colorizer
+from colorlib.course.claims import Claim
+from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
-from colorlib.verdicts import Claim, write_json
 
 KINDS = ("landscapes", "objects")
-COMMAND = "python notebooks/experiments/photographs_09.py --photos DIR"
+COMMAND = "python -m colorlib.course.long.photographs_09 --photos DIR"
 SIZES = (32, 48, 64, 96, 128, 192)  # a photograph is enlarged to twice its size at most, and these are 100 to 160 pixels high
 SEEDS, POINTS, JUDGED = 3, 16, 5
 MEASURES = ("error", "auc", "colourfulness", "detail")
@@ -44,15 +45,15 @@ C33 = Claim("C33b", "a smaller render size gives more vivid colours: photographs
 
 def measured(colorizer: Colorizer, real: Tensor, seed: int) -> dict:
     """Everything about one photograph."""
-    most = max(runs_09.COUNTS)
-    ways = {f"random {k}": runs_09.at_random(real, most, seed=seed * SEEDS + k) for k in range(SEEDS)} | {
-        "uncertain": runs_09.at_most_uncertain(colorizer, real, most),
-        "doubt in reach": runs_09.at_doubt_in_reach(colorizer, real, most),
-        "worst": runs_09.at_worst(colorizer, real, most)}
-    return {"ways": {way: runs_09.errors(colorizer, real, hints) for way, hints in ways.items()},
-            "single": runs_09.single(colorizer, real, POINTS, seed),
-            "sizes": {size: runs_09.rendered(colorizer, real, size) for size in SIZES},
-            "real": {"colourfulness": runs_09.metrics.colourfulness(real), "detail": runs_09.detail(real)}}
+    most = max(nb09.COUNTS)
+    ways = {f"random {k}": nb09.at_random(real, most, seed=seed * SEEDS + k) for k in range(SEEDS)} | {
+        "uncertain": nb09.at_most_uncertain(colorizer, real, most),
+        "doubt in reach": nb09.at_doubt_in_reach(colorizer, real, most),
+        "worst": nb09.at_worst(colorizer, real, most)}
+    return {"ways": {way: nb09.errors(colorizer, real, hints) for way, hints in ways.items()},
+            "single": nb09.single(colorizer, real, POINTS, seed),
+            "sizes": {size: nb09.rendered(colorizer, real, size) for size in SIZES},
+            "real": {"colourfulness": nb09.metrics.colourfulness(real), "detail": nb09.detail(real)}}
 
 
 def by_chance(row: dict, count: int | str) -> list[float]:
@@ -61,12 +62,12 @@ def by_chance(row: dict, count: int | str) -> list[float]:
 
 
 def saved(row: dict, way: str, count: int | str) -> float:
-    return runs_09.saved(by_chance(row, count), row["ways"][way][str(count)], row["ways"][way]["0"])
+    return nb09.saved(by_chance(row, count), row["ways"][way][str(count)], row["ways"][way]["0"])
 
 
 def summary(rows: list[dict]) -> dict:
     """Of one kind: means over photographs with their 95 % intervals. Keys are text, as JSON keeps them."""
-    counts = [str(count) for count in runs_09.COUNTS]
+    counts = [str(count) for count in nb09.COUNTS]
     ways = {"random": [{c: sum(by_chance(row, c)) / SEEDS for c in counts} for row in rows]} | {
         way: [row["ways"][way] for row in rows] for way in rows[0]["ways"] if not way.startswith("random")}
     gains = [(row["single"], row["single"]["gain"]) for row in rows]
@@ -75,7 +76,7 @@ def summary(rows: list[dict]) -> dict:
         "errors": {way: {c: spread([errors[c] for errors in of]) for c in counts} for way, of in ways.items()},
         "saved": {way: {c: spread([saved(row, way, c) for row in rows]) for c in counts[1:]} for way in ways if way != "random"},
         "rank correlation with the gain of one hint": {
-            name: spread([runs_09.rank_correlation(single[name], gain) for single, gain in gains])
+            name: spread([nb09.rank_correlation(single[name], gain) for single, gain in gains])
             for name in ("doubt", "reach", "error")},
         "sizes": {size: {name: spread([row["sizes"][size][name] for row in rows]) for name in MEASURES}
                   for size in map(str, SIZES)},
@@ -100,7 +101,7 @@ def main() -> None:
     for kind in KINDS:
         paths = [path for path in photos.scan(Path(arguments.photos) / kind) if photos.split_of(path) == "test"]
         reals = [real for real in photos.load_photos(paths)[0] if not photos.is_grey(real)]
-        reals = runs_09.drawn(reals, arguments.num)
+        reals = nb09.drawn(reals, arguments.num)
         for number in range(len(rows[kind]), len(reals)):
             if time.monotonic() - started > arguments.seconds:
                 print(f"stopped at {kind} {number} of {len(reals)}: call the same again")

@@ -1,6 +1,6 @@
 """Which parts of the colorizer's recipe pay, at a small budget: every variant trained equally long, on validation photographs.
 
-    OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_recipes.py --photos DIR [--seconds 60]
+    OMP_NUM_THREADS=1 python -m colorlib.course.long.recipes --photos DIR [--seconds 60]
 
 One change at a time to the recipe of `nogan`, each trained for the same processor seconds of one thread, game included. Per
 folder below DIR: the mean answer (AuC) and the default (AuC, colourfulness, distance of the ab distribution). One seed each, so
@@ -17,14 +17,15 @@ import time
 from pathlib import Path
 
 import torch
-from colorizer_report import groups, measured, rounded
+from colorlib.course.long.report import groups, measured, rounded
 from torch import Tensor
 
-from colorlib import nogan, photos
+from colorlib import photos
 from colorlib.colorizer import Colorizer
-from colorlib.nogan_training import Training
+from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
-from colorlib.verdicts import write_json
+from colorlib.training import recipe as nogan
+from colorlib.training.recipe_training import Training
 
 VIVID = 0.8  # the default's colourfulness
 NUM_VALIDATION = 150
@@ -85,7 +86,7 @@ def main() -> None:
             for name, group in groups(Path(options.photos), "validation").items()}
     path = results_dir() / "colorizer_recipes.json"
     result = json.loads(path.read_text()) if path.is_file() else {
-        "command": f"OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_recipes.py --photos DIR --seconds {options.seconds:g}",
+        "command": f"OMP_NUM_THREADS=1 python -m colorlib.course.long.recipes --photos DIR --seconds {options.seconds:g}",
         "seconds": options.seconds, "split": "validation", "machine": machine(), "variants": {}}
     for name, changes in VARIANTS.items():
         if name not in result["variants"]:

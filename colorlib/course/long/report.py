@@ -1,7 +1,7 @@
 """What the colorizer that ships can do, on photographs that neither training nor the choice of settings saw.
 
-    OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_report.py --photos DIR                     # the test split
-    OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_report.py --photos DIR --choose --weights FILE
+    OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR                     # the test split
+    OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR --choose --weights FILE
 
 Each folder directly below DIR is reported for itself, photographs at full size. Rows: the grey photograph, the sibling
 trained without a critic, and the colorizer's mean, default and four other colourings. Besides: does it know where it is wrong
@@ -26,11 +26,10 @@ from torch import Tensor
 
 from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
-from colorlib.colorizer import Colorizer
-from colorlib.hints import Hint
+from colorlib.colorizer import Colorizer, Hint
+from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
-from colorlib.verdicts import write_json
-from colorlib.weights import shipped
+from colorlib.training.weights import shipped
 
 VARIANTS = (1, 2, 3, 4)
 HINTS = (1, 5, 20)
@@ -183,7 +182,7 @@ def main() -> None:
         return
     sibling = Colorizer.load(options.sibling or shipped("l1"), "cpu")
     sibling.render_size = colorizer.render_size
-    result = {"command": "OMP_NUM_THREADS=1 python notebooks/experiments/colorizer_report.py --photos DIR", "split": "test",
+    result = {"command": "OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR", "split": "test",
               "machine": machine(), "weights": colorizer.metadata.get("sha256", "")[:16],
               "render size": colorizer.render_size, "groups": {}}
     for name, group in real.items():

@@ -1,7 +1,7 @@
 """Stability of GAN, WGAN with clipping and WGAN-GP over learning rates, architectures and seeds, on a ring of 8 Gaussians.
 
-    python notebooks/experiments/stability_05.py            about 20 minutes of one core; goes on where it stopped
-    python notebooks/experiments/stability_05.py --minutes 10
+    python -m colorlib.course.long.stability_05            about 20 minutes of one core; goes on where it stopped
+    python -m colorlib.course.long.stability_05 --minutes 10
 
 Every cell of the grid gets the same seconds: the GAN 3000 generator updates, the others fewer by what one update of theirs
 costs (`Method.seconds`, measured once at the balanced architecture on one quiet core: 4.3, 9.6 and 14.7 ms for five seeds
@@ -12,27 +12,15 @@ is 3, 11 and 21. The same runs cut off after equal generator updates give the ot
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]  # the checkout that this file is in, installed or not
-
-from experiments.runs_04 import ResultFile
-from experiments.runs_05 import (
-    ARCHITECTURES,
-    METHODS,
-    late_looks,
-    mean,
-    rank_correlation,
-    train,
-    verdict_of,
-)
-
-from colorlib.points import ring
+from colorlib.course.mixtures import ring
+from colorlib.course.nb04 import ResultFile
+from colorlib.course.nb05 import ARCHITECTURES, METHODS, late_looks, mean, rank_correlation, train, verdict_of
+from colorlib.runtime import checkout
 
 LEARNING_RATES = (3e-4, 1e-3, 1e-2, 3e-2)
 SEEDS = (0, 1, 2, 3, 4)
@@ -46,12 +34,12 @@ CRITERION = ("over the last quarter of a run, diverged: not finite, or the mean 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The stability grid of notebook 05")
     parser.add_argument("--minutes", type=float, default=60.0, help="stop after so many; call again to go on")
-    parser.add_argument("--out", type=Path, default=ROOT / "data" / "results" / "stability_05.json")
+    parser.add_argument("--out", type=Path, default=(checkout() or Path.cwd()) / "data" / "results" / "stability_05.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     started, mixture = time.perf_counter(), ring()
     header = {
-        "command": "python notebooks/experiments/stability_05.py", "data": "ring of 8 Gaussians, radius 2, std 0.05",
+        "command": "python -m colorlib.course.long.stability_05", "data": "ring of 8 Gaussians, radius 2, std 0.05",
         "criterion": CRITERION, "seeds": list(SEEDS), "learning_rates": list(LEARNING_RATES),
         "architectures": list(ARCHITECTURES), "steps": STEPS, "equal_steps": EQUAL_STEPS,
         "methods": {name: repr(method) for name, method in METHODS.items()},

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from colorlib._scenery import objects
-from colorlib._scenery.canvas import Canvas, Draws, noise_bank, windows
-from colorlib._scenery.materials import (
-    CARS, CLOUD, COAST, FAR_HILL, FAR_ROCK, FAR_SNOW, FLOWERS, GRASS, HILL, HOUSES, KINDS, LINE,
-    ROAD, ROCK, SAND, SEA, SKY, SNOW, STAR, SUN, TREES, WINTER, palette,
+from colorlib.course.scenes import objects
+from colorlib.course.scenes.canvas import Canvas, Draws, noise_bank, windows
+from colorlib.course.scenes.materials import (
+    CARS, CLOUD, COAST, FAR_HILL, FAR_ROCK, FAR_SNOW, FLOWERS, GRASS, HILL, HOUSES, KINDS, LINE, ROAD, ROCK, SAND, SEA,
+    SKY, SNOW, STAR, SUN, TREES, WINTER, palette,
 )
-from colorlib._scenery.ramps import slot_ramps
+from colorlib.course.scenes.ramps import slot_ramps
 
 # By class: coast, mountains, meadow, village, forest.
 _HORIZON = ((0.46, 0.54), (0.50, 0.56), (0.42, 0.52), (0.44, 0.50), (0.40, 0.48))

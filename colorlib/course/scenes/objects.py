@@ -6,23 +6,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from colorlib._scenery.canvas import Canvas, Patch, least
-from colorlib._scenery.materials import (
-    CAR,
-    CHIMNEY,
-    DOOR,
-    FLOWER,
-    GLASS,
-    HEART,
-    LAMP,
-    LEAF,
-    ROOF,
-    STEM,
-    TRUNK,
-    WALL,
-    WHEEL,
-    WINDOW_DARK,
-    WINDOW_LIT,
+from colorlib.course.scenes.canvas import Canvas, Patch, least
+from colorlib.course.scenes.materials import (
+    CAR, CHIMNEY, DOOR, FLOWER, GLASS, HEART, LAMP, LEAF, ROOF, STEM, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from colorlib._scenery.materials import KINDS, palette
+from colorlib.course.scenes.materials import KINDS, palette
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from colorlib._scenery.materials import (
-    CAR, CHIMNEY, CLOUD, DOOR, FAR_HILL, FAR_ROCK, FAR_SNOW, FAR_TREES, FLOWER, FREE, GLASS, GRASS,
-    HEART, HILL, HOUSES, KINDS, LAMP, LEAF, LINE, NUM_SKIES, NUM_SLOTS, ROAD, ROCK, ROOF, SAND, SEA,
-    SEASONS, SKY, SNOW, STAR, STEM, SUN, TREES, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
+from colorlib.course.scenes.materials import (
+    CAR, CHIMNEY, CLOUD, DOOR, FAR_HILL, FAR_ROCK, FAR_SNOW, FAR_TREES, FLOWER, FREE, GLASS, GRASS, HEART, HILL,
+    HOUSES, KINDS, LAMP, LEAF, LINE, NUM_SKIES, NUM_SLOTS, ROAD, ROCK, ROOF, SAND, SEA, SEASONS, SKY, SNOW, STAR, STEM,
+    SUN, TREES, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
 )
 from colorlib.color import lab_to_rgb8
 

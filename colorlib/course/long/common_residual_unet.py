@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlib.generators import Generator, Prediction, ResidualBlock
+from colorlib.course.blocks import ResidualBlock
+from colorlib.generators import Generator, Prediction
 
 
 class CommonResidualUNet(Generator):

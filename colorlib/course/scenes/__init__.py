@@ -19,31 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colorlib._scenery.canvas import NUM_DRAWS
-from colorlib._scenery.landscape import draw
-from colorlib._scenery.materials import (
-    CLASSES,
-    FACTS_OF_SLOT,
-    KINDS,
-    LABELS,
-    SEASONS,
-    TIMES,
+from colorlib.course.scenes.canvas import NUM_DRAWS
+from colorlib.course.scenes.landscape import draw
+from colorlib.course.scenes.materials import CLASSES, FACTS_OF_SLOT, KINDS, LABELS, SEASONS, TIMES
+from colorlib.course.scenes.ramps import tables
+from colorlib.course.scenes.optimum import (
+    PALETTES, Judgement, Palette, best_l1, best_l2, entropy, expected_chroma, expected_l1, expected_l2, judge,
 )
-from colorlib._scenery.ramps import tables
-from colorlib._scenery.truth import (
-    PALETTES,
-    Judgement,
-    Palette,
-    best_l1,
-    best_l2,
-    entropy,
-    expected_chroma,
-    expected_l1,
-    expected_l2,
-    judge,
-)
-from colorlib._threads import in_threads, num_shares
 from colorlib.color import lab_to_rgb8, rgb_to_L_ab
+from colorlib.runtime import in_threads, num_shares
 
 __all__ = [
     "CLASSES",

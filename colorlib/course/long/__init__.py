@@ -1,0 +1,1 @@
+"""Runs that take hours, each a script: `python -m colorlib.course.long.NAME`."""
