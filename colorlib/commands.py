@@ -127,7 +127,7 @@ def train_on_photos(run: Run, plan: Plan) -> History:
 
 
 def train_colorizer(run: Run) -> tuple[History, int]:
-    """Train the colorizer that ships: see `nogan`.
+    """Train the colorizer that ships: see `training.recipe`.
 
     Returns:
         The History, and the step at which the run is.

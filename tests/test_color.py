@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from colorlib import color
-from colorlib.color import equations as _cie, fast as _color8
+from colorlib.color import equations, fast
 
 
 def _bytes(*shape: int, seed: int = 0) -> Tensor:
@@ -114,7 +114,7 @@ def test_fitted_colours_keep_L_and_hue_and_reach_the_boundary():
     on_boundary = (rgb.amin(1) < 1e-6) | (rgb.amax(1) > 1 - 1e-6)
     assert on_boundary[outside].all()
     # in linear light grey, fitted and original lie on one line: differences of channels keep their ratios
-    light, light_was = _cie.linear(rgb), torch.einsum("ij,bjhw->bihw", _cie.RGB_FROM_XYZ, _cie.xyz(lab))
+    light, light_was = equations.linear(rgb), torch.einsum("ij,bjhw->bihw", equations.RGB_FROM_XYZ, equations.xyz(lab))
     short, long = light[:, 0:2] - light[:, 1:3], light_was[:, 0:2] - light_was[:, 1:3]
     assert (short[:, 0] * long[:, 1] - short[:, 1] * long[:, 0]).abs().max() < 1e-6
     assert torch.allclose(color.fit_gamut(fitted), fitted, atol=1e-4)
@@ -142,7 +142,7 @@ def test_gradients_are_right_and_finite_everywhere():
     assert torch.autograd.gradcheck(color.lab_to_rgb, lab.requires_grad_())
     wild = _wild_lab(1)[:, :, :2, :3].double().requires_grad_()
     assert torch.autograd.gradcheck(color.fit_gamut, wild)
-    knees = [0.0, 1.0, 0.04045, 0.0031308 * 12.92, 0.99999, -0.1, 1.2, _cie.KNEE**3]
+    knees = [0.0, 1.0, 0.04045, 0.0031308 * 12.92, 0.99999, -0.1, 1.2, equations.KNEE**3]
     for dtype in (torch.float32, torch.float64):
         x = torch.tensor(knees, dtype=dtype).expand(3, 1, -1).clone().requires_grad_()
         y = color.rgb_to_lab(x).detach().requires_grad_()
@@ -173,8 +173,8 @@ def test_any_batch_layout_and_tile(batch: list[int], height: int, width: int, la
         rgb = _bytes(*batch, 3, width, height).transpose(-1, -2)
     elif layout == "expanded":
         rgb = _bytes(*batch, 1, height, width).expand(*batch, 3, height, width)
-    before, usual = rgb.clone(), _color8._TILE
-    _color8._TILE = tile
+    before, usual = rgb.clone(), fast._TILE
+    fast._TILE = tile
     try:
         lab = color.rgb_to_lab(rgb)
         L, ab = color.normalize(lab)
@@ -189,7 +189,7 @@ def test_any_batch_layout_and_tile(batch: list[int], height: int, width: int, la
         assert torch.allclose(color.fit_gamut(other_layout), lab, atol=0.02)
         assert color.rgb_to_grey(rgb).shape == rgb.shape
     finally:
-        _color8._TILE = usual
+        fast._TILE = usual
     assert torch.equal(rgb, before)
 
 

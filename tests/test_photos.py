@@ -23,7 +23,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 from skimage.color import rgb2lab
 
 from colorlib import photos
-from colorlib.photos import pixels, read as photofile, samples
+from colorlib.photos import pixels, read, samples
 from colorlib.photos import (Photo, PhotoBatches, PhotoError, StreamedBatches, is_grey, load_photos,
                              old_photographs,
                              photo_batches, read_photo, read_small, sample_photographs, scan, source,
@@ -66,7 +66,7 @@ def test_formats_give_the_pixels_that_were_saved(tmp_path, suffix, options, with
     photo = read_photo(path)
     assert photo.rgb.dtype == torch.uint8 and photo.rgb.shape == (3, 40, 56) and photo.rgb.is_contiguous()
     assert error_between(path, picture()) <= within
-    assert photo.path == path and photo.format == photofile.SUFFIXES["." + suffix]
+    assert photo.path == path and photo.format == read.SUFFIXES["." + suffix]
 
 
 @pytest.mark.parametrize("torchvision_decodes", [True, False])
@@ -332,7 +332,7 @@ def test_webp_size_is_known_before_its_decoder_runs(monkeypatch, tmp_path):
     """All three kinds of WebP header; the plugin allocates the canvas when it opens a file, so it must
     not."""
     for name in ("lossy.webp", "lossless.webp", "animated.webp"):
-        assert photofile._webp_size(SEEDS[name]) == Image.open(io.BytesIO(SEEDS[name])).size
+        assert read._webp_size(SEEDS[name]) == Image.open(io.BytesIO(SEEDS[name])).size
     monkeypatch.setitem(Image.OPEN, "WEBP", (None, None))
     (tmp_path / "a.webp").write_bytes(SEEDS["lossless.webp"])
     refused(tmp_path / "a.webp", "above 100", max_pixels=100)
@@ -390,7 +390,7 @@ def test_write_and_read_back(tmp_path, suffix):
     rgb = torch.from_numpy(picture()).permute(2, 0, 1)
     assert write_photo(tmp_path / f"a.{suffix}", rgb) == tmp_path / f"a.{suffix}"
     with Image.open(tmp_path / f"a.{suffix}") as image:
-        assert image.format == photofile.SUFFIXES["." + suffix]
+        assert image.format == read.SUFFIXES["." + suffix]
     difference = (read_photo(tmp_path / f"a.{suffix}").rgb.int() - rgb.int()).abs().float()
     assert difference.mean() < (0 if suffix in ("png", "tif", "bmp") else 2) + 1e-6
     assert [path.name for path in tmp_path.iterdir()] == [f"a.{suffix}"], "no temporary file is left"

@@ -61,8 +61,7 @@ before = picture()
 upload("letter.png", b"no photograph")
 assert "letter.png: is not a photograph" in said() and picture() == before
 ---
-from colorlib.colorizer import Colorizer
-from colorlib.settings import Settings
+from colorlib.colorizer import Colorizer, Settings
 parts.make.click()
 name, text = re.search('download="([^"]+)" href="data:image/png;base64,([^"]+)"', parts.file.value).groups()
 import numpy as np

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from colorlib.color import equations as _cie
+from colorlib.color import equations
 from colorlib.color.fast import AB_SCALE, L_SCALE, fast_lab, fast_rgb8, tiles, work_through
 
 
@@ -35,7 +35,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     _check(rgb, 3, "rgb", bytes_too=True)
     if rgb.dtype == torch.uint8:
         return fast_lab(rgb, only_L=False)
-    fx, fy, fz = _cie.f(_cie.mix(_cie.XYZ_FROM_RGB, _cie.linear(rgb))).unbind(-3)
+    fx, fy, fz = equations.f(equations.mix(equations.XYZ_FROM_RGB, equations.linear(rgb))).unbind(-3)
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], -3)
 
 
@@ -52,7 +52,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
         ValueError: for another shape or dtype.
     """
     _check(lab, 3, "lab")
-    return _cie.encoded(_cie.mix(_cie.RGB_FROM_XYZ, _cie.xyz(lab)))
+    return equations.encoded(equations.mix(equations.RGB_FROM_XYZ, equations.xyz(lab)))
 
 
 def lab_to_rgb8(lab: Tensor, fit: bool = False) -> Tensor:
@@ -128,7 +128,7 @@ def fit_gamut(lab: Tensor) -> Tensor:
     """
     _check(lab, 3, "lab")
     if torch.is_grad_enabled() and lab.requires_grad:
-        return _cie.fit(lab)
+        return equations.fit(lab)
     out = torch.empty(lab.shape, dtype=lab.dtype, device=lab.device)
     work_through(list(tiles(lab.detach(), out)), lambda tile: _fit_tile)
     return out
@@ -142,7 +142,7 @@ def rgb_to_grey(rgb: Tensor) -> Tensor:
 
 
 def _fit_tile(tile: Tensor, into: Tensor) -> None:
-    into.copy_(_cie.fit(tile.transpose(0, 1)).transpose(0, 1))
+    into.copy_(equations.fit(tile.transpose(0, 1)).transpose(0, 1))
 
 
 def _check(x: Tensor, channels: int, name: str, bytes_too: bool = False, half_too: bool = False) -> None:

@@ -2,7 +2,7 @@
 
     photograph -> small L (+ hints, z) -> generator -> small ab -> upsampling guided by L -> L + ab -> colour photograph
 
-The generator sees the photograph at a render size (`Colorizer.sketch`); the rest, at full size, is in `rendering`.
+The generator sees the photograph at a render size (`Colorizer.sketch`); the rest, at full size, is in `render`.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class Colorizer:
             return render(rgb, sketch, settings, progress)
 
     def sketch(self, photo: Tensor | Photo | str | Path, settings: Settings) -> Sketch:
-        """The part of `colorize` that needs the network; `rendering.render` is the rest.
+        """The part of `colorize` that needs the network; `render.render` is the rest.
 
         Args:
             settings: of them render_size, decode, variant, hints and adversarial.

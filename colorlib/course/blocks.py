@@ -113,7 +113,7 @@ class DynamicUNet(Generator):
     Raises:
         ImportError: fastai is not installed.
         ValueError: download without pretrained; a cached file with another checksum.
-        colorlib.photofile.PhotoError: the download failed.
+        colorlib.photos.PhotoError: the download failed.
 
     Example:
         >>> DynamicUNet()(torch.zeros(2, 1, 45, 64)).ab.shape  # doctest: +SKIP
@@ -175,7 +175,7 @@ def load_imagenet(resnet: nn.Module, download: bool, say: Callable[[str], None] 
 
     Raises:
         ValueError: the cached file is damaged or another one.
-        colorlib.photofile.PhotoError: the download failed.
+        colorlib.photos.PhotoError: the download failed.
     """
     path = cached_imagenet()
     if not path.is_file() and not download:

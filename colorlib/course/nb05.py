@@ -98,7 +98,7 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 class Generator(nn.Module):
-    """colorlib.gans.PointGenerator with an optional batch norm."""
+    """colorlib.course.toys.PointGenerator with an optional batch norm."""
 
     z_channels = 2
 
@@ -112,7 +112,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """colorlib.gans.PointDiscriminator with an optional layer norm, which a gradient penalty allows."""
+    """colorlib.course.toys.PointDiscriminator with an optional layer norm, which a gradient penalty allows."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()

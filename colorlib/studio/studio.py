@@ -1,6 +1,6 @@
 """The studio: a photograph coloured with sliders and clicks, in JupyterLab, Notebook, VS Code, Colab and as a page.
 
-    widget event -> State (a small value) -> preview.Preview -> pictures -> _studio_view.View
+    widget event -> State (a small value) -> preview.Preview -> pictures -> view.View
 
 No model code here, and nothing that cannot be done without a widget: what the sliders set is a `Settings`, what is shown
 comes from `Preview`, and the file that is saved from `Colorizer.colorize` with the same settings.
@@ -68,7 +68,7 @@ class Studio(VBox):
 
     Attributes:
         state: how the studio stands; see `state.State`.
-        parts: its widgets by name; see `_studio_parts.Parts`.
+        parts: its widgets by name; see `parts.Parts`.
 
     Raises:
         ValueError: the photograph cannot be opened or coloured.

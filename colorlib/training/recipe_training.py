@@ -1,4 +1,4 @@
-"""A run of the recipe in `nogan`: both phases one after the other, kept in a folder, resumable at every step."""
+"""A run of the recipe that ships: both phases one after the other, kept in a folder, resumable at every step."""
 
 from __future__ import annotations
 

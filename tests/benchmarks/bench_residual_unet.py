@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from common_residual_unet import CommonResidualUNet
+from colorlib.course.long.common_residual_unet import CommonResidualUNet
 
 from colorlib.generators import Generator, ResidualUNet, num_parameters, predict
 

@@ -4,7 +4,7 @@
 
 Three contestants, the same photographs, resolution, batches and clock:
 
-    ours      the recipe of the colorizer that ships (`nogan`), at several lengths, each a run of its own
+    ours      the recipe of the colorizer that ships (`training.recipe`), at several lengths, each a run of its own
     pix2pix   as commonly taught: its U-Net with 64 channels at the first level, as many levels as the picture has halvings,
               PatchGAN 70, Adam 2e-4 with beta1 0.5, lambda 100
     common    a conditional WGAN-GP with the residual U-Net as commonly taught (common_residual_unet.py), n_critic 5,
@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from common_residual_unet import CommonResidualUNet
+from colorlib.course.long.common_residual_unet import CommonResidualUNet
 from torch import Tensor
 
 from colorlib.color import AB_SCALE
@@ -38,7 +38,7 @@ from colorlib.files import write_json
 from colorlib.generators import Generator, UNet, num_parameters, predict
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
 from colorlib.runtime import machine, results_dir
-from colorlib.training import fit, recipe as nogan
+from colorlib.training import fit, recipe as shipped_recipe
 from colorlib.training.recipe_training import Training
 
 NUM_VALIDATION = 400
@@ -60,7 +60,7 @@ def run_ours(seconds: float, batches: Batches, L: Tensor, ab: Tensor, folder: Pa
     """One run of our recipe, as long as fits into the seconds: the length is found by timing a few steps."""
     def length(num_steps: int, out: Path) -> Training:
         out.mkdir(parents=True, exist_ok=True)
-        recipe = nogan.Recipe.of_length(num_steps, size=L.shape[-1], batch_size=BATCH_SIZE)
+        recipe = shipped_recipe.Recipe.of_length(num_steps, size=L.shape[-1], batch_size=BATCH_SIZE)
         return Training(recipe, batches, out, {}, torch.device("cpu"))
 
     trial = length(90, folder / "trial")
@@ -80,7 +80,7 @@ def run_ours(seconds: float, batches: Batches, L: Tensor, ab: Tensor, folder: Pa
     from colorlib.training.weights import load_generator
 
     l1, _ = load_generator(training.out / "l1.safetensors")
-    found["error before the game"] = error(l1, L, ab, z=torch.zeros(1, len(nogan.CODES)))
+    found["error before the game"] = error(l1, L, ab, z=torch.zeros(1, len(shipped_recipe.CODES)))
     return found
 
 

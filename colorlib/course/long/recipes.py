@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m colorlib.course.long.recipes --photos DIR [--seconds 60]
 
-One change at a time to the recipe of `nogan`, each trained for the same processor seconds of one thread, game included. Per
+One change at a time to the recipe of the colorizer that ships, each trained for the same processor seconds of one thread, game included. Per
 folder below DIR: the mean answer (AuC) and the default (AuC, colourfulness, distance of the ab distribution). One seed each, so
 differences of 0.1 in AuC are within what another seed gives. Writes colorizer_recipes.json into COLORLIB_RESULTS (else
 build/results); goes on where it was.

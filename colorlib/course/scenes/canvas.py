@@ -1,4 +1,4 @@
-"""Noise, and the canvas that a batch of scenes is drawn on. `colorlib.scenes` is the public side.
+"""Noise, and the canvas that a batch of scenes is drawn on. `colorlib.course.scenes` is the public side.
 
 A whole batch is drawn at once, layer by layer from back to front. A pixel is not a colour while it is drawn
 but a code, `slot * 256 + tone`: which thing it shows (sky, the roof of house 2, flower 17 ...) and how light
