@@ -8,10 +8,11 @@ ONLY ?=
 
 export PYTHON TORCH
 
-# what starts scripts/setup_env.py, which looks further where this one is too old or too new
-START := $(shell for p in "$(PYTHON)" python3 python; do "$$p" -c "" >/dev/null 2>&1 && echo "$$p" && break; done)
-SETUP := $(if $(START),"$(START)",@echo "No Python was found: install Python 3.10 to 3.13 and call again." >&2; exit 1;) \
-	scripts/setup_env.py
+# .venv is made from PYTHON, else from the first of these that colorlib supports; where there is none, python3 says so
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+PYTHONS := python3 python3.13 python3.12 python3.11 python3.10 python
+FOUND = $(shell for python in $(PYTHONS); do $$python -c "$(SUPPORTED)" 2>/dev/null && echo $$python && break; done)
+SETUP = "$(or $(PYTHON),$(FOUND),python3)" scripts/setup_env.py
 VENV := .venv/bin
 JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PREFER_ENV_PATH

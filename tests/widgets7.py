@@ -80,7 +80,7 @@ def _installed(name: str, packages: list[str], into) -> Path:
 
 @functools.cache
 def _uv() -> list[str]:
-    """As scripts/_install.py finds it: an environment that uv has made has no pip."""
+    """As scripts/setup_env.py finds it: an environment that uv has made has no pip."""
     for command in (["uv"], [getattr(sys, "_base_executable", sys.executable), "-m", "uv"]):
         try:
             if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode == 0:
