@@ -12,7 +12,7 @@ from colorlib.generators import UNet
 from colorlib.losses import Vanilla
 from colorlib.training import update_discriminator, update_generator
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "04_pix2pix.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "04_pix2pix.ipynb"
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from colorlib.course import features as feature_metrics, nb08, scenes
 from colorlib.course.long import photographs_08
 from colorlib.generators import UNet
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 NOTEBOOK = ROOT / "notebooks" / "08_measuring_colorization.ipynb"
 

@@ -22,7 +22,7 @@ from colorlib.course.mixtures import ring
 from colorlib.course.seeds import Ensemble, seeded
 from colorlib.training import update_discriminator
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "05_wgan.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "05_wgan.ipynb"
 
 
 @pytest.fixture(scope="module")

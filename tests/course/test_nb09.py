@@ -19,7 +19,7 @@ from colorlib.colorizer import Colorizer, Hint, Settings
 from colorlib.course import nb09, nb09_figures, scenes
 from colorlib.course.long import photographs_09
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 NOTEBOOK = ROOT / "notebooks" / "09_interactive_colorization.ipynb"
 SOURCE = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code")

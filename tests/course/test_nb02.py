@@ -17,7 +17,7 @@ from colorlib.course.toys import PictureDiscriminator, PictureGenerator, PointDi
 from colorlib.losses import Vanilla
 from colorlib.metrics import sliced_wasserstein
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_gan.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "02_gan.ipynb"
 
 
 @pytest.fixture(scope="module")

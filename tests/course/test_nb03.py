@@ -10,7 +10,7 @@ from torch import nn
 
 from colorlib.course.toys import PictureDiscriminator, PictureGenerator, PointDiscriminator, PointGenerator, train_gan
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "03_conditional_gan.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "03_conditional_gan.ipynb"
 LABEL = torch.tensor([2, 0, 1, 2, 2, 1])
 
 
