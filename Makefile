@@ -17,13 +17,10 @@ VENV := .venv/bin
 JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PREFER_ENV_PATH
 
-# an upload is one message, of which Jupyter takes 10 MB and drops the rest without a word; the studio takes 50
-UPLOADS := --ServerApp.tornado_settings="{'websocket_max_message_size': 50100000}"
-
 .PHONY: help lab run studio test notebooks bench race wheelhouse clean
 
 help:
-	@echo "make lab         set up, then open JupyterLab on the series"
+	@echo "make lab         set up, then open JupyterLab on notebook 00"
 	@echo "make run         set up, execute every notebook, write build/site/index.html"
 	@echo "make studio      set up, open the interactive colorizer as a page, for this machine alone (PORT=8866)"
 	@echo "make test        set up, run the tests and every notebook at preset smoke"
@@ -37,7 +34,7 @@ help:
 
 lab:
 	@$(SETUP)
-	@$(if $(PRESET),COLORLIB_PRESET=$(PRESET)) $(VENV)/jupyter lab notebooks $(UPLOADS)
+	@JUPYTER_CONFIG_PATH=scripts/jupyter $(if $(PRESET),COLORLIB_PRESET=$(PRESET)) $(VENV)/jupyter lab notebooks
 
 run:
 	@$(SETUP)
