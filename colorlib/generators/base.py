@@ -16,10 +16,13 @@ class Prediction(NamedTuple):
 
     ab: (B, out_channels, H, W), the predicted channels; for a colorizer ab / 110.
     bins: logits over ab bins (B, bins, h, w) where the network has them, else None.
+    code: mean and log standard deviation, (B, 2 K), of the K numbers that describe the picture's colours given L alone
+        (see `training.recipe`), where the network predicts them, else None.
     """
 
     ab: Tensor
     bins: Tensor | None = None
+    code: Tensor | None = None
 
 
 class Generator(nn.Module):

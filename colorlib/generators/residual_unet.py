@@ -38,16 +38,21 @@ class Context(nn.Module):
         for head in self.heads:
             start(head, LAST)
 
+    @staticmethod
+    def pool(x: Tensor) -> Tensor:
+        """Mean and deviation of every channel, normalised: (B, C, h, w) -> (B, 2 C)."""
+        exact = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x  # squares overflow 16 bits
+        mean = exact.mean(dim=(2, 3))
+        deviation = (exact - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()
+        pooled = torch.cat([mean, deviation], dim=1)
+        # normalised, or the scale of the residual stream enters and large learning rates fail
+        return F.layer_norm(pooled, pooled.shape[1:]).to(x.dtype)
+
     def forward(self, x: Tensor, z: Tensor | None) -> list[Tensor]:
         """A shift (B, width, 1, 1) for every level, from x (B, channels, h, w) and z (B, z_channels)."""
         vector = 0.0
         if self.of_picture is not None:
-            exact = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x  # squares overflow 16 bits
-            mean = exact.mean(dim=(2, 3))
-            deviation = (exact - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()
-            pooled = torch.cat([mean, deviation], dim=1)
-            # normalised, or the scale of the residual stream enters and large learning rates fail
-            vector = vector + self.of_picture(F.layer_norm(pooled, pooled.shape[1:]).to(x.dtype))
+            vector = vector + self.of_picture(self.pool(x))
         if self.of_z is not None:
             vector = vector + self.of_z(z)
         vector = F.relu(vector)

@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from colorlib.generators import NORMS, Generator, ResidualUNet, UNet
+from colorlib.generators import NORMS, Generator, PretrainedUNet, ResidualUNet, UNet
 
 # the networks that a weights file may name; nothing else is ever built from a file
-NETWORKS = {network.__name__: network for network in (UNet, ResidualUNet)}
+NETWORKS = {network.__name__: network for network in (UNet, ResidualUNet, PretrainedUNet)}
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -116,7 +116,8 @@ def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
         raise ValueError(f"{path}: names the network {name!r}; this version of colorlib knows {sorted(NETWORKS)}")
     try:
         config = json.loads(metadata["config"])
-        config["norm"] = NORMS[config["norm"]]
+        if "norm" in config:
+            config["norm"] = NORMS[config["norm"]]
         generator = NETWORKS[name](**config)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: the network's arguments in the file are not usable ({error!r})") from error
