@@ -212,7 +212,7 @@ class Source:
         return coloured
 
     def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
-                device: str | torch.device = "cpu"
+                device: str | torch.device = "cpu", zoom: float = 1.25
                 ) -> Iterator[tuple[Tensor, Tensor]]:
         """Infinite (L, ab) batches; training ones are random crops and flips, the others central squares.
 
@@ -222,6 +222,7 @@ class Source:
             batch_size: pictures per batch.
             seed: which crops, flips and order.
             device: where the batches are made.
+            zoom: of the training crops, see `PhotoBatches`; 1 for squares as wide as the short side.
 
         Raises:
             ValueError: if there is no such split, or it is empty.
@@ -231,11 +232,11 @@ class Source:
         training = split == "train"
         if self.streamed:
             return StreamedBatches(self.files[split], size, batch_size, seed, device, flip=training,
-                                   crop=training)
+                                   crop=training, zoom=zoom)
         photos = self._photos(split)
         if not photos:
             raise PhotoError(self.name, f"its {split} split is empty", "use a folder with more photographs")
-        return PhotoBatches(photos, size, batch_size, seed, device, flip=training, crop=training)
+        return PhotoBatches(photos, size, batch_size, seed, device, flip=training, crop=training, zoom=zoom)
 
 
 def source(name: str | None = None, short_side: int = 160) -> Source:

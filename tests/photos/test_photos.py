@@ -763,6 +763,8 @@ def test_source_batches(folder, monkeypatch):
     chosen.files["train"] = scan(folder)
     L, ab = next(chosen.batches("train", size=16, batch_size=4, seed=1))
     assert L.shape == (4, 1, 16, 16) and ab.shape == (4, 2, 16, 16)
+    whole = PhotoBatches(chosen.train, 20, 4, seed=1, zoom=1.0)
+    assert torch.equal(next(chosen.batches("train", 20, 4, seed=1, zoom=1.0))[0], next(whole)[0])
     chosen.memory = 1000
     assert chosen.streamed and "streamed" in chosen.note
     assert isinstance(chosen.batches("train", 16, 4), StreamedBatches)
