@@ -44,7 +44,7 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
-STAMPED = "# The same first cell in every notebook"  # how the cell begins that stamp_notebooks.py writes
+STAMPED = "#@title Install colorlib"  # how the cell begins that stamp_notebooks.py writes
 
 
 def code_hash(notebook: nbformat.NotebookNode) -> str:

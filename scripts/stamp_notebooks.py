@@ -17,23 +17,13 @@ from _notebooks import ROOT, STAMPED, read, series
 PLACEHOLDER = "OWNER"
 CELL = (
     STAMPED
-    + """: it gets colorlib where Colab lacks it (scripts/stamp_notebooks.py).
+    + """ if Python cannot import it, from COLORLIB_SOURCE where that variable is set
 import importlib.util, os, subprocess, sys
-
+address = os.environ.get("COLORLIB_SOURCE", "@SOURCE@")
 if importlib.util.find_spec("colorlib") is None:
-    source = os.environ.get("COLORLIB_SOURCE", "@SOURCE@")
-    if "google.colab" not in sys.modules:
-        raise ImportError("colorlib is not installed: call `python scripts/setup_env.py` in the project, "
-                          "then `make lab` (or .venv/bin/jupyter lab notebooks)")
-    if "@PLACEHOLDER@" in source:
-        raise ImportError("colorlib has no public address yet: set the environment variable COLORLIB_SOURCE")
-    others = ["accelerate", "safetensors", "typer", "torchmetrics", "lightning_utilities", "anywidget", "psygnal"]
-    missing = [name for name in others if importlib.util.find_spec(name) is None]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]  # what Colab has stays as it is
-    subprocess.run([*pip, source, *missing], check=True)
-    importlib.invalidate_caches()
-    print("Colab forgets your files when it disconnects: download or copy to Drive what you want to keep")"""
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", address, "anywidget"], check=True)"""
 )
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # on Colab, in JupyterLab
 
 
 def source() -> str:
@@ -48,7 +38,7 @@ def source() -> str:
 
 
 def first_cell() -> str:
-    return CELL.replace("@SOURCE@", source()).replace("@PLACEHOLDER@", PLACEHOLDER)
+    return CELL.replace("@SOURCE@", source())
 
 
 def badge(name: str) -> str | None:
@@ -64,17 +54,18 @@ def badge(name: str) -> str | None:
 
 def stamp(notebook: nbformat.NotebookNode, name: str) -> bool:
     """Put the first code cell (and the badge) in place. Returns whether that changed anything."""
-    before = [cell.source for cell in notebook.cells]
+    before = [(cell.source, dict(cell.metadata)) for cell in notebook.cells]
     code = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
-    if code < len(notebook.cells) and notebook.cells[code].source.startswith(STAMPED):
-        notebook.cells[code].source = first_cell()
-    else:
-        notebook.cells.insert(min(code, 1) if notebook.cells else 0, nbformat.v4.new_code_cell(first_cell()))
+    if code == len(notebook.cells) or not notebook.cells[code].source.startswith(STAMPED):
+        code = min(code, 1)
+        notebook.cells.insert(code, nbformat.v4.new_code_cell())
+    notebook.cells[code].source = first_cell()
+    notebook.cells[code].metadata.update(nbformat.from_dict(FOLDED))
     if badge(name) and notebook.cells[0].cell_type == "markdown":
         lines = [line for line in notebook.cells[0].source.split("\n") if "colab-badge.svg" not in line]
         notebook.cells[0].source = "\n".join(lines[:1] + ["", badge(name)] + lines[1:])
         notebook.cells[0].source = re.sub(r"\n{3,}", "\n\n", notebook.cells[0].source)
-    return before != [cell.source for cell in notebook.cells]
+    return before != [(cell.source, dict(cell.metadata)) for cell in notebook.cells]
 
 
 def main() -> int:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-from _notebooks import WIDGET_VIEW, answers, code_cells, code_hash
+from _notebooks import STAMPED, WIDGET_VIEW, answers, code_cells, code_hash
 from build_site import render
-from stamp_notebooks import first_cell
+from stamp_notebooks import FOLDED, first_cell
 
 VERDICTS = ("supported", "partly", "not here")
 MAX_BYTES = 1_500_000
@@ -76,6 +76,8 @@ def code(notebook: Notebook) -> Iterator[str]:
         yield f"a code cell has {max(lengths)} lines; at most 30: {longest[:50]!r}"
     if cells[0].source != first_cell():
         yield "the first code cell is not the stamped one: run scripts/stamp_notebooks.py"
+    elif not FOLDED.items() <= cells[0].metadata.items():
+        yield "the first code cell is not folded: run scripts/stamp_notebooks.py"
     for before, cell in zip([None, *notebook.cells], notebook.cells, strict=False):
         if cell.cell_type != "code":
             continue
@@ -119,7 +121,7 @@ def prose(notebook: Notebook) -> Iterator[str]:
         mark = re.search(r"\b(TODO|FIXME|XXX)\b", cell.source)
         if mark:
             yield f"a {mark[0]}: {cell.source[max(0, mark.start() - 20) : mark.end() + 30]!r}"
-        if MACHINE_PATH.search(cell.source) and not cell.source.startswith("# The same first cell"):
+        if MACHINE_PATH.search(cell.source) and not cell.source.startswith(STAMPED):
             yield f"a path of the machine: {MACHINE_PATH.search(cell.source)[0]}"
 
 

@@ -11,7 +11,7 @@ from _notebooks import ROOT, answers, clean, code_hash, execute, series
 from form import problems
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from run_tests import nbval_arguments, with_answers
-from stamp_notebooks import STAMPED, first_cell, stamp
+from stamp_notebooks import FOLDED, STAMPED, first_cell, stamp
 
 CLAIMS = ROOT / "data" / "results" / "claims"
 SERIES = series()
@@ -45,7 +45,7 @@ def good() -> nbformat.NotebookNode:
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         cells=[
             new_markdown_cell("# Seven\n\nIs it seven? It takes 3 min at preset laptop."),
-            new_code_cell(first_cell(), execution_count=1),
+            new_code_cell(first_cell(), execution_count=1, metadata=FOLDED),
             new_markdown_cell("Now $x_1$."),
             new_code_cell("seven = 7\nclaim = ('C2')", execution_count=2, outputs=[output]),
             new_markdown_cell(
@@ -164,6 +164,7 @@ ERRORS = {
     "to do": (_add(2, " TODO: more"), "a TODO"),
     "first cell": (_source(1, "import colorlib"), "the first code cell is not the stamped one"),
     "old first cell": (_add(1, "\n"), "the first code cell is not the stamped one"),
+    "first cell unfolded": (lambda notebook: notebook.cells[1].metadata.pop("jupyter"), "is not folded"),
     "no title": (_source(0, "Seven? 3 min at laptop"), "not a title and one question"),
     "no time": (_source(0, "# Seven\n\nIs it?"), "how long it takes"),
     "not measured": (_source(4, "## What we found"), "no section '## What we measured'"),
@@ -224,39 +225,37 @@ def test_stamping_twice_is_stamping_once():
     assert [cell.cell_type for cell in notebook.cells[:3]] == ["markdown", "code", "markdown"]
 
 
-def test_first_cell_on_colab_leaves_installed_packages_alone(tmp_path):
-    """The cell runs where colorlib is missing and google.colab is loaded, with pip replaced by a recorder."""
-    (tmp_path / "cell.py").write_text(
-        "import sys, types, subprocess, importlib.util as util\n"
-        "find = util.find_spec\n"
-        "util.find_spec = lambda name: None if name in ('colorlib', 'torchmetrics') else find(name)\n"
-        "sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
-        "subprocess.run = lambda command, check: print('RAN', *command[1:])\n" + first_cell()
+def test_stamping_folds_the_cell():
+    notebook = good()
+    notebook.cells[1].metadata.clear()
+    assert stamp(notebook, "07_seven.ipynb") and notebook.cells[1].metadata == FOLDED
+    assert len(first_cell().splitlines()) <= 5
+
+
+def run_first_cell(folder: Path, found: bool, status: int = 0, **environment: str) -> subprocess.CompletedProcess:
+    """The first cell in a Python that finds colorlib or does not, with a pip that prints its arguments."""
+    (folder / "pip.py").write_text(f"import sys\nprint('RAN', *sys.argv[1:], flush=True)\nsys.exit({status})\n")
+    (folder / "cell.py").write_text(
+        f"import importlib.util\nimportlib.util.find_spec = lambda name: {found or None}\n" + first_cell()
     )
-
-    def run(**environment):
-        command = [sys.executable, str(tmp_path / "cell.py")]
-        return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-    answer = run(COLORLIB_SOURCE="git+https://example.org/colorlib")
-    assert (
-        "RAN -m pip install --quiet --no-deps git+https://example.org/colorlib torchmetrics\n"
-        in answer.stdout
-    )
-    assert "when it disconnects" in answer.stdout
-    unpublished = run()
-    if "OWNER" in first_cell().split("COLORLIB_SOURCE")[1]:
-        assert (
-            "set the environment variable COLORLIB_SOURCE" in unpublished.stderr
-            and "RAN" not in unpublished.stdout
-        )
+    command = [sys.executable, "cell.py"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
 
 
-def test_first_cell_elsewhere_says_how_to_install(tmp_path):
-    hide = "import importlib.util as util\nutil.find_spec = lambda name: None\n"
-    (tmp_path / "cell.py").write_text(hide + first_cell())
-    answer = subprocess.run([sys.executable, str(tmp_path / "cell.py")], capture_output=True, text=True)
-    assert answer.returncode and "python scripts/setup_env.py" in answer.stderr
+def test_first_cell_installs_colorlib_where_it_is_missing(tmp_path):
+    answer = run_first_cell(tmp_path, found=False, COLORLIB_SOURCE="git+https://example.org/colorlib")
+    assert answer.stdout == "RAN install --quiet git+https://example.org/colorlib anywidget\n", answer.stderr
+    assert "RAN install --quiet git+https://" in run_first_cell(tmp_path, found=False).stdout
+
+
+def test_first_cell_does_nothing_where_colorlib_is_installed(tmp_path):
+    answer = run_first_cell(tmp_path, found=True)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_first_cell_stops_where_pip_fails_and_names_the_address(tmp_path):
+    answer = run_first_cell(tmp_path, found=False, status=1, COLORLIB_SOURCE="./nowhere")
+    assert answer.returncode and "'./nowhere'" in answer.stderr
 
 
 def test_clean_takes_out_what_differs_between_machines():
