@@ -1,11 +1,11 @@
 """The textbook's residual block, and fastai's DynamicUnet on torchvision's ResNet-18 as a generator.
 
-fastai is imported when a network is made, never before: the rest of the library does without it.
+fastai is imported when a network is made, not before: everything else works without it.
 """
 
 from __future__ import annotations
 
-import hashlib
+import pickle
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,25 +17,19 @@ from torch import Tensor, nn
 
 from colorlib.generators import Generator, Prediction
 from colorlib.generators.residual_blocks import AFTER_RELU, start
+from colorlib.training.weights import NETWORKS
 
-# torchvision's weights IMAGENET1K_V1 (held to them by a test); the name ends with the first 8 digits of the SHA-256
-IMAGENET = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
-IMAGENET_MB = 45
-# per channel, of sRGB in [0, 1]: what torchvision's networks were trained on
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-_BUILT_FOR = (64, 64)  # fastai looks up with a picture of this size where the encoder halves it; any size works later
+_BUILT_FOR = (64, 64)  # fastai finds with a picture of this size where the encoder halves it; any size works later
 
 
 class ResidualBlock(nn.Module):
-    """The textbook block: two 3x3 convolutions whose result is added to what came in.
+    """The textbook block: two 3x3 convolutions whose result is added to the input.
 
         pre-activation:  shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))
         original:        relu(shortcut(x) + norm(conv(relu(norm(conv(x))))))
 
-    The shortcut is the identity where input and output have the same shape, and a 1x1 convolution where not.
-    Only the pre-activation block adds nothing else on its way: a chain of them is x + f1 + f2 + ..., and the
-    gradient of the sum reaches every x unchanged, beside what comes through the branches.
+    The shortcut is the identity where input and output have the same shape, otherwise a 1x1 convolution. A chain of
+    pre-activation blocks is x + f1 + f2 + ..., so the gradient of the sum reaches every x unchanged.
 
     Args:
         channels_in, channels_out: channels of input and output.
@@ -71,10 +65,7 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module | None = None
         if shortcut:
             same = channels_in == channels_out and stride == 1
-            if same:
-                self.shortcut = nn.Identity()
-            else:
-                self.shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+            self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 start(module, AFTER_RELU)
@@ -91,29 +82,27 @@ class ResidualBlock(nn.Module):
 
 
 class DynamicUNet(Generator):
-    """A U-Net whose encoder is a ResNet-18, which may have seen ImageNet; fastai builds the decoder to fit.
+    """A U-Net with a ResNet-18 as encoder, which may start from ImageNet weights; fastai builds the decoder to fit.
 
     The encoder halves the picture five times. Each decoder step doubles it by pixel shuffle, appends the encoder's
     features of that size, and has two 3x3 convolutions; the last one appends the picture itself. 31 M parameters.
 
-    L is repeated to three channels and normalised as torchvision's networks expect it, so that the weights of the
-    first layer load as they are. (Summing its kernel over the three colours would save 4 % of the encoder's arithmetic,
-    0.4 % of all, and give something else at the border, where the mean colour is padded.) L / 100 stands in for the
-    sRGB value of a grey pixel: they differ by at most 0.035.
+    L is repeated to three channels and normalised as torchvision's networks expect it, so the weights of the first
+    layer load unchanged. L / 100 stands in for the sRGB value of a grey pixel: they differ by at most 0.035.
 
     Args:
         out_channels: channels to predict; 2 for ab.
         blur: average over 2 x 2 after every pixel shuffle, against its chequerboard.
         tanh: bound the output to [-1, 1].
-        pretrained: start the encoder from ImageNet weights where they are cached in torch hub's folder. Where they are
-            not, the encoder starts at random and `say` is told; `pretrained` of the network is what happened.
-        download: fetch them first where they are not cached (45 MB).
-        say: gets one line where weights are missing, and one before a download, with its size.
+        pretrained: start the encoder from ImageNet weights if they are in torch hub's cache. If they are not, the
+            encoder starts at random and `say` reports it. The attribute `pretrained` holds what happened.
+        download: fetch missing weights first (45 MB).
+        say: receives one line where weights are missing.
 
     Raises:
         ImportError: fastai is not installed.
-        ValueError: download without pretrained; a cached file with another checksum.
-        colorlib.photos.PhotoError: the download failed.
+        ValueError: download without pretrained, or a damaged file in the cache.
+        OSError: the download failed.
 
     Example:
         >>> DynamicUNet()(torch.zeros(2, 1, 45, 64)).ab.shape  # doctest: +SKIP
@@ -132,20 +121,26 @@ class DynamicUNet(Generator):
         download: bool = False,
         say: Callable[[str], None] = print,
     ) -> None:
+        from torchvision.models import ResNet18_Weights
+
         super().__init__(in_channels=1, hint_channels=0, z_channels=0)
         if download and not pretrained:
             raise ValueError("download=True with pretrained=False: there is nothing to download; say pretrained=True too")
-        # a weights file holds the encoder's weights as well: who builds the network from it needs no others
+        # the weights file includes the encoder, so loading it needs no ImageNet weights
         self.config = {"out_channels": out_channels, "blur": blur, "tanh": tanh}
         self.tanh = tanh
-        body, fastai_unet = _encoder(), _fastai_unet()
-        self.pretrained = pretrained and load_imagenet(body, download, say)
+        self.pretrained = pretrained and (download or cached_imagenet().is_file())
+        if pretrained and not self.pretrained:
+            say(f"no ImageNet weights in torch hub's cache ({cached_imagenet().name}): the encoder starts at random; "
+                "download=True fetches them (45 MB)")
+        fastai_unet = _fastai_unet()
         self.unet = fastai_unet(
-            nn.Sequential(*list(body.children())[:-2]),  # without pooling and classifier
+            nn.Sequential(*list(_encoder(self.pretrained).children())[:-2]),  # without pooling and classifier
             out_channels, _BUILT_FOR, blur=blur, blur_final=blur)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
-        self.train()  # fastai leaves what it has tried out in evaluation mode
+        expects = ResNet18_Weights.IMAGENET1K_V1.transforms()
+        self.register_buffer("mean", torch.tensor(expects.mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(expects.std)[:, None, None], persistent=False)
+        self.train()  # fastai leaves the layers that it tried in evaluation mode
 
     @property
     def encoder(self) -> nn.Sequential:
@@ -154,7 +149,7 @@ class DynamicUNet(Generator):
 
     @property
     def decoder(self) -> nn.ModuleList:
-        """Everything behind the encoder."""
+        """Everything after the encoder."""
         return self.unet.layers[1:]
 
     def predict_from(self, x: Tensor) -> Prediction:
@@ -162,42 +157,24 @@ class DynamicUNet(Generator):
         return Prediction(torch.tanh(x) if self.tanh else x)
 
 
+NETWORKS[DynamicUNet.__name__] = DynamicUNet  # so that `load_generator` builds it once this module is imported
+
+
 def cached_imagenet() -> Path:
     """Where torch hub keeps the ImageNet weights of ResNet-18, whether they are there or not."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / IMAGENET.rsplit("/", 1)[-1]
+    from torchvision.models import ResNet18_Weights
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / ResNet18_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[-1]
 
 
-def load_imagenet(resnet: nn.Module, download: bool, say: Callable[[str], None] = print) -> bool:
-    """Load torchvision's ImageNet weights into a ResNet-18: from torch hub's cache, or downloaded if that is asked for.
+def _encoder(pretrained: bool) -> nn.Module:
+    """ResNet-18; torch hub fetches missing weights and checks the download against the hash in the file's name."""
+    from torchvision.models import ResNet18_Weights, resnet18
 
-    Returns:
-        Whether they were loaded; if not, `say` has been told.
-
-    Raises:
-        ValueError: the cached file is damaged or another one.
-        colorlib.photos.PhotoError: the download failed.
-    """
-    path = cached_imagenet()
-    if not path.is_file() and not download:
-        say(f"no ImageNet weights in torch hub's cache ({path.name}): the encoder starts at random; "
-            f"download=True fetches them ({IMAGENET_MB} MB)")
-        return False
-    if not path.is_file():
-        from colorlib.photos.downloads import fetch
-
-        fetch(IMAGENET, path, title="ResNet-18, ImageNet weights", say=say)
-    wanted = path.stem.rsplit("-", 1)[-1]
-    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(wanted):
-        raise ValueError(f"{path} is damaged: its SHA-256 does not begin with {wanted}; delete it and load it again")
-    # torchvision publishes no other format; weights_only reads tensors and never runs code
-    resnet.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return True
-
-
-def _encoder() -> nn.Module:
-    from torchvision.models import resnet18
-
-    return resnet18(weights=None)
+    try:
+        return resnet18(weights=ResNet18_Weights.IMAGENET1K_V1 if pretrained else None)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{cached_imagenet()} is damaged ({error}): delete it and load it again") from error
 
 
 def _fastai_unet() -> type[nn.Module]:

@@ -20,8 +20,8 @@ SUPPORTED, PARTLY, NOT_HERE = "supported", "partly", "not here"
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a run said of a claim. `number` is the mean with its interval, as printed."""
+class Verdict:
+    """The result of one claim. `number` is the mean with its interval, as printed."""
 
     mean: float
     interval: tuple[float, float]
@@ -61,7 +61,7 @@ class Claim:
                 "use the same direction and a threshold that is easier to meet"
             )
 
-    def judge(self, values: Sequence[float], *, seeds: Sequence[int] | None = None, of: str = "seeds") -> Judgement:
+    def judge(self, values: Sequence[float], *, seeds: Sequence[int] | None = None, of: str = "seeds") -> Verdict:
         """Compare the values, one per seed, with the thresholds; print the verdict and write it down.
 
         Preset smoke prints 'no verdict at this size' and writes nothing: its runs are too short to mean anything.
@@ -72,7 +72,7 @@ class Claim:
             of: what the values are of, where it is not seeds: "photographs".
 
         Returns:
-            The judgement; also written to `results_dir()/claims/<claim>.json` at presets laptop and gpu.
+            The verdict; it is also written to `results_dir()/claims/<claim>.json` at presets laptop and gpu.
 
         Raises:
             ValueError: fewer than two values, or one of them is not finite.
@@ -90,26 +90,26 @@ class Claim:
         else:
             verdict = NOT_HERE
         number = f"{mean:.3g} ({interval[0]:.3g} to {interval[1]:.3g})"
-        judgement = Judgement(mean, interval, verdict, number)
+        result = Verdict(mean, interval, verdict, number)
         print(f"{self.claim}: {self.statement}")
         print(f"    {self.measure}: {number}; mean and 95 % interval of {len(values)} {of}")
         print(f"    asked for {self.supported} (partly: {self.partly})  ->  {verdict.upper()}")
         if preset() != "smoke":
             seeds = list(range(len(values))) if seeds is None else list(seeds)
-            self._write(values, {"seeds": seeds} if of == "seeds" else {"of": of}, judgement)
-        return judgement
+            self._write(values, {"seeds": seeds} if of == "seeds" else {"of": of}, result)
+        return result
 
-    def _write(self, values: list[float], origin: dict, judgement: Judgement) -> None:
+    def _write(self, values: list[float], origin: dict, result: Verdict) -> None:
         path = results_dir() / "claims" / f"{self.claim}.json"
         # the numbers of a run differ in their last digits from machine to machine; five digits are what they mean
         rounded = {
             "values": [float(f"{value:.5g}") for value in values],
-            "mean": float(f"{judgement.mean:.5g}"),
-            "interval": [float(f"{bound:.5g}") for bound in judgement.interval],
+            "mean": float(f"{result.mean:.5g}"),
+            "interval": [float(f"{bound:.5g}") for bound in result.interval],
         }
         command = os.environ.get("COLORLIB_COMMAND", "the notebook, run from top to bottom")
         write_json(path, asdict(self) | rounded | {
-            "number": judgement.number, "verdict": judgement.verdict, **origin,
+            "number": result.number, "verdict": result.verdict, **origin,
             "preset": preset(), "command": command, "machine": machine(),
         })
 
@@ -117,15 +117,15 @@ class Claim:
 def confidence_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
     """Mean and its two-sided 95 % interval from Student's t distribution over the seeds.
 
-    Args:
-        values: at least two numbers.
+    Raises:
+        ValueError: fewer than two values: one value has no spread.
     """
-    from scipy.special import stdtrit  # scipy.stats has the same as t.ppf, after a second of imports
+    from scipy import stats  # a second of imports
 
-    n = len(values)
-    mean = sum(values) / n
-    variance = sum((value - mean) ** 2 for value in values) / (n - 1)
-    half = float(stdtrit(n - 1, 0.975)) * math.sqrt(variance / n)
+    if len(values) < 2:
+        raise ValueError(f"an interval needs at least two values, one per seed; got {list(values)}: run more seeds")
+    mean = sum(values) / len(values)
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
     return mean, (mean - half, mean + half)
 
 

@@ -4,12 +4,11 @@
     rgb -> network -> logits (N, K)   -> inception_score(logits)
 
 The network is a parameter. With Inception v3 and its weights of 2015 (`load_inception`) the two are FID and IS; with any other
-they are not, and their numbers compare with nobody else's. LPIPS is LPIPS with its own weights only (`load_lpips`).
+they are not, and their numbers compare with no published ones. LPIPS is LPIPS with its own weights only (`load_lpips`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import sys
 import warnings
@@ -18,13 +17,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-# name where torch.hub keeps downloads (its end is how the file's SHA-256 begins), and megabytes
+# name in torch.hub's cache, and megabytes
 INCEPTION = ("weights-inception-2015-12-05-6726825d.pth", 96)
 ALEXNET = ("alexnet-owt-7be5be79.pth", 244)
 
 
 def extract(network: nn.Module, rgb: Tensor, batch_size: int = 64) -> Tensor:
-    """What a network says of pictures: in evaluation mode, without gradients, batch by batch.
+    """The outputs of a network for pictures: in evaluation mode, without gradients, batch by batch.
 
     Args:
         network: a batch of pictures -> (B, D); every module gets its own mode back. It brings the pictures to the size and
@@ -79,7 +78,7 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
 def inception_score(logits: Tensor, num_splits: int = 1, seed: int = 0) -> float:
     """exp of the mean KL divergence of a classifier's answers from their mean answer, through torchmetrics.
 
-    It is high where every picture has a clear class and all classes occur, and knows nothing of what is right. It is at most
+    It is high where every picture has a clear class and all classes occur, and does not measure correctness. It is at most
     the number of classes and at most the number of pictures of a split.
 
     Args:
@@ -146,8 +145,7 @@ def load_inception(output: str = "2048", download: bool = False) -> nn.Module | 
         uint8 (B, 3, H, W) -> (B, D); None where torch-fidelity is not installed or the weights are not in the cache.
 
     Raises:
-        ModuleNotFoundError: the weights are asked for and torch-fidelity is not installed.
-        ValueError: the file in the cache is damaged.
+        ModuleNotFoundError: a download is asked for and torch-fidelity is not installed.
     """
     if importlib.util.find_spec("torch_fidelity") is None:
         if download:
@@ -168,9 +166,6 @@ def load_lpips(download: bool = False) -> nn.Module | None:
 
     Returns:
         For `lpips`; None where the weights are not in the cache.
-
-    Raises:
-        ValueError: the file in the cache is damaged.
     """
     if not _ready(*ALEXNET, download):
         return None
@@ -180,15 +175,9 @@ def load_lpips(download: bool = False) -> nn.Module | None:
 
 
 def _ready(name: str, megabytes: int, download: bool) -> bool:
-    """Whether torch.hub's cache holds the file, whole; or whether it may be fetched into it."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if path.is_file():
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else hashlib.sha256(
-                file.read()).hexdigest()
-        if found.startswith(path.stem.rsplit("-", 1)[1]):
-            return True
-        raise ValueError(f"{path}: is damaged or another file (its SHA-256 begins with {found[:8]}): delete it")
+    """Whether torch.hub's cache holds the file, or may fetch it. (Downloads are checked by torch.hub against their hash.)"""
+    if (Path(torch.hub.get_dir()) / "checkpoints" / name).is_file():
+        return True
     if download:
         print(f"{name}: {megabytes} MB are fetched into torch.hub's cache", file=sys.stderr)
     return download

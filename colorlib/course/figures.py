@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -74,7 +75,7 @@ def show_images(
                 axes[r, 0].set_ylabel(row_titles[r], rotation=0, ha="right", va="center")
         for c, title in enumerate(column_titles):
             axes[0, c].set_title(title, fontsize=9)
-    return _done(figure)
+    return done(figure)
 
 
 def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, width: float = 1.6) -> Figure:
@@ -94,7 +95,7 @@ def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, w
 
 
 def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: Mapping[str, str] | None = None) -> Figure:
-    """Loss curves, one small panel each (their scales have nothing in common), raw and as a running mean.
+    """Loss curves, one small panel each, four in a row, since their scales differ: raw and as a running mean.
 
     Args:
         history: name -> one value per step.
@@ -102,13 +103,16 @@ def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: 
         titles: name -> the panel's title; the name itself where there is none.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(history), figsize=(3.4 * len(history), 2.4), squeeze=False, layout="constrained")
-        for axis, (name, values), colour in zip(axes.flat, history.items(), COLOURS):
+        rows, columns = -(-len(history) // 4), min(4, len(history))
+        figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 2.4 * rows), squeeze=False, layout="constrained")
+        for axis in axes.flat[len(history):]:
+            axis.set_axis_off()
+        for axis, (name, values), colour in zip(axes.flat, history.items(), cycle(COLOURS)):
             axis.plot(values, color=colour, alpha=0.25, linewidth=0.8)
             if len(values) > 2 * smooth:
                 axis.plot(range(smooth - 1, len(values)), np.convolve(values, np.ones(smooth) / smooth, "valid"), color=colour)
             axis.set(title=(titles or {}).get(name, name), xlabel="step")
-    return _done(figure)
+    return done(figure)
 
 
 def compare(
@@ -127,14 +131,14 @@ def compare(
             colour = COLOURS[x % len(COLOURS)]
             axis.bar(x, np.mean(numbers), width=0.6, color=colour, alpha=0.35)
             axis.plot(np.full(len(numbers), x), numbers, "o", color=colour, markersize=4)
-        for line, (name, value) in zip(LINES[1:], (reference or {}).items()):
+        for line, (name, value) in zip(cycle(LINES[1:]), (reference or {}).items()):
             axis.axhline(value, color="black", linewidth=1, linestyle=line, label=name)
         axis.set_xticks(range(len(values)), list(values))
         axis.grid(axis="x", visible=False)
         axis.set(ylabel=ylabel, title=title)
         if reference:
             axis.legend(fontsize=8)
-    return _done(figure)
+    return done(figure)
 
 
 def curves(
@@ -152,7 +156,7 @@ def curves(
     """
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(5.2, 3.0), layout="constrained")
-        for (name, (xs, ys)), colour, line in zip(series.items(), COLOURS, LINES):
+        for (name, (xs, ys)), colour, line in zip(series.items(), cycle(COLOURS), cycle(LINES)):
             axis.plot(xs, [np.mean(y) for y in ys], color=colour, linestyle=line, marker="o", markersize=3, label=name)
             axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.15, linewidth=0)
         if log_x:
@@ -160,7 +164,7 @@ def curves(
         axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
         if len(series) > 1:
             axis.legend(fontsize=8)
-    return _done(figure)
+    return done(figure)
 
 
 def ab_plane(points: Mapping[str, Tensor], *, lightness: float = 65.0, limit: float = 100.0) -> Figure:
@@ -185,10 +189,10 @@ def ab_plane(points: Mapping[str, Tensor], *, lightness: float = 65.0, limit: fl
             axis.set(title=title, xlabel="a: green to red", xlim=(-limit, limit), ylim=(-limit, limit))
             axis.grid(False)
         axes[0, 0].set_ylabel("b: blue to yellow")
-    return _done(figure)
+    return done(figure)
 
 
-def _done(figure: Figure) -> Figure:
+def done(figure: Figure) -> Figure:
     """Close the figure for pyplot: a notebook shows what a cell returns, and would show an open figure twice."""
     plt.close(figure)
     return figure
@@ -229,7 +233,7 @@ def palettes(
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
             axis.spines[:].set_visible(False)
-    return _done(figure)
+    return done(figure)
 
 
 def answers_on_plane(
@@ -284,7 +288,7 @@ def compare_panels(
             axis.set_xticks(range(len(values)), short, fontsize=8)
             axis.grid(axis="x", visible=False)
             axis.set(ylabel=ylabel, title=title)
-    return _done(figure)
+    return done(figure)
 
 
 def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Figure:
@@ -316,7 +320,7 @@ def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Fig
             bar.set_y(-bar.get_height() / 2)
         axis.set(xlim=(-1.8, 2 * levels - 0.2), ylim=(-size * 0.6, size * 0.72))
         axis.set_axis_off()
-    return _done(figure)
+    return done(figure)
 
 
 def patches(image: Tensor, fields: Sequence[int], *, title: str = "") -> Figure:
@@ -330,7 +334,7 @@ def patches(image: Tensor, fields: Sequence[int], *, title: str = "") -> Figure:
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
         axis.imshow(to_numpy(image), interpolation="nearest")
-        for field, colour, line in zip(sorted(fields, reverse=True), COLOURS, LINES):
+        for field, colour, line in zip(sorted(fields, reverse=True), cycle(COLOURS), cycle(LINES)):
             corner = (width / 2 - field / 2 - 0.5, height / 2 - field / 2 - 0.5)
             axis.add_patch(plt.Rectangle(corner, field, field, fill=False, edgecolor="white", linewidth=3.5))
             axis.add_patch(plt.Rectangle(corner, field, field, fill=False, edgecolor=colour, linewidth=1.8,
@@ -340,4 +344,4 @@ def patches(image: Tensor, fields: Sequence[int], *, title: str = "") -> Figure:
         axis.set_title(title)
         axis.set_axis_off()
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
-    return _done(figure)
+    return done(figure)

@@ -113,7 +113,8 @@ def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
                          "get it again")
     name = metadata.get("network")
     if name not in NETWORKS:
-        raise ValueError(f"{path}: names the network {name!r}; this version of colorlib knows {sorted(NETWORKS)}")
+        raise ValueError(f"{path}: names the network {name!r}; this version of colorlib knows {sorted(NETWORKS)}; "
+                         "the course's networks are known after `import colorlib.course.blocks`")
     try:
         config = json.loads(metadata["config"])
         if "norm" in config:

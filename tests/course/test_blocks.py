@@ -1,8 +1,6 @@
-"""fastai's DynamicUnet behind our call. The ImageNet weights are played by random ones: nothing is downloaded."""
+"""fastai's DynamicUnet behind our call. Random weights stand in for ImageNet's: nothing is downloaded."""
 
 import copy
-import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -13,11 +11,11 @@ from networks import check_generator
 from torchvision.models import ResNet18_Weights, resnet18
 
 from colorlib.color import rgb_to_lab
-from colorlib.course import blocks as dynamic_unet
-from colorlib.course.blocks import DynamicUNet
+from colorlib.course.blocks import DynamicUNet, cached_imagenet
 from colorlib.generators import predict
-from colorlib.training.weights import read_tensors, write_tensors
+from colorlib.training.weights import NETWORKS, load_generator, save_weights
 
+EXPECTS = ResNet18_Weights.IMAGENET1K_V1.transforms()
 SIZES = ((32, 32), (33, 47), (1, 1), (5, 64))
 
 
@@ -29,15 +27,11 @@ def generator():
 
 @pytest.fixture
 def imagenet(tmp_path, monkeypatch):
-    """A hub folder of its own, and in it weights whose name says their checksum; returns the file."""
+    """A hub folder of its own with random weights in the place of ImageNet's; returns the file."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
-    torch.save(resnet18(weights=None).state_dict(), folder / "new.pth")
-    digest = hashlib.sha256((folder / "new.pth").read_bytes()).hexdigest()
-    monkeypatch.setattr(dynamic_unet, "IMAGENET", f"https://example.org/resnet18-{digest[:8]}.pth")
-    (folder / "new.pth").rename(dynamic_unet.cached_imagenet())
-    return dynamic_unet.cached_imagenet()
+    cached_imagenet().parent.mkdir()
+    torch.save(resnet18(weights=None).state_dict(), cached_imagenet())
+    return cached_imagenet()
 
 
 @pytest.mark.parametrize("arguments", [{}, {"out_channels": 3, "tanh": False, "blur": False}], ids=str)
@@ -59,14 +53,6 @@ def test_without_fastai_the_error_names_the_extra(monkeypatch):
         DynamicUNet()
 
 
-def test_constants_are_torchvisions():
-    weights = ResNet18_Weights.IMAGENET1K_V1
-    assert weights.url == dynamic_unet.IMAGENET
-    assert round(weights.meta["_file_size"]) == dynamic_unet.IMAGENET_MB
-    assert tuple(weights.transforms().mean) == dynamic_unet.IMAGENET_MEAN
-    assert tuple(weights.transforms().std) == dynamic_unet.IMAGENET_STD
-
-
 def test_the_encoder_sees_the_grey_photograph_as_torchvision_would_give_it(generator):
     seen = []
     handle = generator.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -74,7 +60,7 @@ def test_the_encoder_sees_the_grey_photograph_as_torchvision_would_give_it(gener
     rgb = grey.expand(3, -1, -1).contiguous()
     predict(generator, rgb_to_lab(rgb)[None, :1] / 50 - 1)
     handle.remove()
-    mean, std = (torch.tensor(x)[:, None, None] for x in (dynamic_unet.IMAGENET_MEAN, dynamic_unet.IMAGENET_STD))
+    mean, std = (torch.tensor(x)[:, None, None] for x in (EXPECTS.mean, EXPECTS.std))
     difference = (seen[0][0] * std + mean - rgb / 255).abs()
     assert seen[0].shape == (1, 3, 16, 16) and 0.03 < difference.max() < 0.035
 
@@ -103,23 +89,23 @@ def test_cached_imagenet_weights_are_used(imagenet):
 
 def test_without_them_it_says_so_and_asks_no_network(imagenet, monkeypatch):
     imagenet.unlink()
-    monkeypatch.setattr("colorlib.photos.downloads.fetch", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("asked the network"))
     said = []
     assert not DynamicUNet(pretrained=True, say=said.append).pretrained
     assert len(said) == 1 and "no ImageNet weights" in said[0] and "45 MB" in said[0]
 
 
 def test_download_only_when_asked_for(imagenet, monkeypatch):
-    kept = imagenet.read_bytes()
+    kept, asked = imagenet.read_bytes(), []
     imagenet.unlink()
-    asked = []
 
-    def fetch(url, path, **_):
-        asked.append(url)
-        path.write_bytes(kept)
+    def fetch(url, path, hash_prefix, **_):
+        asked.append((url, hash_prefix))
+        imagenet.write_bytes(kept)
 
-    monkeypatch.setattr("colorlib.photos.downloads.fetch", fetch)
-    assert DynamicUNet(pretrained=True, download=True).pretrained and asked == [dynamic_unet.IMAGENET]
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    assert DynamicUNet(pretrained=True, download=True).pretrained
+    assert asked == [(ResNet18_Weights.IMAGENET1K_V1.url, "f37072fd")]  # torch hub checks the hash
     assert DynamicUNet(pretrained=True, download=True).pretrained and len(asked) == 1  # the second time from the cache
     with pytest.raises(ValueError, match="nothing to download"):
         DynamicUNet(download=True)
@@ -131,12 +117,18 @@ def test_a_damaged_file_is_refused(imagenet):
         DynamicUNet(pretrained=True)
 
 
-def test_a_file_rebuilds_it(generator, tmp_path):
-    write_tensors(tmp_path / "w.safetensors", generator.state_dict(), {})
-    again = DynamicUNet(**json.loads(json.dumps(generator.config)))
-    again.load_state_dict(read_tensors(tmp_path / "w.safetensors")[0])
+def test_a_weights_file_rebuilds_it(generator, tmp_path):
+    save_weights(tmp_path / "w.safetensors", generator)
+    again, _ = load_generator(tmp_path / "w.safetensors")
     L = torch.rand(1, 1, 40, 33) * 2 - 1
     assert torch.equal(predict(again, L).ab, predict(generator, L).ab)
+
+
+def test_a_weights_file_of_the_course_names_what_to_import(generator, tmp_path, monkeypatch):
+    save_weights(tmp_path / "w.safetensors", generator)
+    monkeypatch.delitem(NETWORKS, "DynamicUNet")
+    with pytest.raises(ValueError, match="'DynamicUNet'.*import colorlib.course.blocks"):
+        load_generator(tmp_path / "w.safetensors")
 
 
 def test_a_copy_is_a_network_of_its_own(generator):

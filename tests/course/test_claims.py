@@ -62,6 +62,12 @@ def test_the_interval_is_students(values):
     assert (low, high) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_an_interval_needs_two_values(values):
+    with pytest.raises(ValueError, match="at least two values"):
+        confidence_interval(values)
+
+
 @pytest.mark.parametrize("values", [[0.1], [], [0.1, float("nan")], [float("inf"), 1.0]])
 def test_too_few_or_broken_values(values):
     with pytest.raises(ValueError, match="at least two finite values"):
