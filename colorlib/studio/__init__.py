@@ -1,4 +1,7 @@
-"""The studio: a photograph coloured with sliders and clicks, in JupyterLab, Notebook, VS Code, Colab and as a page."""
+"""The studio: colour a photograph with sliders and clicks, in JupyterLab, Notebook, VS Code, Colab or on a page.
+
+    event of a widget -> State -> Preview (pictures) -> View -> widgets
+"""
 
 from colorlib.studio.studio import Studio
 

@@ -1,4 +1,4 @@
-"""The click canvas of the studio: a photograph before and after, with hints that a pointer sets, moves and deletes."""
+"""The board of the studio: a photograph before and after, and hints that a pointer adds, moves and deletes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import traitlets
 class Board(anywidget.AnyWidget):
     """A photograph in two versions, left and right of a divider, with a marker for each hint.
 
-    The board decides nothing: it shows its traits and says what the reader did. Whoever owns it listens with
+    The board changes nothing by itself: it shows its traits and sends what the user did. Its owner listens with
     `on_msg`, whose callback gets (board, content, buffers); `content` is one of
 
         {"kind": "add", "x", "y"}                a click on the picture
-        {"kind": "move", "index", "x", "y"}      a marker was moved; also while it is dragged, as fast as `picture` answers
+        {"kind": "move", "index", "x", "y"}      a marker was moved; during a drag, one message for each new `picture`
         {"kind": "delete", "index"}              Delete or Backspace on a marker
         {"kind": "select", "index"}              a click on a marker
-        {"kind": "file", "name", "part", "parts"}   a file was dropped: part 0 to parts - 1, in order, 512 KiB of it in
-                                                 buffers[0] (a Jupyter server takes 10 MB in one message)
-        {"kind": "refused", "name", "bytes"}     a file above `max_bytes` was dropped; nothing of it was sent
+        {"kind": "file", "name", "part", "parts"}   a file was dropped: part 0 to parts - 1, in order, each with up to
+                                                 512 KiB in buffers[0] (a Jupyter server takes 10 MB in one message)
+        {"kind": "refused", "name", "bytes"}     a file above `max_bytes` was dropped and not sent
 
-    x and y are whole pixels of the photograph, x to the right, y down, however small the picture is drawn.
+    x and y are whole pixels of the photograph, x to the right, y down, whatever the size of the drawn picture.
 
     Attributes:
         picture: an encoded picture (PNG, JPEG, WebP), shown right of the divider; empty: a place to drop a file on.
@@ -30,9 +30,9 @@ class Board(anywidget.AnyWidget):
         width, height: of the photograph, in pixels; `picture` and `before` may be smaller.
         hints: one {"x", "y", "color": "#rrggbb"} for each marker, in pixels of the photograph.
         selected: index of the marker with the thicker ring; -1: none.
-        divider: share of the width that shows `before`, 0 to 1; the browser sends it when the divider is let go.
+        divider: share of the width that shows `before`, 0 to 1; the browser sends it when the divider is released.
         max_bytes: the largest file that may be dropped.
-        ready: set by the browser when it has drawn the board; stays False in a front end without anywidget.
+        ready: set by the browser when it has drawn the board.
 
     Example:
         >>> board = Board(picture=png, before=grey_png, width=1024, height=768, divider=0.5)

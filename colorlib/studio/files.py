@@ -1,9 +1,8 @@
-"""The files that the studio makes: one photograph at full size, or a folder; told as HTML. See `widgets`."""
+"""Files of the studio: those that come in, within limits, and those that it makes."""
 
 from __future__ import annotations
 
 import base64
-import functools
 import html
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,50 +13,136 @@ from ipywidgets import FloatProgress
 
 from colorlib.colorizer import Colorizer, Settings
 from colorlib.colorizer.folder import Batch, colorize_all
-from colorlib.photos import Photo, scan
+from colorlib.photos import (
+    Photo,
+    PhotoError,
+    decode_photo,
+    read_photo,
+    sample_photograph,
+    scan,
+)
+from colorlib.photos.samples import OLD, SAMPLES
 from colorlib.photos.write import SYNTHETIC, encode_photo
-from colorlib.studio.parts import FORMATS
+from colorlib.studio.preview import Preview
+
+FORMATS = {"PNG": ("image/png", ".png"), "JPEG": ("image/jpeg", ".jpg")}
+# advice in errors of other parts of colorlib about what the studio has no control for
+OPTIONS = (" with -o", ", or replace it with --force", ", or pass a larger max_pixels")
 
 
-def link_to_file(colorizer: Colorizer, photo: Photo, settings: Settings, format: str, bar: FloatProgress) -> str:
-    """A link that saves the coloured photograph at full size; the file is in the link."""
+class Incoming:
+    """Opens what the user brings.
+
+    Args:
+        colorizer: of the previews.
+        max_bytes, max_pixels: of a photograph. A larger one is refused before it takes memory.
+    """
+
+    def __init__(self, colorizer: Colorizer, max_bytes: int, max_pixels: int) -> None:
+        self._colorizer, self._max_bytes, self._max_pixels = colorizer, max_bytes, max_pixels
+        self._received = bytearray()
+
+    def open(self, photo: str | Path | Photo) -> Preview:
+        """
+        Args:
+            photo: a path, a Photo, or the name of one of `photos.sample_photographs`.
+
+        Raises:
+            PhotoError: (a ValueError) it cannot be opened.
+        """
+        if isinstance(photo, str) and photo in (*SAMPLES, *OLD):
+            return Preview(self._colorizer, sample_photograph(photo), photo)
+        return Preview(self._colorizer, photo if isinstance(photo, Photo) else read_photo(photo, self._max_pixels))
+
+    def decode(self, name: str, data: bytes) -> Preview:
+        """As `open`, for the bytes of a file."""
+        self.check_bytes(name, len(data))
+        return Preview(self._colorizer, decode_photo(data, name, self._max_pixels))
+
+    def check_bytes(self, name: str, number: int) -> None:
+        if number > self._max_bytes:
+            raise PhotoError(name, f"has {number:,} bytes, above {self._max_bytes:,}", "shrink it first")
+
+    def receive(self, name: str, part: int, parts: int, data: bytes) -> Preview | None:
+        """One part of a dropped file, 0 to parts - 1 in order. The last one gives the photograph, the others None."""
+        self._received = self._received if part else bytearray()
+        self._received += data
+        if part < parts - 1:
+            return None
+        whole, self._received = bytes(self._received), bytearray()
+        return self.decode(name, whole)
+
+
+def read_settings(name: str, data: bytes) -> Settings:
+    """Settings from the bytes of a JSON file.
+
+    Raises:
+        ValueError: no settings; the sentence begins with the name.
+    """
+    try:
+        return Settings.from_json(data.decode("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def uploaded(value: object) -> list[tuple[str, bytes]]:
+    """Names and bytes of a FileUpload's value: a dict by name in ipywidgets 7, a tuple in 8."""
+    files = [{"name": name, **file} for name, file in value.items()] if isinstance(value, dict) else value
+    return [(file["name"], bytes(file["content"])) for file in files]
+
+
+def full_size_link(colorizer: Colorizer, photo: Photo, settings: Settings, format: str, bar: FloatProgress) -> str:
+    """A link, as HTML, that saves the coloured photograph at full size; the file is in the link."""
     kind, suffix = FORMATS[format]
-    with _working(bar) as progress:
+    with _progress(bar) as progress:
         colored = colorizer.colorize(photo, progress=lambda share: progress(0.8 * share), **settings.chosen())
         data = encode_photo(colored, format, like=photo, note=SYNTHETIC)
-    name = html.escape(f"{Path(photo.path or 'photo').stem}-colour{suffix}")
-    text = base64.b64encode(data).decode()
-    return f'<a download="{name}" href="data:{kind};base64,{text}">Save {name}</a> ({len(data) / 1e6:.1f} MB)'
+    name = f"{Path(photo.path or 'photo').stem}-colour{suffix}"
+    return f"{link(name, kind, data, f'Save {name}')} ({len(data) / 1e6:.1f} MB)"
 
 
-def colour_folder(colorizer: Colorizer, settings: Settings, source: str, target: str, bar: FloatProgress) -> str:
-    """Colour the photographs of one folder into another, without hints: their points belong to one photograph.
+def color_folder(colorizer: Colorizer, settings: Settings, source: str, target: str, bar: FloatProgress) -> str:
+    """Colour the photographs of one folder into another. Hints are left out: they belong to one photograph.
 
     Returns:
-        How many there are, and what is wrong with the others.
+        A report, as HTML: how many there are, and what is wrong with the others.
 
     Raises:
         ValueError: a folder is not given, or cannot be used.
     """
     if not (source and target):
-        raise ValueError("two folders are needed: of the photographs, and for the results")
+        raise ValueError("two folders are needed: one with the photographs, one for the results")
     batch = Batch(scan(Path(source).expanduser()), Path(target).expanduser(), None, force=False)
     errors = []
-    with _working(bar) as progress:
+    with _progress(bar) as progress:
         outcomes = colorize_all(batch, colorizer, replace(settings, hints=()))
         for done, (_, outcome) in enumerate(outcomes, start=1):
-            errors += [outcome] if isinstance(outcome, str) else []
+            errors += [without_options(outcome)] if isinstance(outcome, str) else []
             progress(done / len(batch.photos))
     left = " The hints were left out: they belong to one photograph." if settings.hints else ""
     return (f"{len(batch.results)} of {len(batch.photos)} photographs are in {html.escape(str(batch.folder))}.{left}"
             + "".join(f"<br>{html.escape(error)}" for error in errors))
 
 
+def without_options(error: object) -> str:
+    """The sentence of an error, without advice about options that the studio does not have."""
+    sentence = str(error)
+    for option in OPTIONS:
+        sentence = sentence.removesuffix(option)
+    return sentence
+
+
+def link(name: str, kind: str, data: bytes, text: str) -> str:
+    """A link, as HTML, that saves a file of this name and MIME type. The data are in the link itself."""
+    code = base64.b64encode(data).decode()
+    return f'<a download="{html.escape(name)}" href="data:{kind};base64,{code}">{html.escape(text)}</a>'
+
+
 @contextmanager
-def _working(bar: FloatProgress) -> Iterator[Callable[[float], None]]:
-    """A progress bar that is seen while something takes long."""
+def _progress(bar: FloatProgress) -> Iterator[Callable[[float], None]]:
+    """Show a progress bar for as long as the work takes."""
     bar.value, bar.layout.visibility = 0.0, "visible"
     try:
-        yield functools.partial(setattr, bar, "value")
+        yield lambda share: setattr(bar, "value", share)
     finally:
         bar.layout.visibility = "hidden"

@@ -1,6 +1,6 @@
-"""The pictures of one photograph that the studio shows: no widget here, and each step computed only when it has to be.
+"""The pictures of one photograph that the studio shows. Each is computed once and kept for a while; no widgets here.
 
-    photograph -> sketch (the network; per render size, colouring, hints, sibling's share) -> picture (everything else)
+    photograph -> sketch (the network; needs render size, colouring, hints, boldness) -> picture (all other settings)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from io import BytesIO
 
 import torch
 import torch.nn.functional as F
-from PIL import ImageDraw
+from PIL import ImageColor
 from torch import Tensor
 
 from colorlib import color
@@ -20,11 +20,10 @@ from colorlib.colorizer.render import Sketch, render
 from colorlib.photos import Photo
 from colorlib.photos.pixels import to_image
 
-LONG_SIDE = 640  # pixels of a preview: what a notebook's column shows
-KEPT = 8  # sketches: what undo, redo and a slider that goes back find ready
+LONG_SIDE = 640  # pixels of a preview: the width of a notebook's column
+KEPT = {"sketch": 8, "picture": 8, "_expected_error": 8, "_suggestions": 8, "shown_color": 256}  # results in memory
 PLANE, STEP = 100, 2  # CIE units: the histogram shows ab from -PLANE to PLANE in cells of STEP
-DOUBT = 30.0  # CIE units of expected error that are painted as hot as can be
-AS_IT_IS = Settings()
+HOTTEST = 30.0  # CIE units of expected error at which the map of uncertainty has its hottest colour
 
 
 class Preview:
@@ -33,54 +32,48 @@ class Preview:
     Args:
         colorizer: colours it.
         photo: a photograph of any size; pictures of it have a long side of at most LONG_SIDE.
+        sample: its name, if it is one of the sample photographs.
     """
 
-    def __init__(self, colorizer: Colorizer, photo: Photo) -> None:
-        self.colorizer, self.photo = colorizer, photo
+    def __init__(self, colorizer: Colorizer, photo: Photo, sample: str | None = None) -> None:
+        self.colorizer, self.photo, self.sample = colorizer, photo, sample
         height, width = photo.rgb.shape[-2:]
         scale = min(1.0, LONG_SIDE / max(height, width))
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
         self.rgb = photo.rgb if scale == 1 else F.interpolate(photo.rgb[None], size, mode="bilinear", antialias=True)[0]
         self.grey = color.rgb_to_grey(self.rgb)
         self.grey_jpeg = jpeg(self.grey)
-        self._sketch = lru_cache(KEPT)(self._compute_sketch)
-        self.picture = lru_cache(KEPT)(self._compute_picture)
-        self._doubt = lru_cache(KEPT)(self._compute_doubt)
-        self._suggestions = lru_cache(KEPT)(self._compute_suggestions)
-        self.becomes = lru_cache(256)(self._compute_becomes)  # of every marker and button, at every step of a drag
+        for name, number in KEPT.items():  # per photograph, so that the memory is free with the next one
+            setattr(self, name, lru_cache(number)(getattr(self, name)))
 
-    def _compute_sketch(self, settings: Settings) -> Sketch:
+    def sketch(self, settings: Settings) -> Sketch:
         return self.colorizer.sketch(self.photo, settings)
 
-    def _compute_picture(self, settings: Settings) -> Tensor:
-        """What `colorize` makes of the photograph, small: uint8 (3, h, w)."""
-        needed = replace(settings, guidance=AS_IT_IS.guidance, saturation=AS_IT_IS.saturation,
-                         warmth=AS_IT_IS.warmth, blend=AS_IT_IS.blend)  # what the network depends on
-        return render(self.rgb, self._sketch(needed), settings)
+    def picture(self, settings: Settings) -> Tensor:
+        """The small version of what `Colorizer.colorize` returns: uint8 (3, h, w)."""
+        needed = replace(settings, guidance=1.0, saturation=1.0, warmth=0.0, blend=1.0)  # what the network depends on
+        return render(self.rgb, self.sketch(needed), settings)
 
-    def _compute_doubt(self, hints: tuple[Hint, ...], render_size: int | None) -> Tensor:
-        doubt = self.colorizer.uncertainty(self.photo, hints, render_size)
-        return F.interpolate(doubt[None, None], self.rgb.shape[-2:], mode="area")[0, 0]
-
-    def doubt(self, settings: Settings) -> Tensor:
-        """Where the network has no idea: the grey picture under a heat map, uint8 (3, h, w).
-
-        The map is the expected error of the mean decoding: nothing at 0, hot at DOUBT CIE units and above.
-        """
+    def uncertainty(self, settings: Settings) -> Tensor:
+        """The grey picture under a heat map of the expected error, uint8 (3, h, w): dark at 0, hottest at HOTTEST."""
         from matplotlib import colormaps
 
-        share = (self._doubt(settings.hints, settings.render_size) / DOUBT).clamp(0, 1)
+        share = (self._expected_error(settings.hints, settings.render_size) / HOTTEST).clamp(0, 1)
         heat = torch.from_numpy(colormaps["inferno"](share.numpy(), bytes=True))[..., :3].permute(2, 0, 1)
         return (0.35 * self.grey + 0.65 * heat).round().to(torch.uint8)
+
+    def _expected_error(self, hints: tuple[Hint, ...], render_size: int | None) -> Tensor:
+        error = self.colorizer.uncertainty(self.photo, hints, render_size)
+        return F.interpolate(error[None, None], self.rgb.shape[-2:], mode="area")[0, 0]
 
     def histogram(self, settings: Settings) -> Tensor:
         """How often each ab occurs in the picture, over the part of the plane that sRGB has: uint8 (3, 200, 200).
 
         Up is +b (yellow), right is +a (red).
         """
-        ab = color.rgb_to_lab(self.picture(settings)[:, ::2, ::2])[1:]  # every fourth pixel says the same
-        cells = ((ab + PLANE) / STEP).long().clamp(0, 2 * PLANE // STEP - 1)
+        ab = color.rgb_to_lab(self.picture(settings)[:, ::2, ::2])[1:]  # a quarter of the pixels is enough
         side = 2 * PLANE // STEP
+        cells = ((ab + PLANE) / STEP).long().clamp(0, side - 1)
         counts = torch.bincount(cells[1].flatten() * side + cells[0].flatten(), minlength=side * side).reshape(side, side)
         frequent = (counts.float().log1p() / counts.max().float().log1p())[None]
         pale, full = _plane()
@@ -91,33 +84,26 @@ class Preview:
         """L, 0 to 100, of the photograph's pixel."""
         return float(color.rgb_to_lab(self.photo.rgb[:, int(y) : int(y) + 1, int(x) : int(x) + 1])[0])
 
-    def _compute_becomes(self, hint: Hint) -> tuple[str, float]:
-        """The colour that a hint can have at its point, as "#rrggbb", and how many CIE units of ab it loses to the gamut."""
+    def ab(self, x: float, y: float, settings: Settings) -> tuple[float, float]:
+        """(a, b), CIE units, of the picture at a point of the photograph, before the blend with grey."""
+        picture = self.picture(replace(settings, blend=1.0))
+        places = zip((y, x), picture.shape[1:], self.photo.rgb.shape[1:], strict=True)
+        row, column = (min(int(at * small / full), small - 1) for at, small, full in places)
+        return _ab(picture[:, row, column])
+
+    def shown_color(self, hint: Hint) -> tuple[str, float]:
+        """The colour that a screen shows for a hint, as "#rrggbb", and how many CIE units of ab it loses to the gamut."""
         lab = torch.tensor([self.lightness(hint.x, hint.y), hint.a, hint.b]).reshape(3, 1, 1)
         fitted = color.fit_gamut(lab)
-        return hex_of(color.lab_to_rgb8(fitted)), float((fitted - lab).norm())
+        return "#{:02x}{:02x}{:02x}".format(*color.lab_to_rgb8(fitted).flatten().tolist()), float((fitted - lab).norm())
 
     def suggest(self, x: float, y: float, settings: Settings) -> list[Suggestion]:
-        """Plausible colours of a point, given the other hints."""
+        """Plausible colours of a point, given the hints at other points."""
         others = tuple(hint for hint in settings.hints if (hint.x, hint.y) != (x, y))
         return self._suggestions(x, y, others, settings.render_size)
 
-    def _compute_suggestions(self, x: float, y: float, hints: tuple[Hint, ...], render_size: int | None) -> list[Suggestion]:
+    def _suggestions(self, x: float, y: float, hints: tuple[Hint, ...], render_size: int | None) -> list[Suggestion]:
         return self.colorizer.suggest(self.photo, x, y, hints=hints, render_size=render_size)
-
-    def marked(self, picture: Tensor, settings: Settings, x: float, y: float) -> Tensor:
-        """A picture with its hints, and a cross at a point of the photograph: for a front end without the canvas."""
-        image = to_image(picture)
-        draw, scale = ImageDraw.Draw(image), picture.shape[-1] / self.photo.rgb.shape[-1]
-        for hint in settings.hints:
-            at = hint.x * scale, hint.y * scale
-            draw.circle(at, 7, fill=self.becomes(hint)[0], outline="black", width=1)
-            draw.circle(at, 8, outline="white", width=1)
-        x, y = x * scale, y * scale
-        for width, ink in ((3, "black"), (1, "white")):
-            draw.line((x - 9, y, x + 9, y), fill=ink, width=width)
-            draw.line((x, y - 9, x, y + 9), fill=ink, width=width)
-        return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(*picture.shape[1:], 3).permute(2, 0, 1)
 
 
 @lru_cache(1)
@@ -135,22 +121,17 @@ def _plane() -> tuple[Tensor, Tensor]:
 
 
 def jpeg(picture: Tensor) -> bytes:
-    """uint8 (3, h, w) -> the bytes of a JPEG with full chroma resolution: three times as fast as PNG."""
+    """The bytes of a JPEG of uint8 (3, h, w), with full chroma resolution: three times as fast as PNG."""
     file = BytesIO()
     to_image(picture).save(file, format="JPEG", quality=92, subsampling="4:4:4")
     return file.getvalue()
 
 
 def png(picture: Tensor) -> bytes:
-    """uint8 (3, h, w) -> the bytes of a PNG."""
+    """The bytes of a PNG of uint8 (3, h, w)."""
     file = BytesIO()
     to_image(picture).save(file, format="PNG", compress_level=1)
     return file.getvalue()
-
-
-def hex_of(rgb: Tensor) -> str:
-    """uint8 (3, 1, 1) -> "#rrggbb"."""
-    return "#" + "".join(f"{value:02x}" for value in rgb.flatten().tolist())
 
 
 def ab_of_hex(code: str) -> tuple[float, float]:
@@ -159,8 +140,10 @@ def ab_of_hex(code: str) -> tuple[float, float]:
     Raises:
         ValueError: no such colour.
     """
-    from PIL import ImageColor
+    return _ab(torch.tensor(ImageColor.getrgb(code)[:3], dtype=torch.uint8))
 
-    rgb = torch.tensor(ImageColor.getrgb(code)[:3], dtype=torch.uint8).reshape(3, 1, 1)
-    a, b = color.rgb_to_lab(rgb)[1:].flatten().tolist()
+
+def _ab(rgb: Tensor) -> tuple[float, float]:
+    """(a, b) of one pixel, uint8 (3,), to a tenth of a unit: enough for the eye, and short to copy."""
+    a, b = color.rgb_to_lab(rgb.reshape(3, 1, 1))[1:].flatten().tolist()
     return round(a, 1), round(b, 1)

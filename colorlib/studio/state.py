@@ -1,45 +1,45 @@
-"""What the studio knows beside the photograph, as one value: every action of a reader makes a new one."""
+"""The studio's state, apart from the photograph: an immutable value. Every action of the user returns a new one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from colorlib.colorizer import Hint, Settings
 
 
 @dataclass(frozen=True)
 class State:
-    """How the studio stands.
+    """What is set in the studio, and the steps for undo and redo.
 
     Attributes:
         settings: how the photograph is coloured.
-        selected: index of the hint that the colour picker changes; -1 for none.
-        brush: (a, b), CIE units: the colour of the next hint.
-        point: (x, y), pixels of the photograph: where the hint of the position sliders goes.
-        doubt: show where the network is unsure, instead of the colours.
-        past, future: the hints before each change, and those that undo took away.
-        last: the latest change and its hint: a drag is many changes and one step back.
+        selected: index of the hint that the colour picker changes; -1: none.
+        brush: (a, b) of the next hint, CIE units; None, before the user chose a colour: that of the picture there.
+        point: (x, y), pixels of the photograph: where the position sliders stand.
+        uncertainty: show the map of uncertainty instead of the colours.
+        past, future: the hints before each change, and the hints that undo removed.
+        last: the latest change and the index of its hint. Undo takes all steps of one drag back at once.
     """
 
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     selected: int = -1
-    brush: tuple[float, float] = (55.0, 35.0)
+    brush: tuple[float, float] | None = None
     point: tuple[int, int] = (0, 0)
-    doubt: bool = False
+    uncertainty: bool = False
     past: tuple[tuple[Hint, ...], ...] = ()
     future: tuple[tuple[Hint, ...], ...] = ()
     last: tuple[str, int] | None = None
 
-    def added(self, x: float, y: float) -> State:
-        """A hint in the colour of the brush; one at the same point is replaced."""
-        others = tuple(hint for hint in self.settings.hints if (hint.x, hint.y) != (x, y))
-        return self._with((*others, Hint(x, y, *self.brush)), len(others), "add")
+    def added(self, hint: Hint) -> State:
+        """With one more hint; it replaces one at the same point."""
+        others = tuple(other for other in self.settings.hints if other[:2] != hint[:2])
+        return self._with((*others, hint), len(others), "add")
 
     def moved(self, index: int, x: float, y: float) -> State:
         return self._with(_changed(self.settings.hints, index, x=x, y=y), index, "move")
 
-    def recoloured(self, index: int, a: float, b: float) -> State:
-        return replace(self._with(_changed(self.settings.hints, index, a=a, b=b), index, "recolour"), brush=(a, b))
+    def recolored(self, index: int, a: float, b: float) -> State:
+        return replace(self._with(_changed(self.settings.hints, index, a=a, b=b), index, "recolor"), brush=(a, b))
 
     def deleted(self, index: int) -> State:
         hints = self.settings.hints
@@ -47,16 +47,15 @@ class State:
         return self._with(hints[:index] + hints[index + 1 :], -1, "delete")
 
     def picked(self, index: int) -> State:
-        """The hint is selected, and the brush has its colour."""
+        """With another hint selected; -1 selects none."""
         if index < 0:
             return replace(self, selected=-1, last=None)
-        _changed(self.settings.hints, index)
-        hint = self.settings.hints[index]
-        return replace(self, selected=index, brush=(hint.a, hint.b), point=(int(hint.x), int(hint.y)), last=None)
+        x, y = _changed(self.settings.hints, index)[index][:2]
+        return replace(self, selected=index, point=(int(x), int(y)), last=None)
 
-    def replaced(self, hints: tuple[Hint, ...]) -> State:
-        """All hints at once."""
-        return self._with(hints, -1, "replace")
+    def loaded(self, settings: Settings) -> State:
+        """With all settings replaced; undo brings the hints back."""
+        return replace(self._with(settings.hints, -1, "load"), settings=settings)
 
     def undone(self) -> State:
         if not self.past:
@@ -72,7 +71,7 @@ class State:
 
     def _with(self, hints: tuple[Hint, ...], selected: int, action: str) -> State:
         change = (action, selected)
-        same = action in ("move", "recolour") and change == self.last
+        same = action in ("move", "recolor") and change == self.last
         past = self.past if same else (*self.past, self.settings.hints)
         point = (int(hints[selected].x), int(hints[selected].y)) if selected >= 0 else self.point
         return replace(self, settings=replace(self.settings, hints=hints), selected=selected, point=point, past=past,

@@ -41,30 +41,28 @@ def rows() -> list[dict[str, object]]:
 
     for hints in (0, 2):
         studio = Studio("china", colorizer)
-        if studio.parts.board is not None:
-            studio.parts.board.ready = True  # as in a browser: the core picture is not drawn as well
         for number in range(hints):
-            studio._acted(None, {"kind": "add", "x": 200 + 150 * number, "y": 210 - 100 * number}, [])
-        told = f", {hints} hints" if hints else ""
-        row(f"saturation{told}", slide(studio, "saturation", 1.0, 0.05), NO_NETWORK)
-        row(f"warmth{told}", slide(studio, "warmth", 0.0, 1.0), NO_NETWORK)
-        row(f"blend{told}", slide(studio, "blend", 1.0, -0.05), NO_NETWORK)
-        row(f"edge guidance{told}", slide(studio, "guidance", 1.0, -0.05), NO_NETWORK)
+            studio._add(200 + 150 * number, 210 - 100 * number)
+            studio._color(55.0, 35.0)
+        suffix = f", {hints} hints" if hints else ""
+        row(f"saturation{suffix}", slide(studio, "saturation", 1.0, 0.05), NO_NETWORK)
+        row(f"warmth{suffix}", slide(studio, "warmth", 0.0, 1.0), NO_NETWORK)
+        row(f"blend{suffix}", slide(studio, "blend", 1.0, -0.05), NO_NETWORK)
+        row(f"edge guidance{suffix}", slide(studio, "guidance", 1.0, -0.05), NO_NETWORK)
         studio.parts.reset.click()
-        row(f"colouring{told}", slide(studio, "variant", 0, 1), NETWORK)
-        row(f"boldness{told}", slide(studio, "adversarial", 1.0, -0.05), NETWORK)
-        row(f"render size 136 to 256, boldness 0.25{told}", slide(studio, "render_size", 136, 8), NETWORK)
+        row(f"colouring{suffix}", slide(studio, "variant", 0, 1), NETWORK)
+        row(f"boldness{suffix}", slide(studio, "adversarial", 1.0, -0.05), NETWORK)
+        row(f"render size 136 to 256, boldness 0.25{suffix}", slide(studio, "render_size", 136, 8), NETWORK)
     studio.parts.reset.click()
 
     def move(repeat: int) -> None:
-        studio._acted(None, {"kind": "move", "index": 0, "x": 200 + 5 * repeat, "y": 210}, [])
+        studio._show(studio.state.moved(0, 200 + 5 * repeat, 210))
 
     row("a hint is dragged", move, NETWORK)
-    row("a hint is recoloured", lambda repeat: studio._paint_with(40 - 4 * repeat, 20), NETWORK)
-    row("where is it unsure", lambda repeat: setattr(studio.parts.doubt, "value", repeat % 2 == 0), NETWORK)
+    row("a hint is recoloured", lambda repeat: studio._color(40 - 4 * repeat, 20), NETWORK)
+    row("where is it unsure", lambda repeat: setattr(studio.parts.uncertainty, "value", repeat % 2 == 0), NETWORK)
     large = sample_photograph("china").rgb.repeat_interleave(6, 1).repeat_interleave(6, 2)
     studio = Studio(Photo(large), colorizer)
-    studio.parts.board.ready = True
     row("saturation, photograph of 9.8 MP", slide(studio, "saturation", 1.0, 0.05), NO_NETWORK)
     row("render size 96 to 216, photograph of 9.8 MP", slide(studio, "render_size", 96, 8), NETWORK)
     started = time.perf_counter()

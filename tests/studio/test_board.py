@@ -1,4 +1,4 @@
-"""The Python side of the board; what a reader does with it is in tests/browser."""
+"""The Python side of the board; what a user does with it is in tests/browser."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def test_pictures_travel_as_bytes_not_as_text():
     assert Board(picture=b"\x89PNG").get_state(["picture"]) == {"picture": b"\x89PNG"}
 
 
-def test_what_the_view_says_reaches_the_listener_with_its_bytes():
+def test_what_the_view_sends_reaches_the_listener_with_its_bytes():
     heard, board = [], Board()
     board.on_msg(lambda board, content, buffers: heard.append((content, buffers)))
     content = {"kind": "file", "name": "a.png", "part": 0, "parts": 1}

@@ -63,12 +63,12 @@ def test_every_setting_changes_the_picture(china):
         assert not torch.equal(plain, china.picture(Settings(**change))), change
 
 
-def test_doubt_is_hotter_where_the_error_is_expected(china):
-    doubt = china._doubt((), None)
-    shown = china.doubt(Settings()).float().sum(0) - 0.35 * china.grey.float().sum(0)  # without the photograph below
-    hot = doubt > doubt.quantile(0.9)
+def test_the_map_of_uncertainty_is_hotter_where_the_error_is_expected(china):
+    error = china._expected_error((), None)
+    shown = china.uncertainty(Settings()).float().sum(0) - 0.35 * china.grey.float().sum(0)  # without the photograph below
+    hot = error > error.quantile(0.9)
     assert shown[hot].mean() > shown[~hot].mean() + 20
-    assert not torch.equal(china.doubt(Settings()), china.doubt(Settings(hints=(Hint(300, 90, 50, 5),))))
+    assert not torch.equal(china.uncertainty(Settings()), china.uncertainty(Settings(hints=(Hint(300, 90, 50, 5),))))
 
 
 def test_the_histogram_shows_where_the_colours_are(colorizer):
@@ -83,13 +83,13 @@ def test_the_histogram_shows_where_the_colours_are(colorizer):
     assert centre.abs().min() < 20
 
 
-def test_a_hint_becomes_what_the_screen_has(china):
+def test_the_colour_that_a_screen_shows_for_a_hint(china):
     light = Hint(600.0, 10.0, 80.0, 67.0)  # a saturated red in the sky
-    shown, lost = china.becomes(light)
+    shown, lost = china.shown_color(light)
     assert lost > 20
     ab = torch.tensor(ab_of_hex(shown))
     assert torch.linalg.vector_norm(ab) < 60
-    assert china.becomes(Hint(600.0, 10.0, 1.0, -2.0))[1] == 0
+    assert china.shown_color(Hint(600.0, 10.0, 1.0, -2.0))[1] == 0
     assert abs(china.lightness(600, 10) - float(color.rgb_to_lab(china.photo.rgb)[0, 10, 600])) < 1e-3
 
 
@@ -99,14 +99,13 @@ def test_suggestions_do_not_count_the_hint_at_the_point(china):
     assert china.suggest(200, 200, at) != china.suggest(200, 200, Settings())
 
 
-def test_marked_draws_hints_and_the_cross_and_nothing_else(china):
-    settings = Settings(hints=(Hint(100, 300, 10, 20),))
-    picture = china.picture(settings)
-    changed = (china.marked(picture, settings, 400, 200) != picture).any(0)
-    rows, columns = changed.nonzero(as_tuple=True)
-    near_hint = (rows - 300).abs().le(9) & (columns - 100).abs().le(9)
-    near_cross = (rows - 200).abs().le(10) & (columns - 400).abs().le(10)
-    assert near_hint.any() and near_cross.any() and (near_hint | near_cross).all()
+def test_the_ab_of_a_point_is_that_of_the_picture_at_any_size(china, colorizer):
+    settings = Settings(warmth=8.0, blend=0.5)
+    whole = colorizer.colorize(china.photo, warmth=8.0)
+    assert china.ab(224.9, 200, settings) == pytest.approx(color.rgb_to_lab(whole)[1:, 200, 224].tolist(), abs=0.06)
+    large = Preview(colorizer, Photo(china.photo.rgb.repeat_interleave(3, 1).repeat_interleave(3, 2)))
+    at = color.rgb_to_lab(large.picture(Settings()))[1:, 200, 224].tolist()
+    assert large.ab(3 * 224 + 2, 600, Settings()) == pytest.approx(at, abs=0.06)
 
 
 def test_encoders_give_back_the_picture(china, tmp_path):

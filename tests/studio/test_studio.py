@@ -17,10 +17,10 @@ from PIL import Image
 
 from colorlib import color
 from colorlib.cli import main
-from colorlib.colorizer import Hint, Settings
+from colorlib.colorizer import ColorizerError, Hint, Settings
 from colorlib.photos import Photo, decode_photo, sample_photograph, write_photo
 from colorlib.studio import Studio
-from colorlib.studio.preview import Preview, jpeg
+from colorlib.studio.preview import Preview, ab_of_hex, jpeg
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def studio(colorizer):
 
 
 def picture(studio):
-    return decode_photo(bytes(studio.parts.image.value), "shown.jpg").rgb
+    return decode_photo(studio.parts.board.picture, "shown.jpg").rgb
 
 
-def said(studio):
+def message(studio):
     return re.sub("<[^>]*>", "", studio.parts.message.value)
 
 
@@ -62,10 +62,8 @@ def test_every_slider_sets_its_setting_and_shows_the_picture_of_it(studio, color
     before = picture(studio)
     studio.parts.sliders[name].value = value
     assert getattr(studio.settings, name) == value
-    expected = Preview(colorizer, studio.photo)
-    marked = expected.marked(expected.picture(studio.settings), studio.settings, *studio.state.point)
-    assert studio.parts.image.value == jpeg(marked)
-    assert not torch.equal(before, picture(studio)) and not said(studio)
+    assert studio.parts.board.picture == jpeg(Preview(colorizer, studio.photo).picture(studio.settings))
+    assert not torch.equal(before, picture(studio)) and not message(studio)
 
 
 def test_back_to_the_defaults_keeps_the_hints(studio):
@@ -77,7 +75,6 @@ def test_back_to_the_defaults_keeps_the_hints(studio):
 
 
 def test_a_hint_by_the_keyboards_widgets_colours_its_place_and_leaves_the_rest(studio, colorizer):
-    studio.parts.image.value = b""
     studio.parts.x.value, studio.parts.y.value = 100, 300
     studio.parts.picker.value = "#a05a2c"
     plain = color.rgb_to_lab(colorizer.colorize(studio.photo))[1:]
@@ -108,7 +105,7 @@ def test_hints_are_chosen_recoloured_moved_deleted_undone_and_redone(studio):
     assert [hint.x for hint in studio.settings.hints] == [50] and parts.redo.disabled and not parts.undo.disabled
     parts.hints.value = -1
     parts.delete.click()
-    assert "no hint chosen to delete" in said(studio)
+    assert "no hint chosen to delete" in message(studio)
 
 
 def test_a_suggestion_colours_the_chosen_hint(studio):
@@ -118,55 +115,75 @@ def test_a_suggestion_colours_the_chosen_hint(studio):
     assert studio.settings.hints[0][2:] == pytest.approx(suggestion[:2], abs=0.05)
 
 
-def test_what_the_screen_cannot_show_is_said(studio):
+def test_a_new_hint_takes_the_colour_that_the_colorizer_gives_there(studio, colorizer):
+    """Before the user chose a colour; and it changes next to nothing, even if hints are shown half blended."""
+    for name, value in (("warmth", 12.0), ("saturation", 1.3), ("blend", 0.6)):
+        studio.parts.sliders[name].value = value
+    before = picture(studio)
+    send(studio, kind="add", x=224, y=200)
+    (hint,) = studio.settings.hints
+    whole = colorizer.colorize(studio.photo, warmth=12.0, saturation=1.3)
+    assert hint[2:] == pytest.approx(color.rgb_to_lab(whole)[1:, 200, 224].tolist(), abs=0.06)
+    assert (picture(studio).int() - before.int()).abs().float().mean() < 2
+    studio.parts.picker.value = "#a05a2c"  # a colour that was chosen stays for the next hints
+    chosen = studio.settings.hints[0][2:]
+    send(studio, kind="add", x=40, y=50)
+    assert [h[2:] for h in studio.settings.hints] == [chosen, chosen]
+
+
+def test_the_picker_shows_the_colour_of_the_selected_hint_or_of_the_next_one(studio):
+    def shown():
+        return ab_of_hex(studio.parts.picker.value)
+
+    x, y = studio.state.point
+    assert shown() == pytest.approx(studio._preview.ab(x, y, studio.settings), abs=2)
+    assert "paler" not in studio.parts.shown_color.value
+    studio.parts.picker.value = "#a05a2c"
+    brush = studio.state.brush
+    assert shown() == pytest.approx(brush, abs=6)
+    studio.parts.add.click()
+    studio._color(0.0, 0.0)
+    assert shown() == (0.0, 0.0)
+
+
+def test_a_colour_that_the_screen_cannot_show_is_announced(studio):
     studio.parts.x.value, studio.parts.y.value = 600, 10
     studio.parts.picker.value = "#ff0000"
-    assert "CIE units paler" in studio.parts.becomes.value
+    assert "CIE units paler" in studio.parts.shown_color.value
     studio.parts.picker.value = "#d8d8da"
-    assert "paler" not in studio.parts.becomes.value and "There it becomes" in studio.parts.becomes.value
+    assert "paler" not in studio.parts.shown_color.value and "There it becomes" in studio.parts.shown_color.value
 
 
-def test_what_the_board_says(studio):
-    def say(**content):
-        studio._acted(studio.parts.board, content, [])
+def send(studio, *buffers, **content):
+    """A message from the board's side in the browser."""
+    studio.parts.board._handle_custom_msg(content, list(buffers))
 
-    say(kind="add", x=40, y=50)
-    say(kind="add", x=140, y=150)
-    say(kind="move", index=0, x=44, y=55)
-    say(kind="select", index=1)
+
+def test_messages_of_the_board(studio):
+    send(studio, kind="add", x=40, y=50)
+    send(studio, kind="add", x=140, y=150)
+    send(studio, kind="move", index=0, x=44, y=55)
+    send(studio, kind="select", index=1)
     assert studio.settings.hints[0][:2] == (44, 55) and studio.state.selected == 1
     assert [(hint["x"], hint["y"]) for hint in studio.parts.board.hints] == [(44, 55), (140, 150)]
-    say(kind="delete", index=0)
-    assert [hint.x for hint in studio.settings.hints] == [140] and not said(studio)
-    say(kind="delete", index=9)
-    assert "there is no hint 10; there are 1" in said(studio)
+    send(studio, kind="delete", index=0)
+    assert [hint.x for hint in studio.settings.hints] == [140] and not message(studio)
+    send(studio, kind="delete", index=9)
+    assert "there is no hint 10; there are 1" in message(studio)
 
 
-def test_the_board_shows_what_the_image_shows(studio, colorizer):
+def test_the_board_shows_the_photograph_before_and_after(studio, colorizer):
     board = studio.parts.board
     assert (board.width, board.height) == (640, 427)
     assert board.picture == jpeg(Preview(colorizer, studio.photo).picture(studio.settings))
     assert board.before == jpeg(color.rgb_to_grey(studio.photo.rgb))
-    board.ready = True
-    assert studio.parts.image.layout.display == "none"
-    shown = studio.parts.image.value
-    studio.parts.sliders["saturation"].value = 1.7
-    assert studio.parts.image.value == shown  # nobody looks at it
-
-
-def test_without_anywidget_the_core_widgets_do_it(colorizer, monkeypatch):
-    monkeypatch.setattr("colorlib.studio.parts.Board", None)
-    studio = Studio("china", colorizer)
-    before = picture(studio)
-    studio.parts.add.click()
-    assert studio.parts.board is None and not torch.equal(before, picture(studio))
 
 
 def test_an_upload_is_opened_without_the_old_hints(studio):
     studio.parts.add.click()
     rgb = sample_photograph("coffee").rgb
     upload(studio, "coffee.png", png_of(rgb))
-    assert torch.equal(studio.photo.rgb, rgb) and studio.settings.hints == () and not said(studio)
+    assert torch.equal(studio.photo.rgb, rgb) and studio.settings.hints == () and not message(studio)
     assert not studio.parts.uploads["photo"].value  # the bytes are not kept
     upload(studio, "coffee.png", png_of(rgb.flip(2)))  # the same name again
     assert torch.equal(studio.photo.rgb, rgb.flip(2))
@@ -177,41 +194,41 @@ def test_a_second_file_by_the_upload_widget_that_was_replaced(studio):
     widget, rgb = studio.parts.uploads["photo"], sample_photograph("coffee").rgb
     upload(studio, "coffee.png", png_of(rgb))
     upload(studio, "again.png", png_of(rgb.flip(2)), widget=widget)
-    assert torch.equal(studio.photo.rgb, rgb.flip(2)) and not said(studio)
+    assert torch.equal(studio.photo.rgb, rgb.flip(2)) and not message(studio)
 
 
 @pytest.mark.parametrize("data, words", [
     (b"no photograph at all", "is not a photograph"), (b"", "is empty"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "damaged"),
 ])  # fmt: skip
 def test_a_bad_file_gets_one_sentence_and_the_picture_stays(studio, data, words):
-    before, photo = studio.parts.image.value, studio.photo
+    before, photo = studio.parts.board.picture, studio.photo
     upload(studio, "letter<b>.png", data)
-    assert words in said(studio) and "letter&lt;b&gt;.png" in studio.parts.message.value
-    assert studio.parts.image.value == before and studio.photo is photo
+    assert words in message(studio) and "letter&lt;b&gt;.png" in studio.parts.message.value
+    assert studio.parts.board.picture == before and studio.photo is photo
     studio.parts.sliders["saturation"].value = 1.1
-    assert not said(studio)
+    assert not message(studio)
 
 
 def test_limits_of_an_upload(colorizer):
     studio = Studio("china", colorizer, max_bytes=30_000, max_pixels=20_000_000)
     upload(studio, "a.png", png_of(sample_photograph("coffee").rgb))
-    assert "above 30,000" in said(studio)
+    assert "above 30,000" in message(studio)
     studio = Studio("china", colorizer, max_pixels=280_000)
     upload(studio, "a.png", png_of(torch.zeros(3, 600, 600, dtype=torch.uint8)))
-    assert "600 x 600" in said(studio)
-    studio._acted(None, {"kind": "refused", "name": "big.tif", "bytes": 80_000_000}, [])
-    assert "big.tif" in said(studio) and "80,000,000" in said(studio)
+    assert "600 x 600" in message(studio) and message(studio).endswith("shrink it first")
+    send(studio, kind="refused", name="big.tif", bytes=80_000_000)
+    assert "big.tif" in message(studio) and "80,000,000" in message(studio)
 
 
 def test_a_dropped_file_comes_in_parts(studio):
     data = png_of(sample_photograph("coffee").rgb)
     half = len(data) // 2
     for part, piece in enumerate((data[:half], data[half:])):
-        studio._acted(None, {"kind": "file", "name": "c.png", "part": part, "parts": 2}, [memoryview(piece)])
+        send(studio, memoryview(piece), kind="file", name="c.png", part=part, parts=2)
     assert torch.equal(studio.photo.rgb, sample_photograph("coffee").rgb)
-    studio._acted(None, {"kind": "file", "name": "c.png", "part": 0, "parts": 2}, [memoryview(data[:half])])  # broken off
-    studio._acted(None, {"kind": "file", "name": "d.png", "part": 0, "parts": 1}, [memoryview(data)])
-    assert str(studio.photo.path) == "d.png" and not said(studio)
+    send(studio, memoryview(data[:half]), kind="file", name="c.png", part=0, parts=2)  # the rest never comes
+    send(studio, memoryview(data), kind="file", name="d.png", part=0, parts=1)
+    assert str(studio.photo.path) == "d.png" and not message(studio)
 
 
 def test_a_path_and_a_sample(studio, tmp_path):
@@ -219,9 +236,9 @@ def test_a_path_and_a_sample(studio, tmp_path):
     studio.parts.path.value = str(tmp_path / "mine.png")
     assert studio.photo.path == tmp_path / "mine.png" and repr(str(tmp_path / "mine.png")) in code(studio)
     studio.parts.path.value = str(tmp_path / "none.png")
-    assert "does not exist" in said(studio)
+    assert "does not exist" in message(studio)
     studio.parts.samples.value = "camera"
-    assert "sample_photograph('camera')" in code(studio) and not said(studio)
+    assert "sample_photograph('camera')" in code(studio) and not message(studio)
 
 
 def code(studio):
@@ -271,7 +288,27 @@ def test_settings_are_saved_and_loaded(studio, colorizer):
     for bad, words in ((b"{", "no JSON"), (b'{"saturation": -3}', "saturation is -3"), (b"\xff", "codec"),
                        (json.dumps({"hints": [{"x": 9999, "y": 1, "a": 0, "b": 0}]}).encode(), "outside")):
         upload(other, "bad.json", bad, "settings")
-        assert words in said(other) and other.settings == settings, words
+        assert words in message(other) and other.settings == settings, words
+
+
+def test_the_slider_of_colourings_after_settings_with_the_mean_decoding(studio, colorizer):
+    """There is one mean colouring: another number leaves it, and the picture follows the slider."""
+    upload(studio, "mean.json", b'{"decode": "mean"}', "settings")
+    assert studio.settings == Settings(decode="mean") and studio.parts.sliders["variant"].value == 0
+    studio.parts.sliders["saturation"].value = 1.2
+    assert studio.settings.decode == "mean"
+    studio.parts.sliders["variant"].value = 3
+    assert studio.settings == Settings(variant=3, saturation=1.2) and not message(studio)
+    assert studio.parts.board.picture == jpeg(Preview(colorizer, studio.photo).picture(studio.settings))
+
+
+def test_a_slider_goes_back_from_a_value_that_is_refused(studio, monkeypatch):
+    def refused(_):
+        raise ColorizerError("not enough memory")
+
+    monkeypatch.setattr(studio._preview, "picture", refused)
+    studio.parts.sliders["render_size"].value = 64
+    assert message(studio) == "not enough memory" and studio.parts.sliders["render_size"].value == studio.colorizer.render_size
 
 
 def test_a_folder_with_a_report_of_what_failed(studio, tmp_path):
@@ -280,18 +317,19 @@ def test_a_folder_with_a_report_of_what_failed(studio, tmp_path):
     (tmp_path / "in" / "b.png").write_bytes(b"nothing")
     studio.parts.add.click()
     studio.parts.go.click()
-    assert "two folders are needed" in said(studio)
+    assert "two folders are needed" in message(studio)
     studio.parts.source.value, studio.parts.target.value = str(tmp_path / "in"), str(tmp_path / "out")
     studio.parts.go.click()
     report = studio.parts.report.value
     assert "1 of 2 photographs" in report and "b.png" in report and "hints were left out" in report
     assert (tmp_path / "out" / "a.png").is_file() and studio.parts.folder_progress.value == 1.0
     studio.parts.go.click()
-    assert "0 of 2" in studio.parts.report.value and "is there already" in studio.parts.report.value
+    report = studio.parts.report.value
+    assert "0 of 2" in report and "is there already; choose another folder<br>" in report and "--force" not in report
 
 
 def test_a_click_in_another_thread_waits_for_its_turn(studio, monkeypatch):
-    """While the studio moves its own sliders, their callbacks do nothing; a reader's click must not do nothing too."""
+    """While the studio moves its own sliders, their callbacks do nothing; a user's click must not be lost."""
     inside, show = threading.Event(), studio._view.show
 
     def slowly(*arguments):
@@ -310,25 +348,25 @@ def test_a_click_in_another_thread_waits_for_its_turn(studio, monkeypatch):
 
 def test_a_photograph_of_one_pixel(colorizer):
     studio = Studio(Photo(torch.full((3, 1, 1), 90, dtype=torch.uint8)), colorizer)
-    assert studio.parts.x.max > studio.parts.x.min and not said(studio)
+    assert studio.parts.x.max > studio.parts.x.min and not message(studio)
     studio.parts.x.value = 1
     studio.parts.add.click()
-    assert "outside of the photograph of 1 x 1 pixels" in said(studio) and studio.settings.hints == ()
+    assert "outside of the photograph of 1 x 1 pixels" in message(studio) and studio.settings.hints == ()
 
 
 def test_where_it_is_unsure(studio):
     before = picture(studio)
-    studio.parts.doubt.value = True
+    studio.parts.uncertainty.value = True
     assert not torch.equal(before, picture(studio))
-    studio.parts.doubt.value = False
+    studio.parts.uncertainty.value = False
     assert torch.equal(before, picture(studio))
 
 
-def test_an_error_that_nobody_expected_reaches_the_reader_and_the_log(studio, monkeypatch):
-    monkeypatch.setattr(studio, "_apply", lambda *_: 1 / 0)
+def test_an_unexpected_error_reaches_the_user_and_the_log(studio, monkeypatch):
+    monkeypatch.setattr(studio, "_show", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         studio.parts.sliders["saturation"].value = 1.2
-    assert "Something went wrong" in said(studio) and "ZeroDivisionError" in said(studio)
+    assert "Something went wrong" in message(studio) and "ZeroDivisionError" in message(studio)
 
 
 def test_a_colorizer_without_sibling_or_z_switches_their_sliders_off(colorizer):

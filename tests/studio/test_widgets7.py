@@ -7,7 +7,7 @@ from widgets7 import ROOT, VERSION, available, environment, kernel_folder
 
 NOTEBOOK = ROOT / "notebooks" / "09_interactive_colorization.ipynb"
 
-# The reader's part: what a front end sends, and what the studio makes of it.
+# The user's part: what a front end sends, and what the studio makes of it.
 WORK = '''
 import base64, io, ipywidgets, re
 from PIL import Image
@@ -15,13 +15,13 @@ from colorlib.studio import Studio
 
 studio = Studio("coffee")
 parts = studio.parts
-picture = lambda: bytes(parts.image.value)
-said = lambda: re.sub("<[^>]*>", "", parts.message.value)
+picture = lambda: parts.board.picture
+message = lambda: re.sub("<[^>]*>", "", parts.message.value)
 
 def other(act):
     before = picture()
     act()
-    assert picture() != before and not said(), said()
+    assert picture() != before and not message(), message()
 
 def upload(name, data):
     """The three values that the browser's side of version 7 sends, in one message."""
@@ -37,8 +37,8 @@ for name, value in {"saturation": 1.4, "warmth": 6, "blend": 0.8, "render_size":
     assert getattr(studio.settings, name) == value
 assert all(slider.description_tooltip for slider in parts.sliders.values())
 ---
-other(lambda: studio._acted(parts.board, {"kind": "add", "x": 40, "y": 50}, []))
-other(lambda: parts.x.set_state({"value": 300}))
+other(lambda: parts.board._handle_custom_msg({"kind": "add", "x": 40, "y": 50}, []))
+parts.x.set_state({"value": 300})
 other(parts.add.click)
 assert [hint.x for hint in studio.settings.hints] == [40, 300]
 other(lambda: parts.picker.set_state({"value": "#a05a2c"}))
@@ -49,8 +49,8 @@ for _ in range(3):
     parts.undo.click()
 assert studio.settings.hints == () and parts.undo.disabled
 other(parts.redo.click)
-other(lambda: parts.doubt.set_state({"value": True}))
-other(lambda: parts.doubt.set_state({"value": False}))
+other(lambda: parts.uncertainty.set_state({"value": True}))
+other(lambda: parts.uncertainty.set_state({"value": False}))
 ---
 from colorlib.photos import sample_photograph
 file = io.BytesIO()
@@ -59,7 +59,7 @@ other(lambda: upload("china.png", file.getvalue()))
 assert str(studio.photo.path) == "china.png" and studio.settings.hints == ()
 before = picture()
 upload("letter.png", b"no photograph")
-assert "letter.png: is not a photograph" in said() and picture() == before
+assert "letter.png: is not a photograph" in message() and picture() == before
 ---
 from colorlib.colorizer import Colorizer, Settings
 parts.make.click()
@@ -74,7 +74,7 @@ saved = base64.b64decode(text)
 assert Settings.from_json(saved.decode()) == studio.settings
 parts.reset.click()
 parts.uploads["settings"].set_state({"metadata": [{"name": "s.json"}], "data": [memoryview(saved)], "_counter": 1})
-assert studio.settings == Settings.from_json(saved.decode()) and not said()
+assert studio.settings == Settings.from_json(saved.decode()) and not message()
 '''
 
 
@@ -95,7 +95,7 @@ def notebook_cells() -> list[str]:
 
 
 def test_the_studio_of_the_notebook_works(with_seven):
-    """The notebook's cells up to its studio, and then what a reader does with one."""
+    """The notebook's cells up to its studio, and then what a user does with one."""
     cells = notebook_cells()
     first = next(number for number, cell in enumerate(cells) if "Studio(" in cell)
     run([*cells[: first + 1], *WORK.replace("VERSION", VERSION).split("---\n")], NOTEBOOK.parent, with_seven)
