@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
 
-from colorlib.course.toys import PointDiscriminator, train_gan
+from colorlib.course.toys import PointDiscriminator, PointGenerator, train_gan
 from colorlib.losses import (
     AdversarialLoss,
     GradientPenalty,
@@ -79,17 +78,6 @@ ARCHITECTURES = {
 }
 
 
-def linear_layers(
-    channels: int, hidden: int, num_layers: int, out: int, norm: type[nn.Module], activation: nn.Module
-) -> nn.Sequential:
-    """`num_layers` linear layers; after each but the last a norm (nn.Identity for none) and the activation."""
-    layers: list[nn.Module] = []
-    for _ in range(num_layers - 1):
-        layers += [nn.Linear(channels, hidden), norm(hidden), activation]
-        channels = hidden
-    return nn.Sequential(*layers, nn.Linear(channels, out))
-
-
 class BatchNorm(nn.BatchNorm1d):
     """Batch norm by the statistics of the batch, always: no buffers, so that an Ensemble takes it."""
 
@@ -97,52 +85,14 @@ class BatchNorm(nn.BatchNorm1d):
         super().__init__(channels, track_running_stats=False)
 
 
-class Generator(nn.Module):
-    """colorlib.course.toys.PointGenerator with an optional batch norm."""
-
-    z_channels = 2
-
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__()
-        norm = BatchNorm if architecture.norm else nn.Identity
-        self.layers = linear_layers(self.z_channels, 64, 3, 2, norm, nn.ReLU())
-
-    def forward(self, z: Tensor, label: None = None) -> Tensor:
-        return self.layers(z)
+def make_generator(architecture: Architecture) -> PointGenerator:
+    return PointGenerator(norm=BatchNorm if architecture.norm else None)
 
 
-class Discriminator(nn.Module):
-    """colorlib.course.toys.PointDiscriminator with an optional layer norm, which a gradient penalty allows."""
-
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__()
-        norm = nn.LayerNorm if architecture.norm else nn.Identity
-        self.layers = linear_layers(2, architecture.hidden_d, architecture.layers_d, 1, norm, nn.LeakyReLU(0.2))
-
-    def forward(self, label: None, x: Tensor) -> Tensor:
-        return self.layers(x)
-
-
-class Layers(Ensemble):
-    """An Ensemble of networks that are one chain, `layers`, of linear layers, norms and activations.
-
-    A linear layer of all members is one batched product. The numbers are those of Ensemble's vmap over the whole
-    network, whose overhead is half the time of networks this small.
-    """
-
-    def forward(self, *inputs: Tensor | None) -> Tensor:
-        """The one of `inputs` that is not None goes through the layers: (S, B, C) -> (S, B, K)."""
-        (x,) = (value for value in inputs if value is not None)
-        weights = iter(self.weights)
-        for layer in self._one.layers:
-            own = {name: next(weights) for name, _ in layer.named_parameters()}
-            if isinstance(layer, nn.Linear):
-                x = torch.baddbmm(own["bias"][:, None], x, own["weight"].mT)
-            elif own:  # a norm
-                x = vmap(lambda weights, x, layer=layer: functional_call(layer, weights, (x,)))(own, x)
-            else:
-                x = layer(x)
-        return x
+def make_discriminator(architecture: Architecture) -> PointDiscriminator:
+    """With a layer norm, where there is one: a gradient penalty allows it."""
+    return PointDiscriminator(hidden=architecture.hidden_d, num_layers=architecture.layers_d,
+                              norm=nn.LayerNorm if architecture.norm else None)
 
 
 def with_own_draws(lipschitz: LipschitzConstraint | None, seed: int) -> LipschitzConstraint | None:
@@ -184,8 +134,8 @@ def train(
         For every seed its looks, at step 0 too (fewer than there should be where the run was no longer finite);
         the points (S, NUM_JUDGED, 2) at the end; and the seconds.
     """
-    generator = Layers([seeded(seed, lambda: Generator(architecture)) for seed in seeds])
-    discriminator = Layers([seeded(seed + 1000, lambda: Discriminator(architecture)) for seed in seeds])
+    generator = Ensemble([seeded(seed, lambda: make_generator(architecture)) for seed in seeds])
+    discriminator = Ensemble([seeded(seed + 1000, lambda: make_discriminator(architecture)) for seed in seeds])
     draws = torch.Generator().manual_seed(9)
     real = mixture.sample(NUM_JUDGED, draws)
     z = torch.randn(len(seeds), NUM_JUDGED, generator.z_channels, generator=draws)
@@ -261,10 +211,8 @@ def depth_profile(lipschitz: LipschitzConstraint, mixture: Mixture, *, num_steps
         Norm of the gradient of the critic's loss with respect to the output of each hidden layer (S, depth - 1), from
         first to last; and all weights that are matrices, as one long tensor.
     """
-    def make() -> nn.Module:
-        return Deep(depth, hidden)
-
-    critic, lipschitz = Layers([seeded(seed, make) for seed in seeds]), with_own_draws(lipschitz, seeds[0])
+    critic = Ensemble([seeded(seed, lambda: deep_critic(depth, hidden)) for seed in seeds])
+    lipschitz = with_own_draws(lipschitz, seeds[0])
     optimizer = torch.optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9), fused=True)
     draws = torch.Generator().manual_seed(seeds[0])
 
@@ -287,19 +235,15 @@ def depth_profile(lipschitz: LipschitzConstraint, mixture: Mixture, *, num_steps
     return torch.stack(profiles), weights
 
 
-class Deep(nn.Module):
+def deep_critic(depth: int, hidden: int) -> PointDiscriminator:
     """A critic of points with many layers of ReLU, started so that a signal keeps its size (He et al. 2015)."""
-
-    def __init__(self, depth: int, hidden: int) -> None:
-        super().__init__()
-        self.layers = linear_layers(2, hidden, depth, 1, nn.Identity, nn.ReLU())
-        for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-
-    def forward(self, label: None, x: Tensor) -> Tensor:
-        return self.layers(x)
+    critic = PointDiscriminator(hidden=hidden, num_layers=depth)
+    critic.layers = nn.Sequential(*(nn.ReLU() if isinstance(layer, nn.LeakyReLU) else layer for layer in critic.layers))
+    for layer in critic.layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return critic
 
 
 # ---- section 3: two parallel lines ----
@@ -330,7 +274,7 @@ def slopes_at_theta(seeds: Sequence[int], checkpoints: Sequence[int], theta: flo
             loss = asked_loss.generator(judge(None, fake)) * len(seeds)
             return torch.autograd.grad(loss, fake)[0][..., 0].sum(1).abs().tolist()
 
-        judge, found = Layers([seeded(seed, PointDiscriminator) for seed in seeds]), [[] for _ in asked]
+        judge, found = Ensemble([seeded(seed, PointDiscriminator) for seed in seeds]), [[] for _ in asked]
         optimizer = torch.optim.Adam(judge.parameters(), 1e-3, (0.0, 0.9), fused=True)
         for step in range(max(checkpoints) + 1):
             if step in checkpoints:
@@ -381,7 +325,7 @@ def critics_on_a_line(seeds: Sequence[int], *, num_steps: int) -> dict[str, OnAL
     x = torch.linspace(-3, 3, 301)
 
     def run(lipschitz: LipschitzConstraint) -> OnALine:
-        critic = Layers([seeded(seed, lambda: PointDiscriminator(in_channels=1)) for seed in seeds])
+        critic = Ensemble([seeded(seed, lambda: PointDiscriminator(in_channels=1)) for seed in seeds])
         optimizer = torch.optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9), fused=True)
         draws, lipschitz = torch.Generator().manual_seed(seeds[0]), with_own_draws(lipschitz, seeds[0])
         for _ in range(num_steps):
@@ -452,7 +396,7 @@ def estimates(pairs: Sequence[Sequence[Pair]], lipschitz: LipschitzConstraint, *
     """
     flat = [pair for seed_pairs in pairs for pair in seed_pairs]
     real, fake = torch.stack([pair.real for pair in flat]), torch.stack([pair.fake for pair in flat])
-    critic = Layers([seeded(index, PointDiscriminator) for index in range(len(flat))])
+    critic = Ensemble([seeded(index, PointDiscriminator) for index in range(len(flat))])
     optimizer = torch.optim.Adam(critic.parameters(), 3e-3, (0.0, 0.9), fused=True)
     draws, lipschitz = torch.Generator().manual_seed(len(flat)), with_own_draws(lipschitz, len(flat))
     for step in range(num_steps):

@@ -34,18 +34,24 @@ class PointGenerator(nn.Module):
         num_layers: linear layers in all, at least 2.
         out_channels: coordinates of a point.
         num_labels: how many labels there are; 0 makes a generator without a label.
+        norm: normalisation after every layer but the last; None for none.
     """
 
     def __init__(
-        self, z_channels: int = 2, hidden: int = 64, num_layers: int = 3, out_channels: int = 2, num_labels: int = 0
+        self, z_channels: int = 2, hidden: int = 64, num_layers: int = 3, out_channels: int = 2, num_labels: int = 0,
+        norm: type[nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.z_channels, self.num_labels = z_channels, num_labels
-        self.layers = _linear_layers(z_channels + num_labels, hidden, num_layers, out_channels, nn.ReLU())
+        self.layers = _linear_layers(z_channels + num_labels, hidden, num_layers, out_channels, nn.ReLU(), norm)
+
+    def entry(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """z (..., z_channels), label int64 (...) -> input of the first layer. ValueError without a needed label."""
+        return _with_label(z, label, self.num_labels)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """z (B, z_channels), label int64 (B,) -> points (B, out_channels). ValueError without a needed label."""
-        return self.layers(_with_label(z, label, self.num_labels))
+        return self.layers(self.entry(z, label))
 
 
 class PointDiscriminator(nn.Module):
@@ -53,17 +59,22 @@ class PointDiscriminator(nn.Module):
 
     Args:
         in_channels: coordinates of a point.
-        hidden, num_layers, num_labels: see PointGenerator.
+        hidden, num_layers, num_labels, norm: see PointGenerator.
     """
 
-    def __init__(self, in_channels: int = 2, hidden: int = 64, num_layers: int = 3, num_labels: int = 0) -> None:
+    def __init__(self, in_channels: int = 2, hidden: int = 64, num_layers: int = 3, num_labels: int = 0,
+                 norm: type[nn.Module] | None = None) -> None:
         super().__init__()
         self.num_labels = num_labels
-        self.layers = _linear_layers(in_channels + num_labels, hidden, num_layers, 1, nn.LeakyReLU(0.2))
+        self.layers = _linear_layers(in_channels + num_labels, hidden, num_layers, 1, nn.LeakyReLU(0.2), norm)
+
+    def entry(self, label: Tensor | None, x: Tensor) -> Tensor:
+        """label int64 (...) or None, x (..., in_channels) -> input of the first layer."""
+        return _with_label(x, label, self.num_labels)
 
     def forward(self, label: Tensor | None, x: Tensor) -> Tensor:
         """label int64 (B,) or None, x (B, in_channels) -> (B, 1)."""
-        return self.layers(_with_label(x, label, self.num_labels))
+        return self.layers(self.entry(label, x))
 
 
 class PictureGenerator(nn.Module):
@@ -139,9 +150,9 @@ class PictureDiscriminator(nn.Module):
         self.apply(init_weights)
 
     def features(self, label: Tensor | None, image: Tensor) -> Tensor:
-        """What the last layer sees: (B, base_channels * size / 8 * 16)."""
+        """Input of the last layer: (B, base_channels * size / 8 * 16)."""
         if self.num_labels:
-            planes = _one_hot(label, len(image), self.num_labels)[:, :, None, None].to(image.dtype)
+            planes = _one_hot(label, image.shape[:1], self.num_labels)[:, :, None, None].to(image.dtype)
             image = torch.cat([image, planes.expand(-1, -1, *image.shape[-2:])], dim=1)  # (B, C + num_labels, S, S)
         return self.layers(image)
 
@@ -176,7 +187,7 @@ def train_gan(
         adversarial, lipschitz, n_critic: as in `training.fit`.
         lr, betas: Adam's; lr_discriminator where the discriminator's differs.
         seed: of the noise z ~ N(0, 1).
-        every, look: look(step) is called before the first step and after every so many.
+        every, look: look(step) is called before the first step and then every `every` steps.
 
     Returns:
         Name of a loss -> one value per step ("discriminator", "generator", with a constraint "penalty").
@@ -219,11 +230,14 @@ def train_gan(
     return {name: torch.stack(values).tolist() for name, values in recorded.items()}
 
 
-def _linear_layers(channels: int, hidden: int, num_layers: int, out: int, activation: nn.Module) -> nn.Sequential:
+def _linear_layers(channels: int, hidden: int, num_layers: int, out: int, activation: nn.Module,
+                  norm: type[nn.Module] | None = None) -> nn.Sequential:
+    """Linear layers; after each but the last a norm, where there is one, and the activation."""
     if num_layers < 2:
         raise ValueError(f"num_layers is {num_layers}; it must be at least 2")
-    widths = [channels, *[hidden] * (num_layers - 1)]
-    layers = [part for pair in zip(widths, widths[1:]) for part in (nn.Linear(*pair), activation)]
+    widths, layers = [channels, *[hidden] * (num_layers - 1)], []
+    for pair in zip(widths, widths[1:]):
+        layers += [nn.Linear(*pair), *([norm(hidden)] if norm else []), activation]
     return nn.Sequential(*layers, nn.Linear(hidden, out))
 
 
@@ -234,14 +248,14 @@ def _num_doublings(size: int) -> int:
     return doublings
 
 
-def _one_hot(label: Tensor | None, batch: int, num_labels: int) -> Tensor:
-    if label is None or label.shape != (batch,) or label.dtype != torch.int64:
+def _one_hot(label: Tensor | None, shape: torch.Size, num_labels: int) -> Tensor:
+    if label is None or label.shape != shape or label.dtype != torch.int64:
         actual = None if label is None else f"{label.dtype} {tuple(label.shape)}"
-        raise ValueError(f"the label is {actual}; this network needs int64 ({batch},), each from 0 to {num_labels - 1}")
+        raise ValueError(f"the label is {actual}; this network needs int64 {tuple(shape)}, each from 0 to {num_labels - 1}")
     return F.one_hot(label, num_labels)
 
 
 def _with_label(x: Tensor, label: Tensor | None, num_labels: int) -> Tensor:
     if not num_labels:
         return x
-    return torch.cat([x, _one_hot(label, len(x), num_labels).to(x.dtype)], dim=-1)
+    return torch.cat([x, _one_hot(label, x.shape[:-1], num_labels).to(x.dtype)], dim=-1)

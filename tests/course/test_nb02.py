@@ -142,37 +142,3 @@ def test_the_minimax_game_is_opposed_exactly_and_the_usual_one_in_sign():
     )
     usual = nb02.objectives_cosine(generator, discriminator, Vanilla(), z)
     assert ((-1 <= usual + 1e-6) & (usual < -0.3)).all()
-
-
-@pytest.mark.parametrize("num_labels", [0, 3])
-def test_the_fast_ensemble_trains_like_the_library_s(num_labels):
-    """Same outputs and, after some steps of the game, the same members."""
-    makers = (lambda: PointGenerator(num_labels=num_labels)), (lambda: PointDiscriminator(num_labels=num_labels))
-    torch.manual_seed(0)
-    networks = [[make() for _ in range(3)] for make in makers]
-    label = torch.randint(3, (6, 3, 9)) if num_labels else [None] * 6
-    real = torch.randn(6, 3, 9, 2)
-    trained = []
-    for kind in (Ensemble, nb02.PointEnsemble):
-        pair = [kind(modules) for modules in networks]
-        losses = train_gan(*pair, iter(zip(label, real)), num_steps=6, lr=1e-2, seed=1)
-        trained.append([losses, *(member.state_dict() for network in pair for member in network.members())])
-    for name, values in trained[0][0].items():
-        assert values == pytest.approx(trained[1][0][name], rel=1e-4)
-    starts = [module.state_dict() for modules in networks for module in modules]
-    for theirs, mine, start in zip(trained[0][1:], trained[1][1:], starts):
-        for name in start:
-            assert torch.allclose(theirs[name], mine[name], atol=1e-5)
-            assert not torch.equal(theirs[name], start[name])
-
-
-def test_the_fast_ensemble_refuses_other_networks():
-    with pytest.raises(ValueError, match="Linear.*Ensemble"):
-        nb02.PointEnsemble([nn.Linear(2, 1)])
-
-
-def test_the_fast_distance_is_the_library_s():
-    x, y = torch.randn(300, 3), 2 * torch.randn(300, 3) + 1
-    assert math.isclose(nb02.sliced_wasserstein(x, y, 32, 5), sliced_wasserstein(x, y, 32, 5), rel_tol=1e-5)
-    with pytest.raises(ValueError, match="300 and 299"):
-        nb02.sliced_wasserstein(x, y[1:])

@@ -126,26 +126,30 @@ def test_a_run_of_an_ensemble_looks_at_every_seed():
 
 
 @pytest.mark.parametrize("shape", ["balanced", "normalised", "discriminator strong", "discriminator weak"])
-@pytest.mark.parametrize("network", ["Generator", "Discriminator"])
-def test_layers_are_an_ensemble(shape, network):
-    """The same scores as vmap over the whole network, the same slopes, and the same gradients of a penalty."""
-    make = getattr(nb05, network)
+@pytest.mark.parametrize("make, label_first", [(nb05.make_generator, False), (nb05.make_discriminator, True)])
+def test_an_ensemble_of_points_is_its_members(shape, make, label_first):
+    """The same scores as each member alone, the same slopes, and the same gradients of a penalty."""
     members = [seeded(seed, lambda: make(nb05.ARCHITECTURES[shape])) for seed in range(3)]
-    for member in members:  # norms that start as the identity would hide whose weights they have
+    for member in members:  # a norm that starts as the identity would hide whose weights it has
         for weight in member.parameters():
             nn.init.normal_(weight, 0.5, 0.5)
-    x, found = torch.randn(3, 16, 2), []
-    for kind in (nb05.Layers, Ensemble):
-        together = kind(members)
-        points = x.clone().requires_grad_()
-        scores = together(points, None) if network == "Generator" else together(None, points)
-        slopes, = torch.autograd.grad(scores.square().mean(), points, create_graph=True)
+    together, x = Ensemble(members), torch.randn(3, 16, 2)
+
+    def penalised(network, points):
+        points = points.clone().requires_grad_()
+        scores = network(*((None, points) if label_first else (points, None)))
+        slopes, = torch.autograd.grad(scores.sum(), points, create_graph=True)
         (scores.mean() + slopes.norm(dim=-1).mean()).backward()
-        found.append([scores, slopes, *(weight.grad for weight in together.weights if weight.grad is not None)])
-    assert len(found[0]) == len(found[1]) > 4
-    for mine, theirs in zip(*found):
-        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(found[0][0][0], found[0][0][1])
+        return scores, slopes
+
+    found, alone = penalised(together, x), [penalised(member, x[k]) for k, member in enumerate(members)]
+    for mine, theirs in zip(found, zip(*alone)):
+        assert torch.allclose(mine, torch.stack(theirs), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found[0][0], found[0][1])
+    for name, weight in zip(together.names, together.weights):
+        theirs = [dict(member.named_parameters())[name].grad for member in members]
+        if weight.grad is not None:
+            assert torch.allclose(weight.grad, torch.stack(theirs), rtol=1e-3, atol=1e-4), name
 
 
 def test_a_penaltys_places_come_from_its_own_generator():
