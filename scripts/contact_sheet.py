@@ -13,7 +13,7 @@ import torch
 
 from colorlib.color import rgb_to_grey
 from colorlib.colorizer import Colorizer
-from colorlib.course import figures as plots, scenes
+from colorlib.course import figures, scenes
 from colorlib.photos import sample_photographs
 
 HELD_OUT_SEED, NUM_SCENES, SIDE = 10_000, 4, 240
@@ -34,7 +34,7 @@ def main() -> None:
     pictures += list(scenes.render(NUM_SCENES, size=160, seed=HELD_OUT_SEED).rgb)
     columns = [[small(rgb_to_grey(rgb)), small(colorizer.colorize(rgb)), small(rgb)] for rgb in pictures]
     rows = [list(row) for row in zip(*columns)]
-    figure = plots.show_images(rows, row_titles=["given", "coloured", "real"], width=1.05)
+    figure = figures.show_images(rows, row_titles=["given", "coloured", "real"], width=1.05)
     path = Path(__file__).resolve().parent.parent / "data" / "figures" / "colorizer.png"
     figure.savefig(path, dpi=110)
     print(f"{path}: {len(pictures)} pictures; rows: given, coloured, real")

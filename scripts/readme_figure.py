@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from colorlib.color import L_ab_to_rgb8
-from colorlib.course import figures as plots, scenes
+from colorlib.course import figures, scenes
 from colorlib.discriminators import PatchDiscriminator
 from colorlib.generators import UNet, predict
 from colorlib.runtime import seed_everything
@@ -48,7 +48,7 @@ def main() -> None:
         "truth": ab,
     }
     rows = [L_ab_to_rgb8(L, ab * 0), *(L_ab_to_rgb8(L, each) for each in columns.values())]
-    figure = plots.show_images(rows, row_titles=["given", *columns], width=1.3)
+    figure = figures.show_images(rows, row_titles=["given", *columns], width=1.3)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.out, dpi=110)
     print(f"wrote {arguments.out}")

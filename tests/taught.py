@@ -2,16 +2,9 @@
 
 from pathlib import Path
 
-import nbformat
-import torch
-import torch.nn.functional as F
-from torch import nn
+from colorlib.course.data import taught
 
 
 def taught_in(notebook: Path) -> dict[str, object]:
-    """The notebook's own classes and functions, by name: its cells tagged "taught", run in order."""
-    names = {"torch": torch, "nn": nn, "F": F}
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        if "taught" in cell.metadata.get("tags", ()):
-            exec(compile(cell.source, str(notebook), "exec"), names)  # noqa: S102
-    return names
+    """The notebook's own classes and functions, by name."""
+    return taught(notebook.stem)

@@ -129,6 +129,15 @@ def confidence_interval(values: Sequence[float]) -> tuple[float, tuple[float, fl
     return mean, (mean - half, mean + half)
 
 
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Spearman's rank correlation, -1 to 1; 0 where one of the two is constant or there are fewer than 3 pairs."""
+    from scipy.stats import spearmanr
+
+    if len(x) < 3 or min(x) == max(x) or min(y) == max(y):
+        return 0.0
+    return float(spearmanr(x, y).statistic)
+
+
 def _parse(threshold: str) -> tuple[str, float]:
     sign, _, number = threshold.partition(" ")
     if sign not in ("<", "<=", ">", ">="):

@@ -1,9 +1,12 @@
-"""Where the notebooks' data comes from: the levels of `photos.source` and scenes, and the committed results."""
+"""Data of the notebooks: the levels of `photos.source` and scenes, committed results, and the notebooks' own code."""
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +52,31 @@ def result_file(name: str) -> Path | None:
     return folder / name if (folder / name).is_file() else None
 
 
+def show_results(name: str) -> None:
+    """Print a committed result file with a summary: a line for each run, a column for each measure."""
+    path = result_file(name)
+    if path is None:
+        return print(f"{name} is not here: it comes with a clone of the project and with the wheel")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    print(f"{record['data']}\n{record['command']}")
+    summary: dict[str, dict[str, str]] = record["summary"]
+    columns = list(next(iter(summary.values())))
+    widths = [2 + max(map(len, [column, *(row[column] for row in summary.values())])) for column in columns]
+    first = max(map(len, summary))
+    print(" " * first + "".join(f"{column:>{width}}" for column, width in zip(columns, widths)))
+    for run, row in summary.items():
+        print(f"{run:>{first}}" + "".join(f"{row[column]:>{width}}" for column, width in zip(columns, widths)))
+
+
+def shuffled(condition: Tensor, target: Tensor, batch_size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches without end from pairs in memory, in a new order for every pass."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        for picked in torch.randperm(len(condition), generator=generator).split(batch_size):
+            if len(picked) == batch_size:
+                yield condition[picked], target[picked]
+
+
 def notebook(name: str) -> Path:
     """A notebook of the checkout, such as "06_residual_unet".
 
@@ -59,3 +87,21 @@ def notebook(name: str) -> Path:
     if root is None:
         raise ValueError(f"notebook {name}: this colorlib was installed without the notebooks; run it in a clone of the project")
     return root / "notebooks" / f"{name}.ipynb"
+
+
+def taught(name: str, **names: Any) -> dict[str, Any]:
+    """The classes and functions that a notebook defines in its cells tagged "taught", run in order.
+
+    Args:
+        name: of the notebook, as for `notebook`.
+        names: what these cells need besides the imports of the notebook's first cell.
+    """
+    cells = json.loads(notebook(name).read_text(encoding="utf-8"))["cells"]
+    code = [("".join(cell["source"]), cell["metadata"].get("tags", ())) for cell in cells if cell["cell_type"] == "code"]
+    first = next(ast.parse(source).body for source, _ in code if "from colorlib" in source)
+    imports = ast.Module([node for node in first if isinstance(node, (ast.Import, ast.ImportFrom))], type_ignores=[])
+    exec(compile(imports, name, "exec"), names)  # noqa: S102
+    for source, tags in code:
+        if "taught" in tags:
+            exec(compile(source, name, "exec"), names)  # noqa: S102
+    return names

@@ -21,12 +21,11 @@ from torch import Tensor, nn
 from colorlib.course import scenes
 from colorlib.course.figures import COLOURS, LINES, STYLE
 from colorlib.course.mixtures import Mixture
-from colorlib.course.nb04 import ResultFile
+from colorlib.course.results import ResultFile
 from colorlib.course.seeds import Ensemble, seeded
 from colorlib.course.toys import PictureDiscriminator, PictureGenerator, train_gan
 from colorlib.losses import AdversarialLoss, Vanilla
 from colorlib.metrics import sliced_wasserstein
-from colorlib.runtime import results_dir
 from colorlib.training import frozen, update_discriminator, update_generator
 
 LEAST = 0.1  # a mode is hit when it has a tenth of its fair share
@@ -288,7 +287,7 @@ def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 2000, ever
         "num_pictures": 4096,
         "size": 32,
     }
-    file = ResultFile(results_dir() / "pictures_02.json", header)
+    file = ResultFile("pictures_02.json", header)
     pictures, test, test_too = (
         scene_pictures(num, seed) for num, seed in ((4096, 20), (1000, 21), (1000, 22))
     )

@@ -15,6 +15,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from colorlib.course.claims import rank_correlation
+from colorlib.course.data import result_file
+from colorlib.course.mixtures import Mixture, ring
+from colorlib.course.seeds import Ensemble, in_parallel, seeded
 from colorlib.course.toys import PointDiscriminator, PointGenerator, train_gan
 from colorlib.losses import (
     AdversarialLoss,
@@ -25,9 +29,6 @@ from colorlib.losses import (
     WeightClipping,
     gradient_penalty,
 )
-from colorlib.course.data import result_file
-from colorlib.course.mixtures import Mixture, ring
-from colorlib.course.seeds import Ensemble, in_parallel, seeded
 from colorlib.metrics import sliced_wasserstein
 from colorlib.training import update_discriminator
 
@@ -173,7 +174,7 @@ def one_point_distance(mixture: Mixture) -> float:
     return sliced_wasserstein(mixture.means.mean(dim=0, keepdim=True).expand_as(real), real, num_projections=32)
 
 
-def verdict_of(looks: Sequence[Look], num_steps: int, mixture: Mixture) -> str:
+def outcome_of(looks: Sequence[Look], num_steps: int, mixture: Mixture) -> str:
     """"diverged", "collapsed" or "fine", by the last quarter of the first `num_steps` updates.
 
     diverged: no longer finite, or on average more than half as far from the data as a single point in their centre.
@@ -191,13 +192,9 @@ def late_looks(looks: Sequence[Look], num_steps: int) -> list[Look]:
     return late if late and late[-1].step > 0.9 * num_steps else []
 
 
-def rank_correlation(looks: Sequence[Look]) -> float:
-    """Spearman's, of the discriminator's loss with the distance, over a run from its first look after the start."""
-    pairs = torch.tensor([(seen.loss, seen.distance) for seen in looks[1:]])
-    if len(pairs) < 3:
-        return 0.0
-    ranks = pairs.argsort(0).argsort(0).float()
-    return torch.corrcoef(ranks.T)[0, 1].item()
+def loss_follows_distance(looks: Sequence[Look]) -> float:
+    """Rank correlation of the discriminator's loss with the distance, from the first look after the start."""
+    return rank_correlation([seen.loss for seen in looks[1:]], [seen.distance for seen in looks[1:]])
 
 
 def depth_profile(lipschitz: LipschitzConstraint, mixture: Mixture, *, num_steps: int, seeds: Sequence[int],
@@ -418,7 +415,7 @@ class Cell(NamedTuple):
     runs: list[list[Look]]
     fake: Tensor
     steps: int
-    verdicts: list[str]
+    outcomes: list[str]
 
 
 class Grid:
@@ -443,9 +440,9 @@ class Grid:
         return [self.share(key, worse, seed=seed) - self.share(key, better, seed=seed) for seed in self.seeds]
 
 
-def read_grid(root: Path | None) -> Grid | None:
-    """The grid from data/results of the checkout or the wheel; None where there is none, or none that is finished."""
-    path = root / "data" / "results" / "stability_05.json" if root else result_file("stability_05.json")
+def read_grid(path: Path | None = None) -> Grid | None:
+    """The grid of a file, by default the committed one; None where there is none, or none that is finished."""
+    path = path or result_file("stability_05.json")
     if path is None or not path.is_file():
         return None
     record = json.loads(path.read_text(encoding="utf-8"))

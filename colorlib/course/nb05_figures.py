@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from colorlib.course.nb05 import ARCHITECTURES, METHODS, Cell, Grid, OnALine, Shifted
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from colorlib.course.figures import COLOURS, LINES, STYLE
 from colorlib.course.mixtures import Mixture
+from colorlib.course.nb05 import ARCHITECTURES, METHODS, Cell, Grid, OnALine, Shifted
 
 
 def transport(p: np.ndarray, q: np.ndarray, plan: np.ndarray, real: Tensor, fake: Tensor, partner: np.ndarray) -> Figure:
@@ -133,7 +133,7 @@ def stability_slice(cells: Mapping[tuple[str, str], Cell], mixture: Mixture) -> 
                     row[0].plot([seen.step / cell.steps for seen in run], [seen.distance for seen in run], color=colour,
                                 linestyle=line, linewidth=1, label=None if index else name)
                 _cloud(axis, cell.fake[0], mixture, colour)
-                axis.set_title(f"{name}: {cell.verdicts[0]}", fontsize=9)
+                axis.set_title(f"{name}: {cell.outcomes[0]}", fontsize=9)
             row[0].set(title=shape, xlabel="share of the seconds", ylabel="sliced Wasserstein", yscale="log")
         axes[0, 0].legend(fontsize=8)
     return _done(figure)

@@ -1,4 +1,4 @@
-"""What the scripts of notebook 06 share: the notebook's own classes; and the search of its learning rates.
+"""The classes that notebook 06 shares with its scripts, and the search of its learning rates.
 
     python -m colorlib.course.nb06
 
@@ -9,24 +9,17 @@ it goes on where it was.
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import torch
 import torch.nn.functional as F
-from colorlib.course.data import notebook
-from colorlib.course.nb04 import ResultFile
 from torch import Tensor, nn
 
-from colorlib.course import scenes
+from colorlib.course import data, scenes
+from colorlib.course.results import ResultFile
 from colorlib.course.seeds import seeded
-from colorlib.generators import Prediction, ResidualUNet, UNet
-from colorlib.runtime import results_dir
+from colorlib.generators import ResidualUNet, UNet
 
-NOTEBOOK = "06_residual_unet"
 SEARCHED = (1e-3, 3e-3, 1e-2)
 WITHOUT_NORM = (1e-4, 3e-4, 1e-3)  # a pilot diverged from 3e-3 on
 SEED, STACK_STEPS, UNET_STEPS = 100, 280, 240  # steps: the notebook's first version had as many
@@ -34,13 +27,8 @@ NUM_TRAIN, NUM_VALIDATION = 2048, 160
 
 
 def taught() -> dict[str, Any]:
-    """The classes and functions that the notebook defines: its cells tagged "taught", run in order."""
-    names = {"copy": copy, "torch": torch, "nn": nn, "F": F, "np": np, "NamedTuple": NamedTuple,
-             "Prediction": Prediction, "BATCH": 16}
-    for cell in json.loads(notebook(NOTEBOOK).read_text(encoding="utf-8"))["cells"]:
-        if "taught" in cell["metadata"].get("tags", ()):
-            exec(compile("".join(cell["source"]), NOTEBOOK, "exec"), names)  # noqa: S102
-    return names
+    """The notebook's own classes and functions, with its batch size."""
+    return data.taught("06_residual_unet", BATCH=16)
 
 
 def stack(names: dict[str, Any], depth: int, residual: bool) -> nn.Module:
@@ -78,7 +66,7 @@ def main() -> None:
     large = [scenes.render(num, size=32, seed=seed).L_ab()
              for num, seed in ((NUM_TRAIN, 1006), (NUM_VALIDATION, 1007))]
     small = [pooled(pairs) for pairs in large]
-    results = ResultFile(results_dir() / "learning_rates_06.json", {
+    results = ResultFile("learning_rates_06.json", {
         "claim": "the learning rates of C23, C24, C25 and C25b",
         "command": "python -m colorlib.course.nb06",
         "data": f"{NUM_TRAIN} scenes to train on, {NUM_VALIDATION} to choose by, none of them the notebook's",

@@ -1,44 +1,23 @@
-"""What notebook 07 and its script share: the notebook's own definitions, and two figures that no other notebook has."""
+"""The definitions that notebook 07 shares with its script, and its own figures."""
 
 from __future__ import annotations
 
-import copy
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
-from colorlib.color import AB_SCALE, L_ab_to_rgb8
-from colorlib.course.data import notebook
-from colorlib.course.figures import COLOURS, STYLE
-from colorlib.course.nb04 import pixels, shuffled
-from colorlib.course.seeds import seeded
-from colorlib.discriminators import Critic, PatchDiscriminator
-from colorlib.generators import ResidualUNet, UNet, predict
-from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
-from colorlib.metrics import auc, colourfulness, sliced_wasserstein
-from colorlib.training import update_discriminator, update_generator
-
-NOTEBOOK = "07_wgan_residual_unet"
+from colorlib.color import AB_SCALE
+from colorlib.course import data
+from colorlib.course.figures import COLOURS, STYLE, done
 
 
 def taught() -> dict[str, Any]:
-    """The classes and functions that the notebook defines: its cells tagged "taught", run in order."""
-    names: dict[str, Any] = {thing.__name__: thing for thing in (
-        NamedTuple, Callable, UNet, ResidualUNet, PatchDiscriminator, Critic, Vanilla, Wasserstein, GradientPenalty,
-        L_ab_to_rgb8, auc, colourfulness, sliced_wasserstein, predict, seeded, update_discriminator, update_generator,
-        pixels, shuffled)}
-    names |= {"copy": copy, "torch": torch, "nn": nn, "np": np, "time": time, "AB_SCALE": AB_SCALE, "BATCH": 16}
-    for cell in json.loads(notebook(NOTEBOOK).read_text(encoding="utf-8"))["cells"]:
-        if "taught" in cell["metadata"].get("tags", ()):
-            exec(compile("".join(cell["source"]), NOTEBOOK, "exec"), names)  # noqa: S102
-    return names
+    """The notebook's own classes and functions, with its batch size."""
+    return data.taught("07_wgan_residual_unet", BATCH=16)
 
 
 def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
@@ -62,8 +41,7 @@ def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
             axis.grid(False)
         axes[0].set_ylabel("b: blue to yellow")
         figure.colorbar(image, ax=axes, label="log10 of the share", shrink=0.9)
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[str, str], bound: str) -> Figure:
@@ -86,8 +64,7 @@ def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[s
                     top.set_yscale("symlog", linthresh=0.5)
             top.set(title=name, ylabel=says[name])
             bottom.set(xlabel="updates", ylabel="error, CIE units")
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def side_by_side(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]]], xlabel: str) -> Figure:
@@ -104,5 +81,4 @@ def side_by_side(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequen
                 axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.15, linewidth=0)
             axis.set(title=title, xlabel=xlabel)
         axes[0].legend(fontsize=8)
-    plt.close(figure)
-    return figure
+    return done(figure)

@@ -140,13 +140,6 @@ def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str,
     return rows
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
-    """Spearman's, -1 to 1; 0 where one of them is constant."""
-    from scipy.stats import spearmanr
-
-    return 0.0 if min(x) == max(x) or min(y) == max(y) else float(spearmanr(x, y).statistic)
-
-
 def saved(by_chance: Sequence[float], error: float, without: float) -> float:
     """What a placement saves beside random ones with as many hints, in % of the error without any.
 

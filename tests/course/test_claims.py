@@ -1,11 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from colorlib.course.claims import Claim, confidence_interval
+from colorlib.course.claims import Claim, confidence_interval, rank_correlation
 from colorlib.files import write_json
 
 CLAIM = Claim("C2", "regresses to the mean", measure="ratio", supported="< 0.5", partly="< 0.8")
@@ -86,3 +87,10 @@ def test_a_result_file_is_written_whole(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "a" / "x.json", {"bad": object()})
     assert json.loads((tmp_path / "a" / "x.json").read_text(encoding="utf-8")) == {"colour": "façade"}
+
+
+def test_rank_correlation():
+    x = np.random.default_rng(0).normal(size=30).tolist()
+    assert rank_correlation(x, [value**3 for value in x]) == pytest.approx(1)
+    assert rank_correlation(x, [-value for value in x]) == pytest.approx(-1)
+    assert rank_correlation(x, [2.0] * 30) == 0

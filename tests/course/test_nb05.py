@@ -9,6 +9,9 @@ import torch
 from taught import taught_in
 from torch import nn
 
+from colorlib.course import nb05
+from colorlib.course.mixtures import ring
+from colorlib.course.seeds import Ensemble, seeded
 from colorlib.course.toys import PointDiscriminator
 from colorlib.discriminators import Critic
 from colorlib.losses import (
@@ -17,9 +20,6 @@ from colorlib.losses import (
     WeightClipping,
     gradient_penalty,
 )
-from colorlib.course import nb05
-from colorlib.course.mixtures import ring
-from colorlib.course.seeds import Ensemble, seeded
 from colorlib.training import update_discriminator
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "05_wgan.ipynb"
@@ -109,12 +109,12 @@ def test_known_distances():
 ])
 def test_criterion(distances, modes, said):
     looks = [nb05.Look(step, *seen, loss=0.0) for step, seen in enumerate(zip(distances, modes), 1)]
-    assert nb05.verdict_of(looks, 20, ring()) == said
+    assert nb05.outcome_of(looks, 20, ring()) == said
 
 
-def test_rank_correlation():
+def test_loss_follows_distance():
     looks = [nb05.Look(step, math.exp(-step), 8, loss) for step, loss in enumerate([9.0, -3.0, -2.0, -1.0, 0.0])]
-    assert nb05.rank_correlation(looks) == pytest.approx(-1.0)
+    assert nb05.loss_follows_distance(looks) == pytest.approx(-1.0)
 
 
 def test_a_run_of_an_ensemble_looks_at_every_seed():

@@ -12,7 +12,6 @@ from colorlib.course.blocks import ResidualBlock
 from colorlib.course.seeds import seeded
 
 
-
 @pytest.fixture(scope="module")
 def taught():
     """The notebook's own classes and functions, as its scripts get them too."""

@@ -6,13 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from colorlib.course import nb07, scenes
+from colorlib.course import data, nb07, scenes
 from colorlib.course.blocks import DynamicUNet
 from colorlib.discriminators import Critic
 from colorlib.generators import ResidualUNet, UNet, predict
 from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.training import update_discriminator, update_generator
-
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +137,7 @@ def test_cost_is_measured_for_every_arm_on_one_thread(taught, pairs, monkeypatch
     monkeypatch.setitem(taught["train"].__globals__, "BATCH", 4)
     arms = {"GAN": taught["make_arm"]("GAN", "U-Net", 1e-3), "L1": taught["make_arm"]("L1", "U-Net", 1e-3)}
     threads, seen = torch.get_num_threads(), []
-    monkeypatch.setitem(taught["train"].__globals__, "shuffled", lambda *given: seen.append(torch.get_num_threads()) or nb07.shuffled(*given))
+    monkeypatch.setitem(taught["train"].__globals__, "shuffled", lambda *given: seen.append(torch.get_num_threads()) or data.shuffled(*given))
     cost = taught["seconds_per_update"](arms, pairs, rounds=2)
     assert cost.keys() == arms.keys() and all(0 < seconds < 10 for seconds in cost.values())
     assert seen == [1] * 4 and torch.get_num_threads() == threads

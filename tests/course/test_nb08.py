@@ -16,7 +16,8 @@ from taught import taught_in
 from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer
-from colorlib.course import features as feature_metrics, nb08, scenes
+from colorlib.course import features as feature_metrics
+from colorlib.course import nb08, scenes
 from colorlib.course.long import photographs_08
 from colorlib.generators import UNet
 

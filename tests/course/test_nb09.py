@@ -145,13 +145,6 @@ def test_errors_single_and_saved(colorizer, cat):
     assert rows["gain"][0] == pytest.approx(found[0] - nb09.errors(colorizer, cat, [nb09.told(cat, x, y)], [1])[1])
 
 
-def test_rank_correlation():
-    x = np.random.default_rng(0).normal(size=30).tolist()
-    assert nb09.rank_correlation(x, [value**3 for value in x]) == pytest.approx(1)
-    assert nb09.rank_correlation(x, [-value for value in x]) == pytest.approx(-1)
-    assert nb09.rank_correlation(x, [2.0] * 30) == 0
-
-
 def test_rendered_takes_the_render_size(colorizer, cat):
     small, large = (nb09.rendered(colorizer, cat, size) for size in (32, 96))
     rgb = colorizer.colorize(cat, render_size=32)

@@ -9,8 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colorlib.course.regression import (
-    SmallCNN, ab_error, chroma, colour_transfer, jittered_grid, most_similar, regress, remap_lightness,
-    spread_at_equal_L, texture,
+    SmallCNN,
+    ab_error,
+    chroma,
+    colour_transfer,
+    jittered_grid,
+    most_similar,
+    regress,
+    remap_lightness,
+    spread_at_equal_L,
+    texture,
 )
 
 

@@ -2,38 +2,35 @@
 
     OMP_NUM_THREADS=1 python -m colorlib.course.long.design --photos DIR --stage all
 
-Ours and the common network (tests/benchmarks/common_residual_unet.py) get their learning rate and batch size
+Ours and the common network (common_residual_unet.py) get their learning rate and batch size
 by the same small grid. Then the stages: `design` trains every variant of ours equally long; `ours` and
 `common` train each with growing budgets. A budget is seconds of processor time of one thread, spent in
 training steps and in making their batches, so that other work on the machine counts little; every run has its
 own one-cycle schedule over its budget. The error is that of ab on validation photographs: 64 x 64, the
 central square.
 
-Writes residual_unet_design.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes
-on where it was.
+Writes residual_unet_design.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from colorlib.course.nb04 import ResultFile
 from torch import Tensor, nn
 
 from colorlib import photos
 from colorlib.color import AB_SCALE
 from colorlib.course.blocks import ResidualBlock
 from colorlib.course.long.common_residual_unet import CommonResidualUNet
+from colorlib.course.results import ResultFile, arguments
 from colorlib.course.seeds import seeded
 from colorlib.generators import Generator, ResidualUNet, num_parameters, predict
 from colorlib.generators.residual_blocks import LAST, BottleneckBlock, start
-from colorlib.runtime import results_dir
 
 SIZE, NUM_VALIDATION = 64, 400
 BATCHES = {64: 8, 128: 2, 256: 1}  # side -> pictures in a batch, where a step is timed
@@ -55,7 +52,7 @@ class DepthwiseBlock(nn.Module):
         self.narrow = nn.Conv2d(2 * channels, channels, 1)
         nn.init.normal_(self.conv.weight, 0.0, 0.1)
         with torch.no_grad():
-            self.conv.weight[:, :, 1, 1] += 1  # at the start nearly what comes in
+            self.conv.weight[:, :, 1, 1] += 1  # the output starts close to the input
         start(self.widen), start(self.narrow, LAST)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,7 +92,7 @@ DESIGNS: dict[str, Callable[[], Generator]] = {
 class Photographs:
     """Training batches and the validation pictures, decoded once."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: Path) -> None:
         source = photos.source(folder, short_side=math.ceil(SIZE * 1.25))
         self.train = source.train
         self.L, self.ab_real = next(source.batches("validation", SIZE, NUM_VALIDATION))
@@ -131,7 +128,7 @@ def train(
     speed = steps * batch_size / used
     return generator, {
         "parameters": num_parameters(generator), "seconds": seconds, "steps": steps, "pictures_per_second": speed,
-    }  # fmt: skip
+    }
 
 
 def step_seconds(make: Callable[[], Generator], size: int, batch_size: int) -> float:
@@ -162,41 +159,35 @@ def search(name: str, make: Callable[[], Generator], seconds: float, data: Photo
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--photos", default=os.environ.get("COLORLIB_PHOTOS"),
-                        help="folder (default: COLORLIB_PHOTOS)")
-    parser.add_argument("--stage", choices=("ours", "common", "design", "all"), default="all")
-    parser.add_argument("--seeds", type=int, default=2, help="runs per setting (default: %(default)s)")
-    arguments = parser.parse_args()
-    if not arguments.photos:
-        parser.error("give --photos DIR, or set COLORLIB_PHOTOS to a folder of photographs")
+    options = arguments(__doc__, stage=("all", "ours, common, design or all"), seeds=(2, "runs per setting"))
+    if options.stage not in ("ours", "common", "design", "all"):
+        raise SystemExit(f"--stage is {options.stage!r}: choose ours, common, design or all")
     torch.set_num_threads(1)
-    data = Photographs(arguments.photos)
-    results = ResultFile(results_dir() / "residual_unet_design.json", {
+    data = Photographs(options.photos)
+    results = ResultFile("residual_unet_design.json", {
         "command": "OMP_NUM_THREADS=1 python -m colorlib.course.long.design --photos DIR",
         "data": f"{len(data.train)} photographs to train on, {len(data.L)} to measure on, {SIZE} x {SIZE}",
         "learning_rates": LEARNING_RATES, "batch_sizes": BATCH_SIZES,
         "search_seconds": SEARCH_SECONDS, "design_seconds": DESIGN_SECONDS, "race_seconds": RACE_SECONDS,
         "share": SHARE,
-    })  # fmt: skip
-    if results.record.get("config") != ResidualUNet().config:  # another default: ours is to be measured again
+    })
+    if results.record.get("config") != ResidualUNet().config:  # the default has changed: measure ours again
         results.record["runs"] = [run for run in results.record["runs"] if "common" in run["name"]]
         results.record["config"] = ResidualUNet().config
     grey = data.ab_real * AB_SCALE
     results.record["grey"] = {"l1": float(grey.abs().mean()), "l2": float(grey.square().mean().sqrt())}
     best: dict[str, tuple[float, int]] = {}
-    if arguments.stage != "common":
+    if options.stage != "common":
         best["ours"] = search("ours", ResidualUNet, SEARCH_SECONDS / SHARE, data, results)
-    if arguments.stage in ("common", "all"):
+    if options.stage in ("common", "all"):
         best["common"] = search("common", common, SEARCH_SECONDS, data, results)
-    if arguments.stage in ("design", "all"):
-        for seed in range(arguments.seeds):
+    if options.stage in ("design", "all"):
+        for seed in range(options.seeds):
             for name, make in DESIGNS.items():
                 if not results.has(f"design: {name}", seed):
                     steps = results.record.setdefault("step_ms_per_picture", {})
                     steps[name] = {size: round(1e3 * step_seconds(make, size, batch), 2)
-                                   for size, batch in BATCHES.items()}  # fmt: skip
+                                   for size, batch in BATCHES.items()}
                     generator, took = train(make, data, DESIGN_SECONDS, *best["ours"], seed)
                     results.add(f"design: {name}", seed, took | data.errors(generator))
     races = [
@@ -206,10 +197,10 @@ def main() -> None:
         for name, make, part in (
             ("ours", ResidualUNet, SHARE), ("ours", ResidualUNet, 3 * SHARE), ("common", common, 1)
         )
-        if arguments.stage in (name, "all")
+        if options.stage in (name, "all")
     ]
     for name, seconds, make in races:
-        for seed in range(arguments.seeds):
+        for seed in range(options.seeds):
             run = f"race: {name}, {seconds:g} s"
             if not results.has(run, seed):
                 generator, took = train(make, data, seconds, *best[name], seed)

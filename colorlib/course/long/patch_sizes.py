@@ -2,20 +2,18 @@
 
     python -m colorlib.course.long.patch_sizes
 
-Writes patch_sizes.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where
-it was. Networks are narrow and runs short, so that a laptop does it; --steps and --base-channels change that.
+Writes patch_sizes.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on. Networks are narrow and runs short, so that a laptop does it; --steps and --base-channels change that.
 """
 
 from __future__ import annotations
 
-import argparse
-
-from colorlib.course.nb04 import ResultFile, colour_distance, pixels, shuffled
-
 from colorlib.course import scenes
+from colorlib.course.data import shuffled
+from colorlib.course.nb04 import colour_distance, pixels
+from colorlib.course.results import ResultFile, arguments
 from colorlib.discriminators import PatchDiscriminator
 from colorlib.generators import UNet, predict
-from colorlib.runtime import results_dir, seed_everything
+from colorlib.runtime import seed_everything
 from colorlib.training import fit
 
 SIZE, NUM_TRAIN, NUM_TEST = 256, 256, 32
@@ -23,31 +21,26 @@ PATCHES = (1, 16, 70, 286)
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--steps", type=int, default=200, help="updates per run (default: %(default)s)")
-    parser.add_argument("--base-channels", type=int, default=8,
-                        help="width of the networks (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, help="runs per patch size (default: %(default)s)")
-    arguments = parser.parse_args()
-    results = ResultFile(results_dir() / "patch_sizes.json", {
+    options = arguments(__doc__, photographs=False, steps=(200, "updates per run"),
+                        base_channels=(8, "width of the networks"), seeds=(3, "runs per patch size"))
+    results = ResultFile("patch_sizes.json", {
         "claim": "C16", "command": "python -m colorlib.course.long.patch_sizes",
         "data": f"{NUM_TRAIN} scenes to train on, {NUM_TEST} to measure on, {SIZE} x {SIZE}",
-        "steps": arguments.steps, "base_channels": arguments.base_channels, "batch_size": 1, "lambda_l1": 100,
-        "lr": 2e-4, "seeds": list(range(arguments.seeds)),
+        "steps": options.steps, "base_channels": options.base_channels, "batch_size": 1, "lambda_l1": 100,
+        "lr": 2e-4, "seeds": list(range(options.seeds)),
     })
     condition, target = scenes.render(NUM_TRAIN, size=SIZE, seed=100).L_ab()
     held_out = scenes.render(NUM_TEST, size=SIZE, seed=200)
     L, ab_real = held_out.L_ab()
-    for seed in range(arguments.seeds):
+    for seed in range(options.seeds):
         for patch in PATCHES:
             name = f"{patch} x {patch}"
             if results.has(name, seed):
                 continue
             seed_everything(seed)
-            generator = UNet(base_channels=arguments.base_channels, levels=7)
-            discriminator = PatchDiscriminator(receptive_field=patch, base_channels=arguments.base_channels)
-            fit(generator, shuffled(condition, target, 1, seed), num_steps=arguments.steps,
+            generator = UNet(base_channels=options.base_channels, levels=7)
+            discriminator = PatchDiscriminator(receptive_field=patch, base_channels=options.base_channels)
+            fit(generator, shuffled(condition, target, 1, seed), num_steps=options.steps,
                 discriminator=discriminator, progress=False)
             ab = predict(generator, L).ab
             free, rest = held_out.free > 0, held_out.free == 0

@@ -12,14 +12,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from colorlib.course.long import on_photographs
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from colorlib import color, photos, runtime
-from colorlib.course import regression as baseline
+from colorlib.course import regression
 from colorlib.course.claims import confidence_interval
+from colorlib.course.results import arguments
 from colorlib.files import write_json
 
 SIZE, SEEDS = 48, (0, 1, 2)
@@ -73,38 +73,38 @@ class Data:
     ) -> tuple[Tensor, list]:
         """Train; the answers for the test pictures, and (validation error, test error) at the looks."""
         torch.manual_seed(self.seed)
-        network = baseline.SmallCNN(3 if rgb else 2)
+        network = regression.SmallCNN(3 if rgb else 2)
         (L, ab), looks = (part[:num] for part in self.train), []
 
         def watch(network: torch.nn.Module) -> float:
-            looks.append(tuple(baseline.ab_error(ab_of(answers(network, L_held)), ab_held)
+            looks.append(tuple(regression.ab_error(ab_of(answers(network, L_held)), ab_held)
                                for L_held, ab_held in (self.validation, self.test)))
             return 0.0
 
-        baseline.regress(network, L, to_rgb(L, ab) if rgb else ab, loss, num_steps=steps, seed=self.seed,
+        regression.regress(network, L, to_rgb(L, ab) if rgb else ab, loss, num_steps=steps, seed=self.seed,
                          watch=watch, looks=LOOKS)
         return ab_of(answers(network, self.test[0])), looks
 
     def transferred(self, which: str) -> Tensor:
         (L, _), (pool_L, pool_ab) = self.test, self.train
-        chosen = (baseline.most_similar(L, pool_L) if which == "similar" else
+        chosen = (regression.most_similar(L, pool_L) if which == "similar" else
                   torch.randint(len(pool_L), (len(L),), generator=torch.Generator().manual_seed(self.seed)))
-        return torch.cat([baseline.colour_transfer(L[i : i + 1], pool_L[k][None], pool_ab[k][None])
+        return torch.cat([regression.colour_transfer(L[i : i + 1], pool_L[k][None], pool_ab[k][None])
                           for i, k in enumerate(chosen.tolist())])
 
 
 def measure(data: Data) -> dict[str, float]:
     """All the numbers of one seed."""
     L, ab = data.test
-    numbers = {"spread": baseline.spread_at_equal_L(L.flatten(), ab.movedim(1, -1).reshape(-1, 2))[-1].item()}
+    numbers = {"spread": regression.spread_at_equal_L(L.flatten(), ab.movedim(1, -1).reshape(-1, 2))[-1].item()}
     l1, looks = data.trained(F.l1_loss)
     l2, _ = data.trained(F.mse_loss)
     rgb, rgb_looks = data.trained(F.l1_loss, rgb=True)
     all_answers = {"l1": l1, "l2": l2, "rgb": rgb, "grey": 0 * ab, "transfer": data.transferred("similar"),
                    "transfer_random": data.transferred("random")}
     for name, answer in all_answers.items():
-        numbers[f"error_{name}"] = baseline.ab_error(answer, ab)
-        numbers[f"saturation_{name}"] = (baseline.chroma(answer).mean() / baseline.chroma(ab).mean()).item()
+        numbers[f"error_{name}"] = regression.ab_error(answer, ab)
+        numbers[f"saturation_{name}"] = (regression.chroma(answer).mean() / regression.chroma(ab).mean()).item()
     for look, ((_, error), (_, error_rgb)) in enumerate(zip(looks, rgb_looks), 1):
         numbers[f"error_l1_at_{look}_of_{LOOKS}"] = error
         numbers[f"error_rgb_at_{look}_of_{LOOKS}"] = error_rgb
@@ -129,16 +129,14 @@ ROWS = {  # claim, what the number is -> its key
 
 
 def main() -> None:
-    parser = on_photographs.parser(__doc__)
-    parser.add_argument("--out", type=Path, help="folder of the result file (default: data/results)")
-    parsed = parser.parse_args()
+    options = arguments(__doc__, out=(None, "folder of the result file (default: data/results)"))
     started, files = time.time(), {split: [] for split in photos.SPLITS}
     try:
-        for path in photos.scan(Path(parsed.photos)):
+        for path in photos.scan(options.photos):
             files[photos.split_of(path)].append(path)
         loaded = {split: squares(paths, SIZE) for split, paths in files.items()}
     except photos.PhotoError as error:
-        parser.error(str(error))
+        raise SystemExit(str(error)) from error
     pictures = {split: each for split, (each, _, _) in loaded.items()}
     grey, bad = (sum(each[k] for each in loaded.values()) for k in (1, 2))
     counts = {split: len(each) for split, each in pictures.items()}
@@ -159,7 +157,7 @@ def main() -> None:
             for (claim, what), key in ROWS.items()]
     for row in rows:
         print(f"{row['claim']:4} {row['number']:26} {row['measure']}")
-    folder = parsed.out or (runtime.checkout() or Path.cwd()) / "data" / "results"
+    folder = options.out or (runtime.checkout() or Path.cwd()) / "data" / "results"
     write_json(folder / f"{NAME}.json", {
         "command": f"python -m colorlib.course.long.{NAME} --photos DIR", "machine": runtime.machine(),
         "seconds": round(time.time() - started), "seeds": list(SEEDS),

@@ -3,26 +3,25 @@
     python -m colorlib.course.long.photographs_04 --photos DIR
 
 Photographs are split by their file names (train, validation, test); the numbers are from the test split.
-Writes photographs_04.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on
-where it was.
+Writes photographs_04.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on.
 """
 
 from __future__ import annotations
 
-from colorlib.course.long import on_photographs
 import torch
-from colorlib.course.nb04 import ResultFile, colour_distance, pixels
 from torch import Tensor
 
 from colorlib import photos
 from colorlib.color import AB_SCALE
+from colorlib.course.nb04 import colour_distance, pixels
+from colorlib.course.results import ResultFile, arguments
 from colorlib.discriminators import PatchDiscriminator
 from colorlib.generators import UNet, predict
-from colorlib.runtime import results_dir, seed_everything
+from colorlib.runtime import seed_everything
 from colorlib.training import fit
 
 SIZE, BATCH_SIZE, NUM_TEST = 64, 4, 400
-# name -> receptive field (None: no discriminator), does it see L, weight of L1, skips
+# name -> receptive field (None: no discriminator), whether it sees L, weight of L1, skips
 RUNS = {
     "L1": (None, True, 1.0, True),
     "GAN": (16, False, 0.0, True),
@@ -45,34 +44,30 @@ def at_edges(L: Tensor) -> Tensor:
 
 
 def main() -> None:
-    parser = on_photographs.parser(__doc__)
-    parser.add_argument("--steps", type=int, default=250, help="updates per run (default: %(default)s)")
-    parser.add_argument("--base-channels", type=int, default=12,
-                        help="width of the U-Net (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, help="runs per setting (default: %(default)s)")
-    arguments = parser.parse_args()
-    photographs = photos.source(arguments.photos, short_side=SIZE * 5 // 4)
+    options = arguments(__doc__, steps=(250, "updates per run"), base_channels=(12, "width of the U-Net"),
+                        seeds=(3, "runs per setting"))
+    photographs = photos.source(options.photos, short_side=SIZE * 5 // 4)
     train, test = photographs.train, photographs.test
-    results = ResultFile(results_dir() / "photographs_04.json", {
+    results = ResultFile("photographs_04.json", {
         "claim": "C14, C16, C22 on photographs",
         "command": "python -m colorlib.course.long.photographs_04 --photos DIR",
         "data": f"{len(train)} photographs to train on, {min(NUM_TEST, len(test))} of the test split to "
                 f"measure on, {SIZE} x {SIZE}; grey ones left out",
-        "steps": arguments.steps, "base_channels": arguments.base_channels, "batch_size": BATCH_SIZE,
-        "lambda_l1": 100, "lr": 2e-4, "seeds": list(range(arguments.seeds)),
+        "steps": options.steps, "base_channels": options.base_channels, "batch_size": BATCH_SIZE,
+        "lambda_l1": 100, "lr": 2e-4, "seeds": list(range(options.seeds)),
     })
     held_out = photos.PhotoBatches(test, SIZE, min(NUM_TEST, len(test)), flip=False, crop=False)
     L, ab_real = next(held_out)
     edges = at_edges(L)
-    for seed in range(arguments.seeds):
+    for seed in range(options.seeds):
         for name, (patch, conditional, lambda_l1, skips) in RUNS.items():
             if results.has(name, seed):
                 continue
             seed_everything(seed)
-            generator = UNet(base_channels=arguments.base_channels, levels=5, skips=skips)
+            generator = UNet(base_channels=options.base_channels, levels=5, skips=skips)
             discriminator = None if patch is None else PatchDiscriminator(
                 condition_channels=int(conditional), receptive_field=patch, base_channels=16)
-            fit(generator, photographs.batches("train", SIZE, BATCH_SIZE, seed), num_steps=arguments.steps,
+            fit(generator, photographs.batches("train", SIZE, BATCH_SIZE, seed), num_steps=options.steps,
                 discriminator=discriminator, lambda_l1=lambda_l1, progress=False)
             ab = torch.cat([predict(generator, part).ab for part in L.split(50)])
             results.add(name, seed, {

@@ -4,7 +4,7 @@
 
 Photographs are split by their file names. Learning rates are chosen on the validation split, from the same three for
 every network and on a seed of its own; the numbers are from the test split. Writes photographs_06.json (stacks) and
-photographs_06_unets.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where it was.
+photographs_06_unets.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on.
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from colorlib.course.long import on_photographs
 import torch
-from colorlib.course.nb04 import ResultFile
-from colorlib.course.nb06 import SEARCHED, SEED, WITHOUT_NORM, pooled, stack, taught, unets, without_norm
 from torch import Tensor, nn
 
 from colorlib import photos
 from colorlib.color import AB_SCALE
+from colorlib.course.nb06 import SEARCHED, SEED, WITHOUT_NORM, pooled, stack, taught, unets, without_norm
+from colorlib.course.results import ResultFile, arguments
 from colorlib.course.seeds import seeded
-from colorlib.runtime import results_dir
 
 SIZE, NUM_TRAIN, NUM_TEST = 32, 4096, 400
 Make = Callable[[], nn.Module]
@@ -46,12 +44,9 @@ def seconds_per_step(networks: dict[str, Make], L: Tensor, ab: Tensor, rounds: i
 
 
 def main() -> None:
-    parser = on_photographs.parser(__doc__)
-    parser.add_argument("--steps", type=int, default=280, help="updates per run (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=5, help="runs per setting (default: %(default)s)")
-    arguments = parser.parse_args()
-    names, steps, seeds = taught(), arguments.steps, list(range(arguments.seeds))
-    photographs = photos.source(arguments.photos, short_side=SIZE * 5 // 4)
+    options = arguments(__doc__, steps=(280, "updates per run"), seeds=(5, "runs per setting"))
+    names, steps, seeds = taught(), options.steps, list(range(options.seeds))
+    photographs = photos.source(options.photos, short_side=SIZE * 5 // 4)
     split = {part: next(photographs.batches(part, SIZE, min(num, len(getattr(photographs, part))), seed=0))
              for part, num in (("train", NUM_TRAIN), ("validation", NUM_TEST), ("test", NUM_TEST))}
     small = {part: pooled(pairs) for part, pairs in split.items()}
@@ -66,7 +61,7 @@ def main() -> None:
 
     def chosen_lr(file: str, name: str, make: Make, parts: dict, num_steps: int, batch_size: int, lrs: tuple) -> float:
         """The best of three learning rates on the validation split."""
-        searched = ResultFile(results_dir() / file, header("learning rates", len(parts["train"][0][0, 0]), batch_size))
+        searched = ResultFile(file, header("learning rates", len(parts["train"][0][0, 0]), batch_size))
         for lr in lrs:
             if not searched.has(f"{name}, lr {lr:g}", SEED):
                 run = names["train"](seeded(SEED, make), parts["train"], parts["validation"], SEED, num_steps, lr,
@@ -79,7 +74,7 @@ def main() -> None:
         return abs(row[0] - row[-1])
 
     # stacks: C23, C24, C25
-    results = ResultFile(results_dir() / "photographs_06.json", header("C23, C24, C25 on photographs", SIZE // 2, 16))
+    results = ResultFile("photographs_06.json", header("C23, C24, C25 on photographs", SIZE // 2, 16))
     constant = small["train"][1].median(0).values
     # in the notebook 5 % less; in so few steps no network gets there on photographs
     target = AB_SCALE * float((small["test"][1] - constant).abs().mean())
@@ -105,10 +100,10 @@ def main() -> None:
         })
 
     # U-Nets: C25b, and what the shortcuts give there
-    results = ResultFile(results_dir() / "photographs_06_unets.json", header("C25b on photographs", SIZE, 8))
+    results = ResultFile("photographs_06_unets.json", header("C25b on photographs", SIZE, 8))
     arms = unets(names) | {"no shortcuts": (
         lambda: names["TaughtResidualUNet"](1, 2, width=8, levels=4, residual=False), 1)}
-    del arms["residual, strided"]  # a question for the notebook
+    del arms["residual, strided"]  # only the notebook asks about it
     todo = [(seed, name) for seed in seeds for name in arms if not results.has(name, seed)]
     cost = seconds_per_step({name: make for name, (make, _) in arms.items()},
                             split["train"][0][:8], split["train"][1][:8]) if todo else {}

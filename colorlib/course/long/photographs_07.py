@@ -9,21 +9,18 @@ C26d sliced Wasserstein distance of all ab, ratio < 0.9.
 Photographs are split by their file names. The learning rate of each arm is the best of two on the validation split, on a
 seed of its own and in half the time; the numbers are from the test split. What an update costs is measured once, all arms
 in turn on one thread, in seconds of its core, and each arm gets as many updates as fit into the same seconds. Writes photographs_07.json
-and photographs_07_lr.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like: it goes on where it was.
+and photographs_07_lr.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on.
 """
 
 from __future__ import annotations
 
-from colorlib.course.long import on_photographs
 import torch
-from colorlib.course.nb04 import ResultFile
-from colorlib.course.nb07 import taught
 
 from colorlib import photos
-from colorlib.course.claims import confidence_interval
+from colorlib.course.nb07 import taught
+from colorlib.course.results import ResultFile, arguments, spread
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.generators import predict
-from colorlib.runtime import results_dir
 
 SIZE, BATCH_SIZE, NUM_TRAIN, NUM_TEST = 64, 8, 4096, 400
 PILOT_SEED, SEARCHED = 100, (3e-4, 1e-3)
@@ -31,17 +28,14 @@ PIX2PIX, OURS = "GAN U-Net", "WGAN residual"
 
 
 def main() -> None:
-    parser = on_photographs.parser(__doc__)
-    parser.add_argument("--seconds", type=float, default=18, help="of one core, per run (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, help="runs per arm (default: %(default)s)")
-    arguments = parser.parse_args()
+    options = arguments(__doc__, seconds=(18.0, "of one core, per run"), seeds=(3, "runs per arm"))
     torch.set_num_threads(1)
-    names, seconds, seeds = taught(), arguments.seconds, list(range(arguments.seeds))
+    names, seconds, seeds = taught(), options.seconds, list(range(options.seeds))
     names["BATCH"] = BATCH_SIZE
     # the notebook's arms; patches of half the side, as there: 34 of 64
     names["JUDGES"].update({"GAN": lambda: PatchDiscriminator(receptive_field=34, base_channels=16),
                             "WGAN": lambda: Critic(receptive_field=34, base_channels=16)})
-    photographs = photos.source(arguments.photos, short_side=SIZE * 5 // 4 + 1)
+    photographs = photos.source(options.photos, short_side=SIZE * 5 // 4 + 1)
     split = {part: next(photographs.batches(part, SIZE, min(num, len(getattr(photographs, part))), seed=0))
              for part, num in (("train", NUM_TRAIN), ("validation", NUM_TEST), ("test", NUM_TEST))}
     header = {
@@ -51,12 +45,12 @@ def main() -> None:
                 f"the test split to measure on; grey ones left out; {SIZE} x {SIZE}",
         "seconds": seconds, "batch_size": BATCH_SIZE, "lambda_l1": 100, "seeds": seeds,
     }
-    results = ResultFile(results_dir() / "photographs_07.json", header)
-    searched = ResultFile(results_dir() / "photographs_07_lr.json", header | {"claim": "learning rates, validation split",
+    results = ResultFile("photographs_07.json", header)
+    searched = ResultFile("photographs_07_lr.json", header | {"claim": "learning rates, validation split",
                                                                             "seeds": [PILOT_SEED]})
     arms = {f"{game} {generator}": (game, generator) for game, generator in
             (("GAN", "U-Net"), ("GAN", "residual"), ("WGAN", "U-Net"), ("WGAN", "residual"), ("L1", "residual"))}
-    if "updates" not in searched.record:  # kept in the file: every piece of an interrupted run takes the same
+    if "updates" not in searched.record:  # kept in the file, so that an interrupted run goes on with the same numbers
         cost = names["seconds_per_update"]({name: names["make_arm"](*arm, 1e-4) for name, arm in arms.items()}, split["train"], 5)
         searched.record["updates"] = {name: max(1, round(seconds / each)) for name, each in cost.items()}
     updates = searched.record["updates"]
@@ -89,8 +83,7 @@ def compare(runs: list[dict]) -> None:
     apart = [[abs(run["error"] - sum(other["error"] for other in arm) / len(arm)) for run in arm] for arm in (ours, theirs)]
     values["C26b |error - mean|"] = [a - b for a, b in zip(*apart)]
     for name, numbers in values.items():
-        mean, (low, high) = confidence_interval(numbers)
-        print(f"{name}: {mean:.3g} ({low:.3g} to {high:.3g})")
+        print(f"{name}: {spread(numbers)}")
 
 
 if __name__ == "__main__":

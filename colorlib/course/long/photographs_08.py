@@ -2,7 +2,7 @@
 
     python -m colorlib.course.long.photographs_08 --photos DIR
 
-DIR holds the folders landscapes and objects, judged apart. The split is by file name (`photos.split_of`), as in training; grey
+DIR holds the folders landscapes and objects, measured separately. The split is by file name (`photos.split_of`), as in training; grey
 photographs are left out. The grey photograph is the zero line. The thresholds below were committed before the weights existed.
 Writes photographs_08.json and the claims into COLORLIB_RESULTS (else build/results): numbers, no photograph.
 """
@@ -10,17 +10,15 @@ Writes photographs_08.json and the claims into COLORLIB_RESULTS (else build/resu
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from colorlib.course.long import on_photographs
 import torch
-from colorlib.course.nb04 import spread
 from torch import Tensor
 
 from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer
 from colorlib.course.claims import Claim
+from colorlib.course.results import arguments, spread
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
 from colorlib.training.weights import shipped
@@ -54,17 +52,15 @@ def colours(rgb: Tensor, num: int = 200) -> Tensor:
 
 
 def main() -> None:
-    parser = on_photographs.parser(__doc__)
-    parser.add_argument("--weights", type=Path, default=None, help="a weights file (default: the shipped one)")
-    parser.add_argument("--num", type=int, default=None, help="at most so many photographs of each kind (default: all)")
-    arguments = parser.parse_args()
+    options = arguments(__doc__, weights=(None, "a weights file (default: the shipped one)"),
+                        num=(10**9, "at most this number of photographs of each kind"))
     os.environ["COLORLIB_COMMAND"] = COMMAND
-    colorizer = Colorizer.load(arguments.weights)
-    sibling = None if arguments.weights else Colorizer.load(shipped("l1"))
+    colorizer = Colorizer.load(options.weights)
+    sibling = None if options.weights else Colorizer.load(shipped("l1"))
     summary, gains, counts = {}, {}, []
     for kind in KINDS:
-        paths = [path for path in photos.scan(Path(arguments.photos) / kind) if photos.split_of(path) == "test"]
-        reals = [real for real in photos.load_photos(paths[:arguments.num])[0] if not photos.is_grey(real)]
+        paths = [path for path in photos.scan(options.photos / kind) if photos.split_of(path) == "test"]
+        reals = [real for real in photos.load_photos(paths[:options.num])[0] if not photos.is_grey(real)]
         counts.append(f"{len(reals)} {kind}")
         real_colours = torch.cat([colours(real) for real in reals])
         real_vivid = sum(map(metrics.colourfulness, reals)) / len(reals)

@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m colorlib.course.long.photographs_09 --photos DIR
 
-DIR holds the folders landscapes and objects, told apart. The split is by file name (`photos.split_of`), as in training; grey
+DIR holds the folders landscapes and objects, measured separately. The split is by file name (`photos.split_of`), as in training; grey
 photographs are left out. The thresholds below were committed before this run; the ways of placing hints were tried on the
-validation split before. Interrupted, or out of --seconds, the same command goes on: what is measured lies in build/.
+validation split before. Interrupted, or out of --seconds, the same command goes on.
 Writes photographs_09.json and the claims into COLORLIB_RESULTS (else build/results): numbers, no photograph.
 """
 
@@ -15,14 +15,13 @@ import os
 import time
 from pathlib import Path
 
-from colorlib.course import nb09
-from colorlib.course.long import on_photographs
-from colorlib.course.nb04 import spread
 from torch import Tensor
 
 from colorlib import photos
 from colorlib.colorizer import Colorizer
-from colorlib.course.claims import Claim
+from colorlib.course import nb09
+from colorlib.course.claims import Claim, rank_correlation
+from colorlib.course.results import arguments, spread
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
 
@@ -76,7 +75,7 @@ def summary(rows: list[dict]) -> dict:
         "errors": {way: {c: spread([errors[c] for errors in of]) for c in counts} for way, of in ways.items()},
         "saved": {way: {c: spread([saved(row, way, c) for row in rows]) for c in counts[1:]} for way in ways if way != "random"},
         "rank correlation with the gain of one hint": {
-            name: spread([nb09.rank_correlation(single[name], gain) for single, gain in gains])
+            name: spread([rank_correlation(single[name], gain) for single, gain in gains])
             for name in ("doubt", "reach", "error")},
         "sizes": {size: {name: spread([row["sizes"][size][name] for row in rows]) for name in MEASURES}
                   for size in map(str, SIZES)},
@@ -85,25 +84,22 @@ def summary(rows: list[dict]) -> dict:
 
 
 def main() -> None:
-    parser = on_photographs.parser(__doc__)
-    parser.add_argument("--weights", type=Path, default=None, help="a weights file (default: the shipped one)")
-    parser.add_argument("--num", type=int, default=100, help="at most so many photographs of each kind")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop then; the same command goes on")
-    parser.add_argument("--rows", type=Path, default=Path("build/photographs_09_rows.json"),
-                        help="where what is measured lies until the end")
-    arguments = parser.parse_args()
+    options = arguments(
+        __doc__, weights=(None, "a weights file (default: the shipped one)"),
+        num=(100, "at most this number of photographs of each kind"), seconds=(float("inf"), "stop then; the same command goes on"),
+        rows=(Path("build/photographs_09_rows.json"), "measurements of an unfinished run"))
     os.environ["COLORLIB_COMMAND"] = COMMAND
-    started, colorizer = time.monotonic(), Colorizer.load(arguments.weights)
-    place = arguments.rows
-    header = {"weights": colorizer.metadata.get("sha256", ""), "num": arguments.num}
+    started, colorizer = time.monotonic(), Colorizer.load(options.weights)
+    place = options.rows
+    header = {"weights": colorizer.metadata.get("sha256", ""), "num": options.num}
     done = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
     rows = done["rows"] if {key: done.get(key) for key in header} == header else {kind: [] for kind in KINDS}
     for kind in KINDS:
-        paths = [path for path in photos.scan(Path(arguments.photos) / kind) if photos.split_of(path) == "test"]
+        paths = [path for path in photos.scan(options.photos / kind) if photos.split_of(path) == "test"]
         reals = [real for real in photos.load_photos(paths)[0] if not photos.is_grey(real)]
-        reals = nb09.drawn(reals, arguments.num)
+        reals = nb09.drawn(reals, options.num)
         for number in range(len(rows[kind]), len(reals)):
-            if time.monotonic() - started > arguments.seconds:
+            if time.monotonic() - started > options.seconds:
                 print(f"stopped at {kind} {number} of {len(reals)}: call the same again")
                 return
             rows[kind].append(json.loads(json.dumps(measured(colorizer, reals[number], number))))

@@ -10,21 +10,21 @@ build/results); goes on where it was.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
 from pathlib import Path
 
 import torch
-from colorlib.course.long.report import groups, measured, rounded
 from torch import Tensor
 
 from colorlib import photos
 from colorlib.colorizer import Colorizer
+from colorlib.course.long.report import groups, measured, rounded
+from colorlib.course.results import arguments
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
-from colorlib.training import recipe as nogan
+from colorlib.training import recipe as recipes
 from colorlib.training.recipe_training import Training
 
 VIVID = 0.8  # the default's colourfulness
@@ -50,13 +50,13 @@ VARIANTS: dict[str, dict[str, float]] = {
 }
 
 
-def trained(changes: dict[str, float], seconds: float, folder: str, out: Path) -> tuple[Colorizer, int]:
+def trained(changes: dict[str, float], seconds: float, folder: Path, out: Path) -> tuple[Colorizer, int]:
     """A colorizer from `seconds` of training, and its number of steps."""
     size = int(changes.get("size", 64))
     data = photos.source(folder, short_side=math.ceil(1.25 * size))
 
     def training(num_steps: int) -> Training:
-        recipe = nogan.Recipe.of_length(num_steps, **changes)
+        recipe = recipes.Recipe.of_length(num_steps, **changes)
         batches = data.batches("train", recipe.size, recipe.batch_size)
         return Training(recipe, batches, out, {"render_size": str(math.ceil(1.25 * size))}, torch.device("cpu"))
 
@@ -71,19 +71,16 @@ def trained(changes: dict[str, float], seconds: float, folder: str, out: Path) -
 
 
 def rows(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
-    colorizer.z["default"] = torch.tensor([VIVID, *[0.0] * (len(nogan.CODES) - 1)])
+    colorizer.z["default"] = torch.tensor([VIVID, *[0.0] * (len(recipes.CODES) - 1)])
     return {f"{name}, {decode}": rounded(measured([colorizer.colorize(rgb, decode=decode) for rgb in group], group))
             for name, group in real.items() for decode in ("mean", "default")}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", required=True)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    options = parser.parse_args()
+    options = arguments(__doc__, seconds=(60.0, "of training, per variant"))
     torch.set_num_threads(1)
     real = {name: group[:: max(1, len(group) // NUM_VALIDATION)]
-            for name, group in groups(Path(options.photos), "validation").items()}
+            for name, group in groups(options.photos, "validation").items()}
     path = results_dir() / "colorizer_recipes.json"
     result = json.loads(path.read_text()) if path.is_file() else {
         "command": f"OMP_NUM_THREADS=1 python -m colorlib.course.long.recipes --photos DIR --seconds {options.seconds:g}",

@@ -14,7 +14,6 @@ Writes colorizer_report.json into COLORLIB_RESULTS (else build/results); grey ph
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from collections import defaultdict
@@ -27,6 +26,7 @@ from torch import Tensor
 from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer, Hint
+from colorlib.course.results import arguments
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
 from colorlib.training.weights import shipped
@@ -119,7 +119,7 @@ def uncertainty(colorizer: Colorizer, painted: list[Tensor], real: list[Tensor])
 
 
 def hinted(colorizer: Colorizer, real: list[Tensor], num_photos: int = 60) -> dict[str, float]:
-    """AuC of the mean decoding with real colours told at random points; how far a hint is off at its point."""
+    """AuC of the mean decoding with hints in the real colours at random points; how far a hint is off at its point."""
     chosen = random.Random(0).sample(real, min(num_photos, len(real)))
     result = {"auc with 0": sum(metrics.auc(ab_of(colorizer.colorize(rgb, decode="mean")), ab_of(rgb)) for rgb in chosen)
               / len(chosen)}
@@ -162,13 +162,8 @@ def show(rows: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, default=None, help="else those that ship")
-    parser.add_argument("--sibling", type=Path, default=None, help="else the l1 weights that ship")
-    parser.add_argument("--render-size", type=int, default=None, help="instead of the file's")
-    parser.add_argument("--choose", action="store_true")
-    options = parser.parse_args()
+    options = arguments(__doc__, weights=(None, "else those that ship"), sibling=(None, "else the l1 weights that ship"),
+                        render_size=(0, "instead of the file's"), choose=(False, "try settings on the validation split"))
     torch.set_num_threads(1)
     colorizer = Colorizer.load(options.weights, "cpu")
     colorizer.render_size = options.render_size or colorizer.render_size

@@ -11,15 +11,14 @@ is 3, 11 and 21. The same runs cut off after equal generator updates give the ot
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import torch
 
 from colorlib.course.mixtures import ring
-from colorlib.course.nb04 import ResultFile
-from colorlib.course.nb05 import ARCHITECTURES, METHODS, late_looks, mean, rank_correlation, train, verdict_of
+from colorlib.course.nb05 import ARCHITECTURES, METHODS, late_looks, loss_follows_distance, mean, outcome_of, train
+from colorlib.course.results import ResultFile, arguments
 from colorlib.runtime import checkout
 
 LEARNING_RATES = (3e-4, 1e-3, 1e-2, 3e-2)
@@ -32,10 +31,8 @@ CRITERION = ("over the last quarter of a run, diverged: not finite, or the mean 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The stability grid of notebook 05")
-    parser.add_argument("--minutes", type=float, default=60.0, help="stop after so many; call again to go on")
-    parser.add_argument("--out", type=Path, default=(checkout() or Path.cwd()) / "data" / "results" / "stability_05.json")
-    arguments = parser.parse_args()
+    options = arguments(__doc__, photographs=False, minutes=(60.0, "stop after this time; call again to go on"),
+                        out=((checkout() or Path.cwd()) / "data" / "results" / "stability_05.json", "the result file"))
     torch.set_num_threads(1)
     started, mixture = time.perf_counter(), ring()
     header = {
@@ -44,26 +41,26 @@ def main() -> None:
         "architectures": list(ARCHITECTURES), "steps": STEPS, "equal_steps": EQUAL_STEPS,
         "methods": {name: repr(method) for name, method in METHODS.items()},
     }
-    results = ResultFile(arguments.out, header)
+    results = ResultFile(options.out, header)
     for lr in LEARNING_RATES:
         for shape, architecture in ARCHITECTURES.items():
             for name, method in METHODS.items():
                 cell = f"{name} | {shape} | {lr:g}"
                 if all(results.has(cell, seed) for seed in SEEDS):
                     continue
-                if time.perf_counter() - started > 60 * arguments.minutes:
+                if time.perf_counter() - started > 60 * options.minutes:
                     return print("not finished: call again")
                 steps = STEPS[name]
                 runs, _, seconds = train(method, architecture, lr, SEEDS, mixture, num_steps=steps,
                                          every=EQUAL_STEPS // 20)
                 for seed, looks in zip(SEEDS, runs):
-                    said = verdict_of(looks, steps, mixture)
+                    outcome = outcome_of(looks, steps, mixture)
                     late = late_looks(looks, steps) or looks[-1:]
                     results.add(cell, seed, {
-                        "failed": said != "fine", "diverged": said == "diverged",
-                        "failed_at_equal_updates": verdict_of(looks, EQUAL_STEPS, mixture) != "fine",
+                        "failed": outcome != "fine", "diverged": outcome == "diverged",
+                        "failed_at_equal_updates": outcome_of(looks, EQUAL_STEPS, mixture) != "fine",
                         "distance": mean(seen.distance for seen in late), "modes": mean(seen.modes for seen in late),
-                        "correlation": rank_correlation(looks), "milliseconds": 1e3 * seconds / steps,
+                        "correlation": loss_follows_distance(looks), "milliseconds": 1e3 * seconds / steps,
                     })
     print("finished")
 

@@ -1,10 +1,9 @@
 """The teaching world: procedural landscapes whose colours have a known distribution.
 
-Most colours of a scene follow from what a thing is, from the season and from the light. The colours of roofs,
-cars and flowers are *free*: each one is drawn from a fixed palette, independently of everything else, and
-shading changes its L only. Given the grey picture nobody can know them; the best that can be said is the
-palette itself. So the best answer to L1 and L2 regression, its error and the entropy are known in closed
-form, and a colorizer can be judged against them.
+Most colours of a scene follow from the thing, the season and the light. The colours of roofs, cars and flowers are
+*free*: each is drawn from a fixed palette, independently of everything else, and shading changes its L only. The grey
+picture holds no information about them, so the palette itself is the best possible prediction. The best answers to L1
+and L2 regression, their errors and the entropy are known in closed form, and a colorizer can be compared with them.
 
 The seasons: spring, summer and autumn colour vegetation differently at the same L, so the grey picture leaves
 them open, and the label `season` tells them apart. Winter shows in the grey picture, by its snow.
@@ -19,50 +18,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colorlib.color import lab_to_rgb8, rgb_to_L_ab
 from colorlib.course.scenes.canvas import NUM_DRAWS
 from colorlib.course.scenes.landscape import draw
 from colorlib.course.scenes.materials import CLASSES, FACTS_OF_SLOT, KINDS, LABELS, SEASONS, TIMES
-from colorlib.course.scenes.ramps import tables
 from colorlib.course.scenes.optimum import (
-    PALETTES, Judgement, Palette, best_l1, best_l2, entropy, expected_chroma, expected_l1, expected_l2, judge,
+    PALETTES,
+    Distances,
+    Palette,
+    best_l1,
+    best_l2,
+    distances,
+    entropy,
+    expected_l2,
 )
-from colorlib.color import lab_to_rgb8, rgb_to_L_ab
+from colorlib.course.scenes.ramps import tables
 from colorlib.runtime import in_threads, num_shares
 
 __all__ = [
-    "CLASSES",
-    "KINDS",
-    "LABELS",
-    "NUM_LABELS",
-    "PALETTES",
-    "SEASONS",
-    "TIMES",
-    "Judgement",
-    "Palette",
-    "Scenes",
-    "batches",
-    "best_l1",
-    "best_l2",
-    "day_to_night",
-    "edges_to_scene",
-    "entropy",
-    "expected_chroma",
-    "expected_l1",
-    "expected_l2",
-    "grey_to_color",
-    "grey_to_labels",
-    "judge",
-    "labels_to_scene",
-    "pairs",
-    "render",
-    "scene_batches",
+    "CLASSES", "KINDS", "LABELS", "NUM_LABELS", "PALETTES", "SEASONS", "TIMES", "Distances", "Palette", "Scenes",
+    "batches", "best_l1", "best_l2", "day_to_night", "distances", "edges_to_scene", "entropy", "expected_l2",
+    "grey_to_color", "labels_to_scene", "pairs", "render", "scene_batches",
 ]
 
 NUM_LABELS = len(LABELS)
 MIN_SIZE = 32
-_PIXELS_AT_ONCE = (
-    64 * 64 * 64
-)  # scenes are drawn in tiles of this many pixels, so that the layers stay in the cache
+_PIXELS_AT_ONCE = 64 * 64 * 64  # scenes are drawn in tiles of this many pixels, so that the layers stay in the cache
 
 
 @dataclass
@@ -108,8 +89,7 @@ def _check(num: int, size: int, seed: int, name: str = "num") -> None:
 
 
 def _edges(regions: Tensor) -> Tensor:
-    """1 where the region differs from the one to the right or below. uint8 (n, S, S) -> uint8 (n, 1, S,
-    S)."""
+    """1 where the region differs from the one to the right or below. uint8 (n, S, S) -> uint8 (n, 1, S, S)."""
     edges = torch.zeros_like(regions)
     edges[:, :, :-1] = regions[:, :, 1:] != regions[:, :, :-1]
     edges[:, :-1] |= (regions[:, 1:] != regions[:, :-1]).to(torch.uint8)
@@ -127,9 +107,7 @@ def _render_tile(table: Tensor, size: int) -> Scenes:
     base = (ramps * 256).int().view(-1)
     slot = canvas.front >> 8
 
-    def colour_code(
-        codes: Tensor, slots: Tensor, scene: Tensor
-    ) -> Tensor:  # slot * 256 + tone -> ramp * 256 + tone
+    def colour_code(codes: Tensor, slots: Tensor, scene: Tensor) -> Tensor:  # slot * 256 + tone -> ramp * 256 + tone
         return _look_up(base, slots + scene) + (codes & 255)
 
     index = colour_code(canvas.front, slot, offset.int())
@@ -145,9 +123,7 @@ def _render_tile(table: Tensor, size: int) -> Scenes:
         mix = torch.stack([torch.lerp(_look_up(c, behind), _look_up(c, front), share) for c in lab])
         r, g, b = lab_to_rgb8(mix[:, None])[:, 0].int()
         words.view(-1)[mixed] = r | g << 8 | b << 16
-        pictures.append(
-            words.view(torch.uint8).view(n, size, size, 4)[..., :3].permute(0, 3, 1, 2).contiguous()
-        )
+        pictures.append(words.view(torch.uint8).view(n, size, size, 4)[..., :3].permute(0, 3, 1, 2).contiguous())
     words = _look_up(FACTS_OF_SLOT.to(device), slot).view(torch.uint8).view(n, size, size, 4)
     label, region, free = (words[..., i].contiguous() for i in range(3))
     free.view(-1)[mixed] = 0
@@ -191,9 +167,7 @@ def render(num: int, size: int = 64, seed: int = 0, device: str | torch.device =
     return _render(np.random.default_rng(seed), num, size, device)
 
 
-def batches(
-    size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu"
-) -> Iterator[Scenes]:
+def batches(size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu") -> Iterator[Scenes]:
     """Fresh scenes without end; together they are render(very many, size, seed). Arguments as in render."""
     _check(batch_size, size, seed, "batch_size")
     generator = np.random.default_rng(seed)
@@ -228,15 +202,9 @@ def day_to_night(scenes: Scenes) -> tuple[Tensor, Tensor]:
 
 
 def labels_to_scene(scenes: Scenes) -> tuple[Tensor, Tensor]:
-    """Label map, one-hot in [-1, 1]: (N, NUM_LABELS, S, S), 1 in the channel of the label -> RGB (N, 3, S,
-    S)."""
+    """Label map, one-hot in [-1, 1]: (N, NUM_LABELS, S, S), 1 in the channel of the label -> RGB (N, 3, S, S)."""
     channels = torch.arange(NUM_LABELS, device=scenes.labels.device, dtype=torch.uint8)[:, None, None]
     return (scenes.labels[:, None] == channels).float() * 2 - 1, _to_float(scenes.rgb)
-
-
-def grey_to_labels(scenes: Scenes) -> tuple[Tensor, Tensor]:
-    """Segmentation: L (N, 1, S, S) -> label map, int64 (N, S, S) as torch's cross entropy takes it."""
-    return scenes.L_ab()[0], scenes.labels.long()
 
 
 def pairs(
@@ -249,7 +217,7 @@ def pairs(
     """Fresh pairs without end.
 
     Args:
-        make_pair: grey_to_color, edges_to_scene, day_to_night, labels_to_scene, grey_to_labels, or your own.
+        make_pair: grey_to_color, edges_to_scene, day_to_night, labels_to_scene, or your own.
         size, batch_size, seed, device: as in render.
 
     Example:

@@ -8,9 +8,22 @@ from torch import Tensor
 
 from colorlib.course.scenes.canvas import Canvas, Patch, least
 from colorlib.course.scenes.materials import (
-    CAR, CHIMNEY, DOOR, FLOWER, GLASS, HEART, LAMP, LEAF, ROOF, STEM, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
+    CAR,
+    CHIMNEY,
+    DOOR,
+    FLOWER,
+    GLASS,
+    HEART,
+    LAMP,
+    LEAF,
+    ROOF,
+    STEM,
+    TRUNK,
+    WALL,
+    WHEEL,
+    WINDOW_DARK,
+    WINDOW_LIT,
 )
-
 
 CRISP = (
     2.0  # soft edges of half a pixel: mixed pixels have no free colour, and small things would lose too many

@@ -1,4 +1,4 @@
-"""What can be known about a free colour, in closed form, and how near a colorizer comes to it."""
+"""The best possible answers for a free colour, in closed form, and the distance of a colorizer from them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from colorlib.course.scenes.materials import KINDS, palette
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of a free kind: ab (K, 2) scaled by 110, probabilities (K,), and the range of L it is drawn
-    at."""
+    """Colours of a free kind: ab (K, 2) scaled by 110, probabilities (K,), and the range of L it is drawn at."""
 
     ab: Tensor
     probabilities: Tensor
@@ -38,23 +37,15 @@ def best_l1(kind: str) -> Tensor:
     """The answer (2,) with the smallest expected absolute error: the weighted median of a, and that of b."""
     p = _palette(kind)
     ordered, order = p.ab.sort(dim=0)
-    reached = (
-        p.probabilities[order].cumsum(0) >= 0.5
-    )  # no palette has a cumulative probability of exactly 1/2
+    reached = p.probabilities[order].cumsum(0) >= 0.5  # no palette has a cumulative probability of exactly 1/2
     first = reached.float().argmax(0)
     return ordered.gather(0, first[None])[0]
 
 
 def entropy(kind: str) -> float:
-    """Entropy of the colour in nats: what the grey picture leaves open."""
+    """Entropy of the colour in nats: how much the grey picture leaves open."""
     p = _palette(kind).probabilities.double()
     return float(-(p * p.log()).sum())
-
-
-def expected_l1(kind: str, answer: Tensor) -> float:
-    """Expected absolute error of one fixed answer (2,), averaged over a and b as torch's l1_loss does."""
-    p = _palette(kind)
-    return float(p.probabilities @ (p.ab - answer).abs().mean(1))
 
 
 def expected_l2(kind: str, answer: Tensor) -> float:
@@ -63,22 +54,15 @@ def expected_l2(kind: str, answer: Tensor) -> float:
     return float(p.probabilities @ (p.ab - answer).square().mean(1))
 
 
-def expected_chroma(kind: str) -> float:
-    """Mean chroma |ab| (scaled by 110) of the true colours. That of an optimum is `best_l1(kind).norm()`."""
-    p = _palette(kind)
-    return float(p.probabilities @ p.ab.norm(dim=1))
-
-
 @dataclass(frozen=True)
-class Judgement:
-    """Predicted ab on the pixels of one free kind against the truth. Distances are Euclidean, in ab / 110.
+class Distances:
+    """Predicted ab against the truth on the pixels of one free kind. Distances are Euclidean, in ab / 110.
 
     Attributes:
-        pixels: how many pixels were judged.
-        to_best_l1, to_best_l2, to_nearest_mode: mean distance to the median, to the mean, to the nearest
-        palette colour. near_mode: (K,) share of the predictions within the radius of each palette colour; a
-        model of the true
-            distribution comes to the palette's probabilities, a regressor to zeros.
+        pixels: number of pixels.
+        to_best_l1, to_best_l2, to_nearest_mode: mean distance to the median, to the mean, to the nearest palette colour.
+        near_mode: (K,) share of the predictions within the radius of each palette colour: a model of the true
+            distribution approaches the palette's probabilities, a regressor zeros.
         chroma_ratio: mean chroma of the predictions divided by that of the true pixels.
     """
 
@@ -90,43 +74,39 @@ class Judgement:
     chroma_ratio: float
 
 
-def judge(ab: Tensor, scenes, radius: float = 0.1) -> dict[str, Judgement]:
+def distances(ab: Tensor, scenes, radius: float = 0.1) -> dict[str, Distances]:
     """Is the mean predicted, or a mode, or the distribution?
 
     Args:
         ab: predicted (N, 2, S, S), scaled by 110.
         scenes: the Scenes that were coloured.
-        radius: what counts as near a palette colour, in ab / 110. Below half of their smallest distance, 0.2.
+        radius: counts as near a palette colour, in ab / 110. Below half of their smallest distance, 0.2.
 
     Returns:
-        A Judgement for each free kind of which there are pixels.
+        Distances for each free kind that has pixels.
 
     Raises:
         ValueError: shapes do not fit.
 
     Example:
-        >>> report = judge(ab, scenes)["roof"]
+        >>> report = distances(ab, scenes)["roof"]
         >>> report.to_best_l1 < report.to_nearest_mode    # True for a regressor
     """
     needed = (len(scenes.free), 2, *scenes.free.shape[1:])
     if tuple(ab.shape) != needed:
-        raise ValueError(
-            f"ab has shape {tuple(ab.shape)}, must be {needed} to fit the scenes; resize it first"
-        )
+        raise ValueError(f"ab has shape {tuple(ab.shape)}, must be {needed} to fit the scenes; resize it first")
     true, reports = scenes.L_ab()[1], {}
     for number, kind in enumerate(KINDS, 1):
         here = scenes.free == number
         if not here.any():
             continue
-        predicted, real = (
-            picture.permute(0, 2, 3, 1)[here].float() for picture in (ab.to(true.device), true)
-        )
+        predicted, real = (picture.permute(0, 2, 3, 1)[here].float() for picture in (ab.to(true.device), true))
 
         def distance(answers: Tensor) -> Tensor:
             return (predicted[:, None] - answers.to(predicted).view(1, -1, 2)).norm(dim=-1)
 
         to_modes = distance(PALETTES[kind].ab)
-        reports[kind] = Judgement(
+        reports[kind] = Distances(
             pixels=len(predicted),
             to_best_l1=float(distance(best_l1(kind)).mean()),
             to_best_l2=float(distance(best_l2(kind)).mean()),

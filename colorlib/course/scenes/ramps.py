@@ -7,12 +7,47 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from colorlib.course.scenes.materials import (
-    CAR, CHIMNEY, CLOUD, DOOR, FAR_HILL, FAR_ROCK, FAR_SNOW, FAR_TREES, FLOWER, FREE, GLASS, GRASS, HEART, HILL,
-    HOUSES, KINDS, LAMP, LEAF, LINE, NUM_SKIES, NUM_SLOTS, ROAD, ROCK, ROOF, SAND, SEA, SEASONS, SKY, SNOW, STAR, STEM,
-    SUN, TREES, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
-)
 from colorlib.color import lab_to_rgb8
+from colorlib.course.scenes.materials import (
+    CAR,
+    CHIMNEY,
+    CLOUD,
+    DOOR,
+    FAR_HILL,
+    FAR_ROCK,
+    FAR_SNOW,
+    FAR_TREES,
+    FLOWER,
+    FREE,
+    GLASS,
+    GRASS,
+    HEART,
+    HILL,
+    HOUSES,
+    KINDS,
+    LAMP,
+    LEAF,
+    LINE,
+    NUM_SKIES,
+    NUM_SLOTS,
+    ROAD,
+    ROCK,
+    ROOF,
+    SAND,
+    SEA,
+    SEASONS,
+    SKY,
+    SNOW,
+    STAR,
+    STEM,
+    SUN,
+    TREES,
+    TRUNK,
+    WALL,
+    WHEEL,
+    WINDOW_DARK,
+    WINDOW_LIT,
+)
 
 # Skies: Lab from the zenith to the horizon, the light they cast (factor on L, shift of a and b), and their
 # clouds.
