@@ -23,14 +23,7 @@ from colorlib.course.scenes.canvas import NUM_DRAWS
 from colorlib.course.scenes.landscape import draw
 from colorlib.course.scenes.materials import CLASSES, FACTS_OF_SLOT, KINDS, LABELS, SEASONS, TIMES
 from colorlib.course.scenes.optimum import (
-    PALETTES,
-    Distances,
-    Palette,
-    best_l1,
-    best_l2,
-    distances,
-    entropy,
-    expected_l2,
+    PALETTES, Distances, Palette, best_l1, best_l2, distances, entropy, expected_l2,
 )
 from colorlib.course.scenes.ramps import tables
 from colorlib.runtime import in_threads, num_shares

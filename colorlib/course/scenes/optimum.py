@@ -60,7 +60,7 @@ class Distances:
 
     Attributes:
         pixels: number of pixels.
-        to_best_l1, to_best_l2, to_nearest_mode: mean distance to the median, to the mean, to the nearest palette colour.
+        to_best_l1, to_best_l2, to_nearest_mode: mean distance to the median, the mean, the nearest palette colour.
         near_mode: (K,) share of the predictions within the radius of each palette colour: a model of the true
             distribution approaches the palette's probabilities, a regressor zeros.
         chroma_ratio: mean chroma of the predictions divided by that of the true pixels.

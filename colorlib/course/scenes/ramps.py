@@ -9,48 +9,12 @@ from torch import Tensor
 
 from colorlib.color import lab_to_rgb8
 from colorlib.course.scenes.materials import (
-    CAR,
-    CHIMNEY,
-    CLOUD,
-    DOOR,
-    FAR_HILL,
-    FAR_ROCK,
-    FAR_SNOW,
-    FAR_TREES,
-    FLOWER,
-    FREE,
-    GLASS,
-    GRASS,
-    HEART,
-    HILL,
-    HOUSES,
-    KINDS,
-    LAMP,
-    LEAF,
-    LINE,
-    NUM_SKIES,
-    NUM_SLOTS,
-    ROAD,
-    ROCK,
-    ROOF,
-    SAND,
-    SEA,
-    SEASONS,
-    SKY,
-    SNOW,
-    STAR,
-    STEM,
-    SUN,
-    TREES,
-    TRUNK,
-    WALL,
-    WHEEL,
-    WINDOW_DARK,
-    WINDOW_LIT,
+    CAR, CHIMNEY, CLOUD, DOOR, FAR_HILL, FAR_ROCK, FAR_SNOW, FAR_TREES, FLOWER, FREE, GLASS, GRASS, HEART, HILL,
+    HOUSES, KINDS, LAMP, LEAF, LINE, NUM_SKIES, NUM_SLOTS, ROAD, ROCK, ROOF, SAND, SEA, SEASONS, SKY, SNOW, STAR, STEM,
+    SUN, TREES, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
 )
 
-# Skies: Lab from the zenith to the horizon, the light they cast (factor on L, shift of a and b), and their
-# clouds.
+# Skies: Lab from the zenith to the horizon, the light they cast (factor on L, shift of a and b), and their clouds.
 _SKIES = (
     # morning: lilac to peach, fresh blue to gold, pink
     (((58, 6, -32), (72, 10, -18), (84, 14, 2), (92, 8, 18)), (0.95, 3, 2), ((68, 10, -10), (88, 12, 4),
@@ -109,8 +73,7 @@ def _always(*variants) -> list[list[tuple]]:
     return [[stops] for stops in variants]
 
 
-_BARE = (((20, 5, 6), (36, 5, 7), (62, 2, 0), (94, 0, -2)), ((24, 4, 4), (42, 3, 2), (70, 0, -4),
-        (95, 0, -2)))
+_BARE = (((20, 5, 6), (36, 5, 7), (62, 2, 0), (94, 0, -2)), ((24, 4, 4), (42, 3, 2), (70, 0, -4), (95, 0, -2)))
 _FIR_AB = {s: (((-10, 4), (-17, 11), (-18, 17), (-15, 20)), ((-11, 8), (-19, 17), (-21, 24), (-18, 27)))
            for s in SEASONS[:3]}
 _FIR_WINTER = (((15, -8, 1), (32, -10, 4), (68, -4, -5), (97, 0, -2)),)
@@ -149,8 +112,7 @@ _MATERIALS = {
 
 @lru_cache(maxsize=1)
 def _layout() -> tuple[dict[str, tuple[int, int, int]], int]:
-    """name -> (number of its first ramp, variants, seasons), and the number of ramps. Order: variant, season,
-    sky."""
+    """name -> (number of its first ramp, variants, seasons), and the number of ramps. Order: variant, season, sky."""
     first, at = {}, 0
     for name in ("sky", "star", "sun", "cloud", "lit", "lamp"):
         first[name] = (at, 1, 1)
@@ -258,14 +220,11 @@ def slot_ramps(variants: Tensor, walls: Tensor, leaves: Tensor, firs: Tensor, sk
     ramps = torch.zeros(len(sky), NUM_SLOTS, dtype=torch.long, device=sky.device)
     rock, hill, grass, sea, road = variants.unbind(1)
     for name, variant, slots in (
-        ("sky", 0, (SKY,)), ("star", 0, (STAR,)), ("sun", 0, (SUN,)), ("cloud", 0, (CLOUD,)), ("snow", 0,
-            (SNOW,)),
+        ("sky", 0, (SKY,)), ("star", 0, (STAR,)), ("sun", 0, (SUN,)), ("cloud", 0, (CLOUD,)), ("snow", 0, (SNOW,)),
         ("far snow", 0, (FAR_SNOW,)), ("far rock", rock, (FAR_ROCK,)), ("rock", rock, (ROCK,)),
-        ("far hill", hill, (FAR_HILL,)), ("hill", hill, (HILL,)), ("grass", grass, (GRASS, STEM)), ("sea",
-            sea, (SEA,)),
+        ("far hill", hill, (FAR_HILL,)), ("hill", hill, (HILL,)), ("grass", grass, (GRASS, STEM)), ("sea", sea, (SEA,)),
         ("sand", 0, (SAND,)), ("road", road, (ROAD,)), ("line", 0, (LINE,)), ("trunk", 0, (TRUNK,)),
-        ("heart", 0, (HEART,)), ("window", 0, (WINDOW_DARK, GLASS)), ("lit", 0, (WINDOW_LIT,)), ("door", 0,
-            (DOOR,)),
+        ("heart", 0, (HEART,)), ("window", 0, (WINDOW_DARK, GLASS)), ("lit", 0, (WINDOW_LIT,)), ("door", 0, (DOOR,)),
         ("wheel", 0, (WHEEL,)), ("lamp", 0, (LAMP,)), ("wall", 2, (CHIMNEY,)),
     ):
         for slot in slots:
@@ -274,8 +233,7 @@ def slot_ramps(variants: Tensor, walls: Tensor, leaves: Tensor, firs: Tensor, sk
     ramps[:, WALL : WALL + HOUSES] = ramp_of("wall", sky, 0, walls)
     far = torch.arange(TREES, device=sky.device) < FAR_TREES
     for here, fir_name, leaf_name in ((far, "far fir", "far leaf"), (~far, "fir", "leaf")):
-        trees = torch.where(firs, ramp_of(fir_name, sky, season, leaves), ramp_of(leaf_name, sky, season,
-            leaves))
+        trees = torch.where(firs, ramp_of(fir_name, sky, season, leaves), ramp_of(leaf_name, sky, season, leaves))
         ramps[:, LEAF : LEAF + TREES] = torch.where(here, trees, ramps[:, LEAF : LEAF + TREES])
     for first, kind in ((ROOF, "roof"), (CAR, "car"), (FLOWER, "flower")):
         ramps[:, first : first + chosen[kind].shape[1]] = free_ramp(kind, chosen[kind])
