@@ -24,6 +24,7 @@ COLAB = {
     "pillow": "11.3.0",
     "matplotlib": "3.10.0",
     "scikit-image": "0.25.2",
+    "scipy": "1.16.3",
     "ipywidgets": "7.7.1",
     "ipykernel": "6.17.1",
     "nbclient": "0.10.4",
