@@ -8,84 +8,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from colorlib.commands import Run
-
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+                  context_settings={"help_option_names": ["-h", "--help"]})
 # typer brings its own copy of click or uses the installed one, as its version goes
 ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-class Decode(str, Enum):
-    default = "default"
-    mean = "mean"
+def _choice(name: str, *values: str) -> type[Enum]:
+    return Enum(name, {value.replace("-", "_"): value for value in values}, type=str)
 
 
-class Format(str, Enum):
-    jpeg = "jpeg"
-    png = "png"
-    webp = "webp"
-    tiff = "tiff"
-    bmp = "bmp"
-
-
-class Split(str, Enum):
-    all = "all"
-    test = "test"
-
-
-class Loss(str, Enum):
-    l1 = "l1"
-    pix2pix = "pix2pix"
-    wgan_gp = "wgan-gp"
-
-
-class Network(str, Enum):
-    unet = "unet"
-    residual_unet = "residual-unet"
-
-
-class Name(str, Enum):
-    default = "default"
-    tiny = "tiny"
-    colorizer = "colorizer"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything of a training run that has no option of its own, and the loss and network that it takes."""
-
-    loss: Loss
-    network: Network
-    base_channels: int
-    levels: int
-    dropout: float
-    receptive_field: int
-    n_critic: int
-    lambda_l1: float
-    lr: float
-    batch_size: int
-
-
-RECIPES = {
-    # pix2pix at a size for 96 x 96 crops
-    Name.default: Recipe(
-        Loss.pix2pix, Network.unet, base_channels=32, levels=5, dropout=0.5, receptive_field=34,
-        n_critic=5, lambda_l1=100.0, lr=2e-4, batch_size=16,
-    ),
-    # to see in a minute that everything works
-    Name.tiny: Recipe(
-        Loss.l1, Network.unet, base_channels=8, levels=4, dropout=0.0, receptive_field=16,
-        n_critic=2, lambda_l1=100.0, lr=1e-3, batch_size=8,
-    ),
-}  # fmt: skip
+Decode = _choice("Decode", "default", "mean")
+Format = _choice("Format", "jpeg", "png", "webp", "tiff", "bmp")
+Split = _choice("Split", "all", "test")
+Loss = _choice("Loss", "l1", "pix2pix", "wgan-gp")
+Network = _choice("Network", "unet", "residual-unet", "pretrained-unet")
+RecipeName = _choice("RecipeName", "default", "tiny", "colorizer")
+Encoder = _choice("Encoder", "imagenet", "none")
 SUFFIX = {
     Format.jpeg: ".jpg", Format.png: ".png", Format.webp: ".webp", Format.tiff: ".tif", Format.bmp: ".bmp"
 }  # fmt: skip
@@ -93,8 +39,17 @@ WEIGHTS = "Weights that `colorlib train` wrote.  [default: those that came with 
 FOLDER = "Colour photographs, in any tree of folders."
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"colorlib {version('colorlib')}")
+        raise typer.Exit()
+
+
 @app.callback()
-def colorlib() -> None:
+def colorlib(version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False) -> None:
     """Colour black-and-white photographs, train the network that does it, and
     measure how well it does.
 
@@ -112,7 +67,7 @@ def colorize(
         help="Short side, in pixels, at which the network sees the photograph.  [default: the weights']",
     )] = None,
     saturation: Annotated[float | None, typer.Option(
-        metavar="X", help="0 is grey, 1 what the network says.  [default: 1.0]")] = None,
+        metavar="X", help="0 is grey, 1 the network's prediction.  [default: 1.0]")] = None,
     decode: Annotated[Decode | None, typer.Option(
         help="default: as colourful as photographs are; mean: wrong by least, pale.  [default: default]")] = None,
     variant: Annotated[int | None, typer.Option(
@@ -162,11 +117,16 @@ def train(
     photos: Annotated[Path, typer.Option(metavar="DIR", help=FOLDER)],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoint, weights and history.")],
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps in all, also with --resume.")],
-    recipe: Annotated[Name, typer.Option(
-        help="default: pix2pix; tiny: a first try; colorizer: what ships with colorlib.")] = Name.default,
-    size: Annotated[int, typer.Option(metavar="N", min=16, help="Side of the square crops, in pixels.")] = 96,
+    recipe: Annotated[RecipeName, typer.Option(
+        help="default: pix2pix; tiny: a first try; colorizer: that of the weights that ship.")] = RecipeName.default,
+    size: Annotated[int | None, typer.Option(
+        metavar="N", min=16, help="Side of the square crops, in pixels.  [default: 96; colorizer: 128]")] = None,
+    batch_size: Annotated[int | None, typer.Option(
+        metavar="N", min=4, help="Pictures of a step.  [default: the recipe's; colorizer: 384 on CUDA, else 16]")] = None,
     loss: Annotated[Loss | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
+    encoder_weights: Annotated[Encoder, typer.Option(
+        help="With a pretrained-unet: what its encoder starts from.")] = Encoder.imagenet,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of the first weights and of the crops.")] = 0,
     repeat: Annotated[list[str], typer.Option(
         metavar="FOLDER=N", help="Show the photographs of a folder below DIR N times as often.")] = [],
@@ -184,71 +144,19 @@ def train(
       colorlib train --photos ~/Pictures --out run --steps 20000
       colorlib train --photos ~/Pictures --out run --steps 20000 --resume
       colorlib train --photos ~/Pictures --out try --steps 200 --recipe tiny --size 64
-      colorlib train --photos ~/Pictures --out best --steps 31500 --recipe colorizer --size 64
+      colorlib train --photos ~/Pictures --out best --steps 4330 --recipe colorizer
     """
-    if resume and force:
-        raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
+    options = dict(locals())  # as they were given, before anything is imported
     from colorlib import commands
 
-    run = commands.Run(photos, out, steps, size, seed, _times(repeat), resume, force)
-    if recipe is Name.colorizer:
-        if loss is not None or generator is not None:
-            raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
-        _train_colorizer(run)
-        return
-    from colorlib.discriminators import Critic, PatchDiscriminator
-    from colorlib.generators import ResidualUNet, UNet
-    from colorlib.losses import GradientPenalty, Wasserstein
-
-    chosen = RECIPES[recipe]
-    loss, network = loss or chosen.loss, generator or chosen.network
-    networks = {
-        Network.unet: lambda: UNet(
-            base_channels=chosen.base_channels, levels=chosen.levels, dropout=chosen.dropout),
-        Network.residual_unet: lambda: ResidualUNet(base_channels=chosen.base_channels),
-    }
-    field = chosen.receptive_field
-    games = {
-        Loss.l1: commands.Game,
-        Loss.pix2pix: lambda: commands.Game(PatchDiscriminator(receptive_field=field)),
-        Loss.wgan_gp: lambda: commands.Game(
-            Critic(receptive_field=field), Wasserstein(), GradientPenalty(), n_critic=chosen.n_critic),
-    }
-    plan = commands.Plan(
-        names={"recipe": recipe.value, "loss": loss.value, "generator": network.value},
-        build=networks[network], build_game=games[loss],
-        batch_size=chosen.batch_size, lambda_l1=chosen.lambda_l1, lr=chosen.lr,
-    )  # fmt: skip
-    history = commands.train_on_photos(run, plan)
-    _stop_if_interrupted(history.interrupted, history.num_steps, steps)
-    print(f"{out / 'weights.safetensors'}: step {history.num_steps}, L1 {history.mean('l1'):.4f} "
-          f"over the last {min(50, history.num_steps)} steps, {history.seconds:.0f} s")
-
-
-def _train_colorizer(run: Run) -> None:
-    from colorlib.commands import train_colorizer
-
-    history, step = train_colorizer(run)
-    _stop_if_interrupted(history.interrupted, step, run.num_steps)
-    print(f"{run.out / 'weights.safetensors'}: step {step}, distance {history.mean('distance'):.4f} over the last "
-          f"{min(50, step)} steps, {history.seconds:.0f} s")
-
-
-def _times(repeat: list[str]) -> dict[str, int]:
-    """["objects=4"] -> {"objects": 4}"""
-    found = {}
-    for entry in repeat:
-        folder, _, times = entry.rpartition("=")
-        if not folder or not times.isdecimal() or int(times) < 1:
-            raise ValueError(f"--repeat {entry!r}: give a folder and a whole number from 1, as in --repeat objects=4")
-        found[folder] = int(times)
-    return found
-
-
-def _stop_if_interrupted(interrupted: bool, step: int, steps: int) -> None:
-    if interrupted:
-        _complain(f"stopped after step {step} of {steps}; to go on, add --resume")
+    chosen = {name: value.value if isinstance(value, Enum) else value for name, value in options.items()}
+    history = commands.train_on_photos(commands.Run(**chosen))
+    if history.interrupted:
+        _complain(f"stopped after step {history.num_steps} of {steps}; to go on, add --resume")
         raise typer.Exit(130)
+    name = "distance" if recipe is RecipeName.colorizer else "l1"
+    print(f"{out / 'weights.safetensors'}: step {history.num_steps}, {name} {history.mean(name):.4f} "
+          f"over the last {min(50, history.num_steps)} steps, {history.seconds:.0f} s")
 
 
 @app.command()

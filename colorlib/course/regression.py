@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlib.color import AB_SCALE
+from colorlib.training.loop import run
 
 _CHUNK = 1 << 16  # pixels compared with all samples at a time
 
@@ -174,17 +175,23 @@ def regress(
     """
     generator, seen = torch.Generator().manual_seed(seed), []
     optimizer = torch.optim.Adam(network.parameters(), lr)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, num_steps)
-    for step in range(1, num_steps + 1):
+
+    def step(k: int) -> dict[str, Tensor]:
+        optimizer.param_groups[0]["lr"] = lr * (1 - k / num_steps)
         rows = torch.randint(len(L), (16,), generator=generator)
         network.train()
         error = loss(network(L[rows]), target[rows])
         optimizer.zero_grad()
         error.backward()
         optimizer.step()
-        schedule.step()
-        if watch is not None and step * looks // num_steps > (step - 1) * looks // num_steps:
+        return {"loss": error}
+
+    def look(k: int) -> None:
+        if watch is not None and k and k * looks // num_steps > (k - 1) * looks // num_steps:
             seen.append(watch(network.eval()))
+
+    if run(step, num_steps, look=look, progress=False).interrupted:
+        raise KeyboardInterrupt
     network.eval()
     return seen
 

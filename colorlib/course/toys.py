@@ -1,11 +1,11 @@
-"""The small networks of notebooks 02, 03 and 05, and the loop that trains a GAN from noise.
+"""The small networks of notebooks 02, 03 and 05, and the step that trains a GAN from noise.
 
 Points in the plane: `PointGenerator`, `PointDiscriminator`. Pictures of 16 x 16 or 32 x 32: `PictureGenerator`,
 `PictureDiscriminator`. All take a label where they are made with num_labels > 0, and are called
 
     generator(z, label) -> picture          discriminator(label, picture) -> (B, 1)
 
-`train_gan` repeats `training.update_discriminator` and `training.update_generator`, the steps of every other model here.
+`train_gan` gives `training.update_discriminator` and `training.update_generator` to the one loop, `training.loop.run`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from colorlib.course.seeds import Ensemble
 from colorlib.discriminators import init_weights
 from colorlib.losses import AdversarialLoss, LipschitzConstraint, Vanilla
 from colorlib.training import update_discriminator, update_generator
+from colorlib.training.loop import run
 
 SMALLEST = 4  # side of the coarsest features of both picture networks
 
@@ -193,7 +194,8 @@ def train_gan(
         Name of a loss -> one value per step ("discriminator", "generator", with a constraint "penalty").
 
     Raises:
-        FloatingPointError: a loss is not finite any more (looked at every 50 steps).
+        FloatingPointError: a loss is no longer finite (checked every 25 steps).
+        KeyboardInterrupt: Ctrl-C; the step under way is finished.
 
     Reference: Goodfellow et al. 2014, algorithm 1; Gulrajani et al. 2017, algorithm 1.
     """
@@ -203,11 +205,9 @@ def train_gan(
     fused = device.type in ("cpu", "cuda")
     optimizer_g = torch.optim.Adam(generator.parameters(), lr, betas, fused=fused)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), lr_discriminator or lr, betas, fused=fused)
-    recorded: dict[str, list[Tensor]] = {}
-    losses: dict[str, Tensor] = {}
-    if look is not None:
-        look(0)
-    for step in range(1, num_steps + 1):
+
+    def step(k: int) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
         for _ in range(n_critic):
             label, real = next(batches)
             z = torch.randn(*real.shape[:batch_dims], generator.z_channels, generator=noise).to(device)
@@ -216,18 +216,17 @@ def train_gan(
             losses |= update_discriminator(
                 discriminator, optimizer_d, adversarial, label, real, fake, lipschitz=lipschitz)
         z = torch.randn(z.shape, generator=noise).to(device)
-        losses |= update_generator(
+        return losses | update_generator(
             discriminator, optimizer_g, adversarial, label, None, generator(z, label), lambda_l1=0)
-        for name, loss in losses.items():
-            recorded.setdefault(name, []).append(loss)
-        if step % 50 == 0 or step == num_steps:
-            for name, values in recorded.items():
-                if not all(math.isfinite(value) for value in values[-50:]):
-                    raise FloatingPointError(f"the loss {name!r} is not finite at step {step}: training diverged; "
-                                             "take a smaller lr")
-        if look is not None and every and step % every == 0:
-            look(step)
-    return {name: torch.stack(values).tolist() for name, values in recorded.items()}
+
+    def look_now(k: int) -> None:
+        if look is not None and (k % every == 0 if every else k == 0):
+            look(k)
+
+    history = run(step, num_steps, look=look_now, progress=False)
+    if history.interrupted:
+        raise KeyboardInterrupt
+    return history.losses
 
 
 def _linear_layers(channels: int, hidden: int, num_layers: int, out: int, activation: nn.Module,

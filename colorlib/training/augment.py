@@ -1,5 +1,5 @@
-"""What happens to training pictures before a colorizer sees them: turned and stretched, with random hints, and L like an old
-photograph's."""
+"""What happens to training pictures before a colorizer sees them: windows of them, turned and stretched; random hints; L
+like an old photograph's. All at once for a batch, on its device, from one random generator there."""
 
 from __future__ import annotations
 
@@ -10,62 +10,66 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def warped(L: Tensor, ab: Tensor, share: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Some pictures turned by up to 20 degrees and their sides stretched or shrunk by up to a third.
+def windows(L: Tensor, ab: Tensor, size: int, sides: tuple[float, float], share: float, random: torch.Generator
+            ) -> tuple[Tensor, Tensor]:
+    """Random square windows, resized to `size`; some turned by up to 17 degrees and stretched or shrunk by up to a fifth.
 
-    Of some thousand photographs a network knows every one after some dozen passes; so none shall come twice alike. What
-    lies outside of a turned picture is mirrored.
+    A few thousand photographs are memorised within a few dozen epochs, so each one is distorted differently every time.
+    Pixels from outside the picture are filled by reflection.
 
     Args:
-        L: (B, 1, H, W).
-        ab: (B, 2, H, W).
-        share: of the pictures that are changed.
-        random: on the CPU.
+        L: (B, 1, S, S).
+        ab: (B, 2, S, S).
+        size: of the result, pixels.
+        sides: smallest and largest side of a window, as shares of S.
+        share: of the pictures that are turned and stretched.
     """
-    chosen, *draw = torch.rand(4, len(L), generator=random).to(L.device)
-    turn, across, down = ((2 * values - 1) * (chosen < share) for values in draw)
-    angle, across, down = 0.35 * turn, (0.3 * across).exp(), (0.3 * down).exp()
-    rows = [torch.stack([angle.cos() * across, -angle.sin() * down, 0 * angle], 1),
-            torch.stack([angle.sin() * across, angle.cos() * down, 0 * angle], 1)]
-    picture = torch.cat([L, ab], dim=1)
-    grid = F.affine_grid(torch.stack(rows, 1), list(picture.shape), align_corners=False)
-    picture = F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)
+    draw = torch.rand(7, len(L), generator=random, device=L.device)
+    side = sides[0] + (sides[1] - sides[0]) * draw[0]
+    right, down = ((2 * draw[k] - 1) * (1 - side) for k in (1, 2))  # of the window's centre, in half pictures
+    turn, across, along = ((2 * draw[k] - 1) * (draw[6] < share) for k in (3, 4, 5))
+    angle, across, along = 0.3 * turn, side * (0.2 * across).exp(), side * (0.2 * along).exp()
+    rows = [torch.stack([angle.cos() * across, -angle.sin() * along, right], 1),
+            torch.stack([angle.sin() * across, angle.cos() * along, down], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), [len(L), 3, size, size], align_corners=False)
+    picture = F.grid_sample(torch.cat([L, ab], dim=1), grid, padding_mode="reflection", align_corners=False)
     return picture[:, :1], picture[:, 1:]
 
 
-def random_hints(ab: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """Hints as a user might give them: a few small squares whose mean colour is told.
+def random_hints(ab: Tensor, share: float, random: torch.Generator, most: int = 24) -> Tensor:
+    """Hints as a user might give them: a few small squares of one colour each.
 
     Args:
         ab: (B, 2, H, W), the real colours, scaled.
         share: of the pictures that get any.
-        random: on the CPU.
+        most: hints of a picture.
 
     Returns:
-        (B, 3, H, W): mask, then ab.
+        (B, 3, H, W): mask, then ab: the mean of the 3 x 3 pixels in the middle of each square; the mean of the hints where
+        squares overlap; 0 elsewhere.
 
     Reference: Zhang et al. 2017, section 3.1: the number of hints is geometric with p = 1/8, squares of 1 to 9 pixels
     at Gaussian places, in 1 % of the pictures all colours. Here squares have 1 to 5 pixels, as our pictures are smaller,
     and places are uniform.
     """
     num, _, height, width = ab.shape
-    hints = ab.new_zeros(num, 3, height, width)
-    draw = torch.rand(num, 2, generator=random)
-    for picture in range(num):
-        if draw[picture, 0] >= share:
-            continue
-        if draw[picture, 1] < 0.01:
-            hints[picture, 0], hints[picture, 1:] = 1, ab[picture]
-            continue
-        count = 1 + int(math.log(max(1e-9, float(draw[picture, 1]))) / math.log(7 / 8))
-        places = torch.rand(count, 3, generator=random).tolist()
-        for down, across, wide in places:
-            side = min(1 + int(wide * 5), height, width)
-            top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
-            spot = (picture, slice(None), slice(top, top + side), slice(left, left + side))
-            hints[spot][0] = 1
-            hints[spot][1:] = ab[spot].mean((-2, -1), keepdim=True)
-    return hints
+    chosen, rank = torch.rand(2, num, generator=random, device=ab.device)
+    down, across, wide = torch.rand(3, num, most, generator=random, device=ab.device)
+    count = (1 + (rank.clamp(min=1e-9).log() / math.log(7 / 8)).floor()).clamp(max=most) * (chosen < share)
+    side = 1 + (wide * 5).floor()
+    top, left = (down * (height - side + 1)).floor(), (across * (width - side + 1)).floor()
+    ys, xs = (torch.arange(length, device=ab.device) for length in (height, width))
+    given = (torch.arange(most, device=ab.device) < count[:, None])[..., None]
+    rows = ((ys >= top[..., None]) & (ys < (top + side)[..., None]) & given).float()  # (B, most, H)
+    columns = ((xs >= left[..., None]) & (xs < (left + side)[..., None])).float()  # (B, most, W)
+    middle_y, middle_x = (start.add((side - 1) / 2).round().long() for start in (top, left))
+    smooth = F.avg_pool2d(ab, 3, 1, 1, count_include_pad=False)
+    color = smooth[torch.arange(num, device=ab.device)[:, None], :, middle_y, middle_x]  # (B, most, 2)
+    cover = rows.transpose(1, 2) @ columns  # how many squares lie on each pixel
+    mean = torch.stack([(rows * color[..., k, None]).transpose(1, 2) @ columns for k in (0, 1)], 1)
+    mean = mean / cover.clamp(min=1)[:, None]
+    everything = ((chosen < share) & (rank > 0.99))[:, None, None, None]
+    return torch.cat([(cover[:, None] > 0.5) | everything, torch.where(everything, ab, mean)], 1)
 
 
 def aged(L: Tensor, share: float, random: torch.Generator) -> Tensor:
@@ -74,13 +78,10 @@ def aged(L: Tensor, share: float, random: torch.Generator) -> Tensor:
     Args:
         L: (B, 1, H, W) in [-1, 1].
         share: of the pictures that are changed.
-        random: on the CPU.
     """
-    num = len(L)
-    draw = torch.rand(num, 5, generator=random).to(L.device)[:, :, None, None, None]  # (B, 5, 1, 1, 1)
-    light = ((L + 1) / 2).clamp(0, 1) ** torch.exp(0.8 * (draw[:, 1] - 0.5))
-    light = light * (1 - 0.4 * draw[:, 2]) + 0.2 * draw[:, 2]  # blacks turn grey, whites too
-    light = torch.lerp(light, F.avg_pool2d(light, 3, 1, 1, count_include_pad=False), draw[:, 3])
-    grain = torch.randn(L.shape, generator=random).to(L.device)
-    light = light + 0.06 * draw[:, 4] * grain
-    return torch.where(draw[:, 0] < share, (2 * light - 1).clamp(-1, 1), L)
+    draw = torch.rand(5, len(L), generator=random, device=L.device)[:, :, None, None, None]  # (5, B, 1, 1, 1)
+    light = ((L + 1) / 2).clamp(0, 1) ** torch.exp(0.8 * (draw[1] - 0.5))
+    light = light * (1 - 0.4 * draw[2]) + 0.2 * draw[2]  # blacks turn grey, whites too
+    light = torch.lerp(light, F.avg_pool2d(light, 3, 1, 1, count_include_pad=False), draw[3])
+    light = light + 0.06 * draw[4] * torch.randn(L.shape, generator=random, device=L.device)
+    return torch.where(draw[0] < share, (2 * light - 1).clamp(-1, 1), L)

@@ -1,38 +1,55 @@
-"""What a training run remembers: its losses, and the checkpoint from which it goes on as if never interrupted."""
+"""The one training loop: it repeats a step, writes checkpoints, and goes on from one as if never interrupted.
+
+    def step(k):
+        ...                       # one update
+        return {"l1": loss}
+
+    history = run(step, 1000, state={"generator": generator, "optimizer": optimizer}, out=Path("run"))
+
+Devices, mixed precision and several processes come from Hugging Face Accelerate (`accelerated`).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from colorlib.files import write_json
-from colorlib.generators import Generator
-from colorlib.training.weights import load_state, read_tensors, save_weights, write_tensors
+from colorlib.training.weights import checksum, load_state, read_checked, write_tensors
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+CHECKPOINT = "checkpoint.safetensors"
+_ACCELERATE = threading.Lock()  # its state belongs to the process, and seeds may train in threads (see `course.seeds`)
 
 
 @dataclass
 class History:
-    """What a training run printed, as numbers.
+    """The numbers of a training run.
 
-    losses: name -> one value per step ("l1"; with a discriminator also "generator" and "discriminator").
+    losses: name -> one value for each step in which the step returned it.
     seconds: time spent in training, over all resumed pieces.
-    previews: (step, predicted channels (B, K, H, W) on the CPU) of the batch given as `preview`.
+    num_steps: steps done, over all resumed pieces.
     interrupted: True when Ctrl-C ended the run; a checkpoint was written if `out` was given.
     """
 
     losses: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
-    previews: list[tuple[int, Tensor]] = field(default_factory=list)
+    num_steps: int = 0
     interrupted: bool = False
-
-    @property
-    def num_steps(self) -> int:
-        return len(self.losses.get("l1", ()))
 
     def mean(self, name: str, last: int = 50) -> float:
         """Mean of the last values of a loss."""
@@ -40,81 +57,210 @@ class History:
         return sum(values) / len(values)
 
 
-class Run:
-    """The state of a training run: what a checkpoint holds."""
+def run(
+    step: Callable[[int], Mapping[str, Tensor]],
+    num_steps: int,
+    *,
+    state: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    every: int = 1000,
+    save: Callable[[int], None] | None = None,
+    look: Callable[[int], None] | None = None,
+    progress: bool = True,
+    accelerator: Accelerator | None = None,
+) -> History:
+    """Repeat a training step.
 
-    def __init__(
-        self,
-        generator: Generator,
-        discriminator: nn.Module | None,
-        lr: float,
-        betas: tuple[float, float],
-        batches: Iterator[tuple[Tensor, Tensor]],
-        out: Path | None,
-        metadata: dict[str, str],
-    ) -> None:
-        self.generator, self.discriminator = generator, discriminator
-        # one fused kernel per step instead of a dozen per parameter; Apple's MPS keeps the plain one
-        fused = next(generator.parameters()).device.type in ("cpu", "cuda")
-        self.optimizer_g = torch.optim.Adam(generator.parameters(), lr, betas, fused=fused)
-        self.optimizer_d = (
-            torch.optim.Adam(discriminator.parameters(), lr, betas, fused=fused) if discriminator is not None else None
-        )
-        self.batches, self.out, self.metadata = batches, out, metadata
-        self.history, self.step = History(), 0
+    Args:
+        step: step(k) does update k = 0, 1, ... and returns its losses, scalar tensors by name. What it does may depend on
+            k and on `state`, on nothing else; then a resumed run equals an uninterrupted one.
+        num_steps: steps in all, including those before a resume.
+        state: by name, what the checkpoint holds: modules, optimizers (without their learning rates), torch.Generators,
+            and objects whose `state_dict` is plain JSON, such as batches. The global random states of torch (CPU, CUDA,
+            MPS), Python and numpy are always in it.
+        out: folder for checkpoint.safetensors and history.json; None keeps nothing.
+        resume: go on from the checkpoint in `out`.
+        every: steps between two checkpoints.
+        save: save(steps done) is called before each checkpoint, to write the weights.
+        look: look(steps done) is called before the first step and after every step.
+        progress: show a progress bar with the losses on standard error.
+        accelerator: where several processes train, the main one writes the files.
 
-    def _parts(self) -> Iterator[tuple[str, nn.Module, torch.optim.Optimizer]]:
-        yield "generator", self.generator, self.optimizer_g
-        if self.discriminator is not None:
-            yield "discriminator", self.discriminator, self.optimizer_d
+    Returns:
+        The History. Ctrl-C finishes the step under way, writes the checkpoint and returns with
+        `interrupted=True`; a second Ctrl-C stops at once.
 
-    def save(self) -> None:
-        """Write weights, history and checkpoint, each whole or not at all; the checkpoint last."""
-        tensors = {"random/cpu": torch.get_rng_state()}
-        for name, module, optimizer in self._parts():
-            tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
-            tensors |= optimizer_tensors(f"{name}_adam", optimizer)
-        history = {"losses": self.history.losses, "seconds": self.history.seconds, "steps": self.step}
-        batches = self.batches.state_dict() if hasattr(self.batches, "state_dict") else None
-        save_weights(self.out / "weights.safetensors", self.generator, {**self.metadata, "steps": str(self.step)})
-        write_json(self.out / "history.json", history)
-        write_tensors(self.out / "checkpoint.safetensors", tensors,
-                      {"history": json.dumps(history), "batches": json.dumps(batches)})
+    Raises:
+        ValueError: bad arguments; resume without a checkpoint; a checkpoint of another network.
+        FloatingPointError: a loss is no longer finite; the checkpoint from before is kept.
+    """
+    from tqdm.auto import tqdm
 
-    def load(self) -> None:
-        path = self.out / "checkpoint.safetensors"
-        tensors, metadata = read_tensors(path)
-        for name, module, optimizer in self._parts():
-            load_state(module, below(tensors, f"{name}/"), str(path))
-            load_optimizer(optimizer, below(tensors, f"{name}_adam/"))
-        history = json.loads(metadata["history"])
-        self.history = History(losses=history["losses"], seconds=history["seconds"])
-        self.step = history["steps"]
-        batches = json.loads(metadata["batches"])
-        if batches is not None and hasattr(self.batches, "load_state_dict"):
-            self.batches.load_state_dict(batches)
-        torch.set_rng_state(tensors["random/cpu"])
+    if num_steps < 1:
+        raise ValueError(f"num_steps is {num_steps}; it must be at least 1")
+    if resume and out is None:
+        raise ValueError(f"resume=True needs out, the folder that holds {CHECKPOINT}")
+    state, out = dict(state or {}), None if out is None else Path(out)
+    history = load_checkpoint(out / CHECKPOINT, state) if resume else History()
+    is_main = accelerator is None or accelerator.is_main_process
+
+    def keep() -> None:
+        if out is not None and is_main:
+            if save is not None:
+                save(history.num_steps)
+            write_json(out / "history.json", {
+                "losses": history.losses, "seconds": history.seconds, "steps": history.num_steps})
+            save_checkpoint(out / CHECKPOINT, state, history)  # the last: what it stands for is there already
+
+    recorded: dict[str, list[Tensor]] = {}
+    started = time.perf_counter() - history.seconds
+    if look is not None and not history.num_steps:
+        look(0)
+    bar = tqdm(total=num_steps, initial=history.num_steps, disable=not progress or not is_main)
+    with bar, deferred_interrupt() as interrupt:
+        while history.num_steps < num_steps and not interrupt.is_set():
+            for name, loss in step(history.num_steps).items():
+                recorded.setdefault(name, []).append(loss.detach())  # on the device: reading it would wait for the GPU
+            history.num_steps += 1
+            history.seconds = time.perf_counter() - started
+            due = history.num_steps % every == 0 and history.num_steps < num_steps
+            if history.num_steps % 25 == 0 or due:
+                bar.set_postfix(_drain(recorded, history), refresh=False)
+                bar.update(history.num_steps - bar.n)
+            if look is not None:
+                look(history.num_steps)
+            if due:
+                keep()
+        bar.set_postfix(_drain(recorded, history))
+        bar.update(history.num_steps - bar.n)
+        history.interrupted = history.num_steps < num_steps
+        keep()
+    if accelerator is not None:
+        accelerator.wait_for_everyone()
+    return history
 
 
-def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimizer's state as tensors called name/index/entry."""
-    state = optimizer.state_dict()["state"]
-    return {f"{name}/{index}/{entry}": value for index, values in state.items() for entry, value in values.items()}
+def accelerated(precision: str = "no") -> Accelerator:
+    """Accelerate's device, precision and processes for a run; safe in threads.
+
+    Args:
+        precision: "no" (float32), "bf16" or "fp16".
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    with _ACCELERATE:
+        if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
+            AcceleratorState._reset_state()  # one process may train with two precisions, which Accelerate forbids
+        return Accelerator(mixed_precision=precision)
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave, without the name; its learning rates stay."""
+def save_checkpoint(path: Path, state: Mapping[str, Any], history: History) -> None:
+    """Write the state of a run, whole or not at all, as tensors and JSON with a checksum."""
+    tensors = {f"losses/{name}": torch.tensor(values, dtype=torch.float64) for name, values in history.losses.items()}
+    plain = {"steps": history.num_steps, "seconds": history.seconds}
+    for name, part in state.items():
+        if isinstance(part, torch.Generator):
+            tensors[f"{name}/random"] = part.get_state()
+        elif isinstance(part, nn.Module):
+            tensors |= {f"{name}/{key}": value for key, value in part.state_dict().items()}
+        elif isinstance(part, torch.optim.Optimizer):
+            tensors |= {f"{name}/{index}/{entry}": value for index, values in part.state_dict()["state"].items()
+                        for entry, value in values.items()}
+        else:
+            plain[f"state/{name}"] = part.state_dict()
+    tensors["random/cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors |= {f"random/cuda{index}": value for index, value in enumerate(torch.cuda.get_rng_state_all())}
+    if torch.backends.mps.is_available():
+        tensors["random/mps"] = torch.mps.get_rng_state()
+    numbers = np.random.get_state(legacy=True)
+    plain["random"] = {"python": random.getstate(), "numpy": [numbers[0], numbers[1].tolist(), *numbers[2:]]}
+    write_tensors(path, tensors, {"run": json.dumps(plain), "sha256": checksum(tensors)})
+
+
+def load_checkpoint(path: Path, state: Mapping[str, Any]) -> History:
+    """Put back, in place, what `save_checkpoint` wrote.
+
+    Raises:
+        ValueError: no checkpoint, a damaged one, or one of another state.
+    """
+    tensors, metadata = read_checked(path)
+    plain = json.loads(metadata["run"])
+    for name, part in state.items():
+        own = _below(tensors, f"{name}/")
+        if isinstance(part, nn.Module):
+            load_state(part, own, str(path))
+        elif isinstance(part, torch.optim.Optimizer):
+            _load_optimizer(part, own)
+        elif isinstance(part, torch.Generator) and "random" in own:
+            part.set_state(own["random"])
+        elif f"state/{name}" in plain:
+            part.load_state_dict(plain[f"state/{name}"])
+        else:
+            raise ValueError(f"{path}: holds no state of {name!r}: it is the checkpoint of another run, name its folder")
+    torch.set_rng_state(tensors["random/cpu"])
+    if torch.cuda.is_available() and "random/cuda0" in tensors:
+        for index in range(min(torch.cuda.device_count(), sum(name.startswith("random/cuda") for name in tensors))):
+            torch.cuda.set_rng_state(tensors[f"random/cuda{index}"], index)
+    if torch.backends.mps.is_available() and "random/mps" in tensors:
+        torch.mps.set_rng_state(tensors["random/mps"])
+    version, words, gauss = plain["random"]["python"]
+    random.setstate((version, tuple(words), gauss))
+    np.random.set_state(tuple(plain["random"]["numpy"]))
+    losses = {name: values.tolist() for name, values in _below(tensors, "losses/").items()}
+    return History(losses, plain["seconds"], plain["steps"])
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, entry = key.partition("/")
         like = parameters[int(index)]
-        if value.shape == like.shape:  # fused Adam walks through memory: the state must lie as the weights do
+        if value.shape == like.shape:  # fused Adam needs its state in the same memory layout as the weights
             value = torch.empty_like(like, dtype=value.dtype).copy_(value)
         state.setdefault(int(index), {})[entry] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with the prefix, without it."""
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _drain(recorded: dict[str, list[Tensor]], history: History) -> dict[str, str]:
+    """Move the losses from the device into the history; refuse to go on when one is not finite."""
+    shown = {}
+    for name, losses in recorded.items():
+        if not losses:
+            continue
+        values = torch.stack(losses).tolist()
+        if not np.isfinite(values).all():
+            raise FloatingPointError(
+                f"the loss {name!r} is {next(value for value in values if not np.isfinite(value))} at or before step "
+                f"{history.num_steps}: training diverged; take a smaller learning rate, or precision='no'")
+        history.losses.setdefault(name, []).extend(values)
+        shown[name] = f"{sum(values) / len(values):.3f}"
+        losses.clear()
+    return shown
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event instead of ending a step half-way; the second one raises as usual."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed  # only the main thread may set signal handlers, and only it receives Ctrl-C
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def first(signum, frame):
+        signal.signal(signal.SIGINT, usual)
+        pressed.set()
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, usual)

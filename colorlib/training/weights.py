@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from colorlib.files import write_atomically
 from colorlib.generators import NORMS, Generator, PretrainedUNet, ResidualUNet, UNet
 
 # the networks that a weights file may name; nothing else is ever built from a file
@@ -22,12 +22,8 @@ NETWORKS = {network.__name__: network for network in (UNet, ResidualUNet, Pretra
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file through a temporary file beside it, so that an interrupted write leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
-    part.chmod(0o644)  # safetensors makes files that only their owner may read
-    os.replace(part, path)
+    """Write a safetensors file, whole or not at all."""
+    write_atomically(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata))
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -44,6 +40,20 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error}); make it again or copy it whole") from error
+
+
+def read_checked(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """`read_tensors` of a file whose tensors have the checksum that it holds.
+
+    Raises:
+        ValueError: as `read_tensors`; no checksum, or another one.
+    """
+    tensors, metadata = read_tensors(path)
+    if metadata.get("sha256") != checksum(tensors):
+        found = "no checksum" if "sha256" not in metadata else "another checksum than its tensors have"
+        raise ValueError(f"{path}: the file has {found}: it was changed, damaged or not written by this colorlib; "
+                         "get it again")
+    return tensors, metadata
 
 
 def shipped(name: str = "colorizer") -> Path:
@@ -106,11 +116,7 @@ def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
         ValueError: not a weights file of this library, its tensors are not those that were written, or they do not fit
             the network that it names.
     """
-    tensors, metadata = read_tensors(path)
-    if metadata.get("sha256") != checksum(tensors):
-        found = "no checksum" if "sha256" not in metadata else "another checksum than its tensors have"
-        raise ValueError(f"{path}: the file has {found}: it was changed, damaged or not written by this colorlib; "
-                         "get it again")
+    tensors, metadata = read_checked(path)
     name = metadata.get("network")
     if name not in NETWORKS:
         raise ValueError(f"{path}: names the network {name!r}; this version of colorlib knows {sorted(NETWORKS)}; "

@@ -37,9 +37,10 @@ from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.files import write_json
 from colorlib.generators import Generator, UNet, num_parameters, predict
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
+from colorlib.photos import Source
 from colorlib.runtime import machine, results_dir
 from colorlib.training import fit, recipe as shipped_recipe
-from colorlib.training.recipe_training import Training
+from colorlib.training.weights import load_generator
 
 NUM_VALIDATION = 400
 OURS = (15.0, 30.0, 60.0, 120.0, 240.0)  # seconds
@@ -56,32 +57,22 @@ def error(generator: Generator, L: Tensor, ab: Tensor, **others: Tensor) -> floa
     return float((torch.cat(fakes) - ab).square().sum(1).sqrt().mean()) * AB_SCALE
 
 
-def run_ours(seconds: float, batches: Batches, L: Tensor, ab: Tensor, folder: Path) -> dict:
-    """One run of our recipe, as long as fits into the seconds: the length is found by timing a few steps."""
-    def length(num_steps: int, out: Path) -> Training:
-        out.mkdir(parents=True, exist_ok=True)
+def run_ours(seconds: float, data: Source, L: Tensor, ab: Tensor, folder: Path) -> dict:
+    """One run of our recipe, as long as fits into the seconds: the length is found by timing a short run."""
+    def trained(num_steps: int, out: Path) -> float:
         recipe = shipped_recipe.Recipe.of_length(num_steps, size=L.shape[-1], batch_size=BATCH_SIZE)
-        return Training(recipe, batches, out, {}, torch.device("cpu"))
+        started = time.process_time()
+        shipped_recipe.train_colorizer(recipe, lambda number: data.batches("train", recipe.short_side, number, zoom=1.0), out,
+                                       progress=False)
+        return time.process_time() - started
 
-    trial = length(90, folder / "trial")
-    for _ in range(3):  # the first steps of a process are slower
-        trial._one_step()
-    started = time.process_time()
-    trial.run(progress=False)
-    per_step = (time.process_time() - started) / 90
-    num_steps = max(90, int(seconds / per_step))
-    training = length(num_steps, folder / f"{seconds:g}")
-    started = time.process_time()
-    training.run(progress=False)
-    used = time.process_time() - started
-    game = training.game
-    found = {"seconds": round(used, 1), "steps": num_steps, "error": error(game.average.module, L, ab, z=game.z_mean(1)),
-             "parameters": num_parameters(game.generator)}
-    from colorlib.training.weights import load_generator
-
-    l1, _ = load_generator(training.out / "l1.safetensors")
-    found["error before the game"] = error(l1, L, ab, z=torch.zeros(1, len(shipped_recipe.CODES)))
-    return found
+    trained(10, folder / "trial")  # the first steps of a process are slower
+    per_step = trained(90, folder / "trial") / 90
+    num_steps, out = max(90, int(seconds / per_step)), folder / f"{seconds:g}"
+    used = trained(num_steps, out)
+    whole, l1 = (load_generator(out / f"{name}.safetensors")[0] for name in ("weights", "l1"))
+    return {"seconds": round(used, 1), "steps": num_steps, "error": error(whole, L, ab, z=shipped_recipe.z_mean(1)),
+            "parameters": num_parameters(whole), "error before the adversarial steps": error(l1, L, ab, z=shipped_recipe.z_mean(1))}
 
 
 def contestant(name: str, size: int) -> tuple[Generator, dict]:
@@ -162,8 +153,7 @@ def main() -> None:
     if options.only in (None, "ours"):
         for seconds in options.ours:
             if f"{seconds:g}" not in result.setdefault("ours", {}):
-                batches = data.batches("train", options.size, BATCH_SIZE)
-                result["ours"][f"{seconds:g}"] = run_ours(seconds, batches, L, ab, folder / "ours")
+                result["ours"][f"{seconds:g}"] = run_ours(seconds, data, L, ab, folder / "ours")
                 keep()
     for name in ("pix2pix", "common"):
         if options.only in (None, name):

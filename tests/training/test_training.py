@@ -192,7 +192,7 @@ def test_weights_file_gives_the_trained_generator(tmp_path):
     loaded, metadata = load_generator(tmp_path / "weights.safetensors")
     L = next(Pairs())[0]
     assert torch.equal(predict(loaded, L).ab, predict(generator, L).ab)
-    assert metadata["recipe"] == "test" and metadata["steps"] == "3"
+    assert metadata["recipe"] == "test" and metadata["step"] == "3"
 
 
 def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path):
@@ -231,21 +231,19 @@ def test_divergence_stops_the_run_and_keeps_the_old_checkpoint(tmp_path):
             L, ab = super().__next__()
             return L, ab * float("nan")
 
-    with pytest.raises(FloatingPointError, match="'l1' is nan at step 4"):
+    with pytest.raises(FloatingPointError, match="'l1' is nan at or before step 4"):
         fit(generator, Broken(), num_steps=4, out=tmp_path, resume=True, progress=False)
     assert (tmp_path / "weights.safetensors").read_bytes() == kept
 
 
-def test_previews_are_evaluation_predictions():
+def test_look_sees_every_step_and_the_generator_stays_in_training_mode():
     generator, _ = networks(dropout=0.5)
-    L = next(Pairs())[0]
-    history = fit(generator, Pairs(), num_steps=4, preview=L, preview_every=2, progress=False)
-    assert [step for step, _ in history.previews] == [1, 2, 4]
-    assert torch.equal(history.previews[-1][1], predict(generator, L).ab)
-    assert generator.training
+    seen = []
+    fit(generator, Pairs(), num_steps=3, look=lambda k: seen.append((k, generator.training)), progress=False)
+    assert seen == [(0, True), (1, True), (2, True), (3, True)]
 
 
-def test_bfloat16_runs_the_same_road():
+def test_bfloat16_trains_and_gives_back_a_float32_network():
     generator, discriminator = networks()
     history = fit(generator, Pairs(), num_steps=10, discriminator=discriminator, precision="bf16", progress=False)
     assert history.num_steps == 10 and generator.downs[0].conv.weight.dtype == torch.float32

@@ -28,7 +28,7 @@ def test_a_file_is_enough_to_rebuild_the_network(tmp_path):
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "w.safetensors"
     write_tensors(path, {"x": torch.zeros(2)}, {})
-    monkeypatch.setattr("colorlib.training.weights.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    monkeypatch.setattr("colorlib.files.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         write_tensors(path, {"x": torch.ones(2)}, {})
     assert read_tensors(path)[0]["x"].sum() == 0

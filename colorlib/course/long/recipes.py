@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m colorlib.course.long.recipes --photos DIR [--seconds 60]
 
-One change at a time to the recipe of the colorizer that ships, each trained for the same processor seconds of one thread, game included. Per
+One change at a time to the recipe of the colorizer that ships, each trained for the same processor seconds of one thread. Per
 folder below DIR: the mean answer (AuC) and the default (AuC, colourfulness, distance of the ab distribution). One seed each, so
 differences of 0.1 in AuC are within what another seed gives. Writes colorizer_recipes.json into COLORLIB_RESULTS (else
 build/results); goes on where it was.
@@ -11,7 +11,6 @@ build/results); goes on where it was.
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 
@@ -24,54 +23,50 @@ from colorlib.course.long.report import groups, measured, rounded
 from colorlib.course.results import arguments
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
-from colorlib.training import recipe as recipes
-from colorlib.training.recipe_training import Training
+from colorlib.training import recipe
 
 VIVID = 0.8  # the default's colourfulness
 NUM_VALIDATION = 150
-VARIANTS: dict[str, dict[str, float]] = {
+VARIANTS: dict[str, dict] = {
     "recipe": {},
-    "wider (64)": {"base_channels": 64},
-    "narrower (32)": {"base_channels": 32},
-    "narrower (24)": {"base_channels": 24},
-    "one level less": {"levels": 3},
-    "crops of 48": {"size": 48},
-    "crops of 96": {"size": 96},
+    "wider decoder": {"widths": (80, 128, 224, 352, 512)},
+    "narrower decoder": {"widths": (48, 64, 96, 160, 256)},
+    "half the blocks": {"blocks": (1, 1, 1, 1, 1)},
+    "pictures of 96": {"size": 96},
     "batches of 8": {"batch_size": 8},
-    "twice the learning rate": {"lr": 4e-3},
-    "half the learning rate": {"lr": 1e-3},
+    "twice the learning rate": {"lr": 6e-3},
+    "half the learning rate": {"lr": 1.5e-3},
+    "encoder from random weights": {"imagenet": False},
+    "encoder as fast as the decoder": {"encoder_rate": 1.0},
     "without the distribution over ab": {"lambda_bins": 0.0},
     "without hints": {"hinted": 0.0},
     "without ageing L": {"aged": 0.0},
     "without turning and stretching": {"warped": 0.0},
-    "no critic in the game": {"lambda_adversarial": 0.0},
-    "no code in the game": {"lambda_code": 0.0},
+    "no critic": {"lambda_adversarial": 0.0},
+    "no code": {"lambda_code": 0.0},
     "twice the critic": {"lambda_adversarial": 0.04},
 }
 
 
-def trained(changes: dict[str, float], seconds: float, folder: Path, out: Path) -> tuple[Colorizer, int]:
+def trained(changes: dict, seconds: float, folder: Path, out: Path) -> tuple[Colorizer, int]:
     """A colorizer from `seconds` of training, and its number of steps."""
-    size = int(changes.get("size", 64))
-    data = photos.source(folder, short_side=math.ceil(1.25 * size))
-
-    def training(num_steps: int) -> Training:
-        recipe = recipes.Recipe.of_length(num_steps, **changes)
-        batches = data.batches("train", recipe.size, recipe.batch_size)
-        return Training(recipe, batches, out, {"render_size": str(math.ceil(1.25 * size))}, torch.device("cpu"))
-
-    out.mkdir(parents=True, exist_ok=True)
-    for number in range(2):  # the first steps of a process are slower
+    def train(num_steps: int) -> float:
+        rule = recipe.Recipe.of_length(num_steps, **{"batch_size": 16, **changes})
+        data = photos.source(folder, short_side=rule.short_side)
+        data.batches("train", rule.short_side, 1)  # decodes, outside of the clock
         started = time.process_time()
-        training(90).run(progress=False)
-        per_step = (time.process_time() - started) / 90
-    num_steps = max(90, int(seconds / per_step))
-    training(num_steps).run(progress=False)
+        recipe.train_colorizer(rule, lambda number: data.batches("train", rule.short_side, number, zoom=1.0), out,
+                               progress=False)
+        return time.process_time() - started
+
+    train(10)  # the first steps of a process are slower
+    num_steps = max(90, int(seconds / (train(90) / 90)))
+    train(num_steps)
     return Colorizer.load(out / "weights.safetensors", "cpu"), num_steps
 
 
 def rows(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
-    colorizer.z["default"] = torch.tensor([VIVID, *[0.0] * (len(recipes.CODES) - 1)])
+    colorizer.z["default"] = torch.tensor([VIVID, *[0.0] * (recipe.Z_CHANNELS - 1)])
     return {f"{name}, {decode}": rounded(measured([colorizer.colorize(rgb, decode=decode) for rgb in group], group))
             for name, group in real.items() for decode in ("mean", "default")}
 
