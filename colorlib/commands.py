@@ -111,7 +111,7 @@ class Run:
         for entry in self.repeat:
             folder, _, times = entry.rpartition("=")
             if not folder or not times.isdecimal() or int(times) < 1:
-                raise ValueError(f"--repeat {entry!r}: give a folder and a whole number from 1, as in --repeat objects=4")
+                raise ValueError(f"--repeat {entry!r}: give a folder and a whole number from 1, as in objects=4")
             found[folder] = int(times)
         return found
 
@@ -123,7 +123,7 @@ class Run:
 
 
 def train_on_photos(run: Run) -> History:
-    """Train on the training split of a folder, by `fit` or, for the recipe "colorizer", by `training.recipe`.
+    """Train on the training split of a folder: by `fit`, or by `training.recipe` for the recipe "colorizer".
 
     Raises:
         ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
@@ -181,8 +181,8 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
     for folder, times in run.times().items():
         again = [path for path in files["train"] if path.is_relative_to(run.photos / folder)]
         if not again:
-            raise ValueError(f"--repeat {folder}={times}: {run.photos / folder} holds no photographs of the training split; "
-                             f"name a folder below {run.photos}")
+            raise ValueError(f"--repeat {folder}={times}: {run.photos / folder} holds no photographs of the training "
+                             f"split; name a folder below {run.photos}")
         files["train"] += again * (times - 1)
     data = Source(str(run.photos.resolve()), short_side, files)
     print(f"Data: photographs from {run.photos}: {len(files['train']):,} train; held back are "
@@ -207,8 +207,8 @@ def _check_out(run: Run, description: dict[str, str]) -> None:
     _, before = read_tensors(run.out / "weights.safetensors")
     for name, value in description.items():
         if before.get(name) != value:
-            raise ValueError(f"{run.out} was trained with --{name.replace('_', '-')} {before.get(name)}, this command has "
-                             f"{value}: give the same, or another --out")
+            raise ValueError(f"{run.out} was trained with --{name.replace('_', '-')} {before.get(name)}, this command "
+                             f"has {value}: give the same, or another --out")
 
 
 # ---------------------------------------------------------------------------------------------- evaluate

@@ -1,4 +1,4 @@
-"""Training a colorizer: the two updates of the paper, the one loop, weights files, and the recipe of those that ship."""
+"""Training a colorizer: the two updates of the paper, the one loop, weights files, the recipe of those that ship."""
 
 from colorlib.training.fit import constant, fit, frozen, linear_decay, update_discriminator, update_generator
 from colorlib.training.loop import History

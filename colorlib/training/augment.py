@@ -1,5 +1,5 @@
-"""What happens to training pictures before a colorizer sees them: windows of them, turned and stretched; random hints; L
-like an old photograph's. All at once for a batch, on its device, from one random generator there."""
+"""What happens to training pictures before a colorizer sees them: windows, turned and stretched; random hints; L like
+an old photograph's. Each works on a whole batch, on its device, and draws from a random generator there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def windows(L: Tensor, ab: Tensor, size: int, sides: tuple[float, float], share: float, random: torch.Generator
-            ) -> tuple[Tensor, Tensor]:
-    """Random square windows, resized to `size`; some turned by up to 17 degrees and stretched or shrunk by up to a fifth.
+def windows(
+    L: Tensor, ab: Tensor, size: int, sides: tuple[float, float], share: float, random: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random square windows, resized to `size`; some turned by up to 17 degrees, their sides scaled by up to a fifth.
 
     A few thousand photographs are memorised within a few dozen epochs, so each one is distorted differently every time.
     Pixels from outside the picture are filled by reflection.
@@ -45,12 +46,12 @@ def random_hints(ab: Tensor, share: float, random: torch.Generator, most: int = 
         most: hints of a picture.
 
     Returns:
-        (B, 3, H, W): mask, then ab: the mean of the 3 x 3 pixels in the middle of each square; the mean of the hints where
-        squares overlap; 0 elsewhere.
+        (B, 3, H, W): mask, then ab: the mean of the 3 x 3 pixels in the middle of each square; where squares overlap,
+        the mean of theirs; 0 elsewhere.
 
     Reference: Zhang et al. 2017, section 3.1: the number of hints is geometric with p = 1/8, squares of 1 to 9 pixels
-    at Gaussian places, in 1 % of the pictures all colours. Here squares have 1 to 5 pixels, as our pictures are smaller,
-    and places are uniform.
+    at Gaussian places, in 1 % of the pictures all colours. Here squares have 1 to 5 pixels, as our pictures are
+    smaller, and places are uniform.
     """
     num, _, height, width = ab.shape
     chosen, rank = torch.rand(2, num, generator=random, device=ab.device)

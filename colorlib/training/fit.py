@@ -212,7 +212,8 @@ def fit(
 
     state = dict(zip(("generator", "discriminator"), networks)) | dict(zip(("adam_g", "adam_d"), optimizers)) | {
         "batches": batches, "places": getattr(lipschitz, "generator", None), "scaler": accelerator.scaler}
-    state = {name: part for name, part in state.items() if hasattr(part, "state_dict") or isinstance(part, torch.Generator)}
+    state = {name: part for name, part in state.items()
+             if hasattr(part, "state_dict") or isinstance(part, torch.Generator)}
     history = run(step, num_steps, state=state, out=out, resume=resume, every=checkpoint_every, save=save, look=look,
                   progress=progress, accelerator=accelerator)
     for network in (trained_g, trained_d):

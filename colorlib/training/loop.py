@@ -73,8 +73,8 @@ def run(
     """Repeat a training step.
 
     Args:
-        step: step(k) does update k = 0, 1, ... and returns its losses, scalar tensors by name. What it does may depend on
-            k and on `state`, on nothing else; then a resumed run equals an uninterrupted one.
+        step: step(k) does update k = 0, 1, ... and returns its losses, scalar tensors by name. It may depend on k and
+            on `state` alone; then a resumed run equals an uninterrupted one.
         num_steps: steps in all, including those before a resume.
         state: by name, what the checkpoint holds: modules, optimizers (without their learning rates), torch.Generators,
             and objects whose `state_dict` is plain JSON, such as batches. The global random states of torch (CPU, CUDA,
@@ -199,7 +199,7 @@ def load_checkpoint(path: Path, state: Mapping[str, Any]) -> History:
         elif f"state/{name}" in plain:
             part.load_state_dict(plain[f"state/{name}"])
         else:
-            raise ValueError(f"{path}: holds no state of {name!r}: it is the checkpoint of another run, name its folder")
+            raise ValueError(f"{path}: holds no state of {name!r}: it is another run's checkpoint, name its folder")
     torch.set_rng_state(tensors["random/cpu"])
     if torch.cuda.is_available() and "random/cuda0" in tensors:
         for index in range(min(torch.cuda.device_count(), sum(name.startswith("random/cuda") for name in tensors))):

@@ -3,10 +3,7 @@
     pretraining    ab near the real one (the mean answer) + a distribution over ab + random hints
     adversarial    the same, and for other z: critics that see L and ab, WGAN-GP, and z that sets the colours
 
-z encodes what L cannot: how much more colourful a picture is than the mean answer, and how its dark and light parts differ
-from it in a and b (`palette_code`). So every photograph has a z, which can be measured. The network predicts mean and
-deviation of the code from L (its `prior`); z is the code in these deviations, so that N(0, 1) gives plausible colourings of
-this picture. The last number of z is 1 for the mean answer, else 0.
+`training.palette` says what z is. The result is the moving average of the generator's weights.
 
 Reference: Antic 2019, DeOldify (NoGAN); Gulrajani et al. 2017 (WGAN-GP); Zhang et al. 2017, Real-time user-guided
 image colorization (random hints); Zhu et al. 2017, BicycleGAN, section 3.3 (a latent code that the output gives back).
@@ -33,13 +30,9 @@ from colorlib.runtime import seeded
 from colorlib.training.augment import aged, random_hints, windows
 from colorlib.training.fit import frozen, update_discriminator
 from colorlib.training.loop import History, accelerated, run
+from colorlib.training.palette import CODES, Z_CHANNELS, distance, palette_code, prior_loss, standardised, z_mean
 from colorlib.training.weights import save_weights
 
-CODES = ("colourfulness", "dark a", "dark b", "light a", "light b")
-"""What the first numbers of z mean, in this order; each in standard deviations of its distribution given L."""
-Z_CHANNELS = len(CODES) + 1
-UNITS = (0.5, 0.1, 0.1, 0.1, 0.1)
-"""Units in which the network predicts the codes."""
 Batches = Iterator[tuple[Tensor, Tensor]]
 Pictures = tuple[Tensor, Tensor, Tensor]
 """L (B, 1, S, S), ab (B, 2, S, S) and hints (B, 3, S, S)."""
@@ -100,10 +93,10 @@ class Recipe:
         if num_steps < 10:
             raise ValueError(f"num_steps is {num_steps}; the two phases together need at least 10")
         if size < 64:
-            raise ValueError(f"size is {size}; the colorizer's recipe needs at least 64: its coarsest critic sees 48 pixels")
+            raise ValueError(f"size is {size}; the colorizer's recipe needs at least 64, for its coarsest critic")
         sizes = tuple(quarters * size // 4 for quarters in (4, 3, 5, 4))
-        return cls(num_steps - num_steps // 5, num_steps // 5, batch_size, max(4, batch_size * 2 // 3), sizes, sizes[:2],
-                   **others)
+        pretraining, fewer = num_steps - num_steps // 5, max(4, batch_size * 2 // 3)
+        return cls(pretraining, num_steps // 5, batch_size, fewer, sizes, sizes[:2], **others)
 
     @property
     def short_side(self) -> int:
@@ -111,61 +104,8 @@ class Recipe:
         return math.ceil(self.sizes[0] / (sum(self.window) / 2))
 
 
-def distance(ab_fake: Tensor, ab_real: Tensor) -> Tensor:
-    """Mean Euclidean distance of the colours, scaled: what the area under the error curve (AuC) measures.
-
-    L1 takes a and b one by one and prefers errors along an axis; this does not.
-
-    Args:
-        ab_fake, ab_real: (B, 2, H, W).
-    """
-    return ((ab_fake - ab_real).square().sum(1) + 1e-6).sqrt().mean()
-
-
-def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
-    """How a picture's colours differ from the mean answer, in five numbers (see CODES).
-
-    Args:
-        L: (B, 1, H, W).
-        ab: (B, 2, H, W), scaled: real or generated.
-        ab_mean: (B, 2, H, W): the mean answer for the same L.
-
-    Returns:
-        (B, 5): log of the ratio of the mean chroma; mean difference of a and b over the darker and the lighter part,
-        scaled; all in UNITS. Zero for the mean answer itself.
-    """
-    chroma = ((ab.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03) / (
-        (ab_mean.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03)
-    light = torch.sigmoid((L - L.mean((2, 3), keepdim=True)) * 8)
-    parts = [((ab - ab_mean) * weight).mean((2, 3)) / weight.mean((2, 3)) for weight in (1 - light, light)]
-    return torch.cat([chroma.log()[:, None], *parts], dim=1) / L.new_tensor(UNITS)
-
-
-def prior(predicted: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log standard deviation of the code given L, (B, 5) each, from `Prediction.code` (B, 10)."""
-    mean, log_std = predicted.float().chunk(2, 1)
-    return mean, log_std.clamp(-4, 3)
-
-
-def standardised(code: Tensor, predicted: Tensor) -> Tensor:
-    """A palette code (B, 5) as the generator takes it: N(0, 1) over the colourings of this picture, if the prior is right."""
-    mean, log_std = prior(predicted)
-    return ((code - mean) / log_std.exp()).clamp(-4, 4)
-
-
-def prior_loss(predicted: Tensor, code: Tensor) -> Tensor:
-    """Negative log likelihood of palette codes (B, 5) under the predicted prior, without its constant."""
-    mean, log_std = prior(predicted)
-    return (0.5 * ((code - mean) / log_std.exp()).square() + log_std).mean()
-
-
-def z_mean(num: int, device: torch.device | str = "cpu") -> Tensor:
-    """The z of the mean answer, (num, 6)."""
-    return torch.eye(Z_CHANNELS, device=device)[-1:].repeat(num, 1)
-
-
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """torch's exponential moving average, with a smaller decay at the beginning, so that a short run forgets its start."""
+    """torch's exponential moving average, with a smaller decay in the first steps: a short run forgets its start."""
     def update(averages: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
         warm = min(decay, (1 + int(num_averaged)) / (10 + int(num_averaged)))
         get_ema_multi_avg_fn(warm)(averages, values, num_averaged)
@@ -187,8 +127,8 @@ class Networks(nn.Module):
     def __init__(self, recipe: Recipe, encoder: dict[str, Tensor] | None = None) -> None:
         super().__init__()
         self.generator = PretrainedUNet(
-            widths=recipe.widths, blocks=recipe.blocks, hint_channels=3, z_channels=Z_CHANNELS, num_bins=bins.num_bins(),
-            num_codes=len(CODES))
+            widths=recipe.widths, blocks=recipe.blocks, hint_channels=3, z_channels=Z_CHANNELS,
+            num_bins=bins.num_bins(), num_codes=len(CODES))
         if encoder is not None:
             self.generator.load_imagenet(encoder)
         # patches of 32, 64 and 128 pixels of the picture: where colours end, and whether they belong together
@@ -224,8 +164,8 @@ def adversarial_step(
 ) -> dict[str, Tensor]:
     """One update of the critic for each of the n_critic batches; the last batch also updates the generator.
 
-    A batch has three parts: the first quarter with the z of the mean answer, as in pretraining; then pictures with their
-    own z, which must come near their real colours; then as many with z from N(0, 1). The critic gets the last two parts.
+    A batch has three parts: the first quarter with the z of the mean answer, as in pretraining; then pictures with
+    their own z, which must come near their real colours; then as many with z from N(0, 1). The critic sees the last two.
     """
     generator, critic, losses = networks.generator, networks.critic, {}
     for number, (L, ab, hints) in enumerate(batches):
@@ -304,8 +244,8 @@ def train_colorizer(
     Args:
         batches: batches(batch size) -> endless (L, ab) of squares as wide as the photographs' short side
             (`recipe.short_side` pixels), with `state_dict` and `load_state_dict`.
-        out: folder for checkpoint.safetensors, weights.safetensors (the average), l1.safetensors (the average before the
-            adversarial steps) and history.json.
+        out: folder for checkpoint.safetensors, weights.safetensors (the average), l1.safetensors (the average before
+            the adversarial steps) and history.json.
         metadata: more entries of the weights files.
         resume, every, progress: see `loop.run`.
 

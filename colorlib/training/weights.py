@@ -23,7 +23,8 @@ NETWORKS = {network.__name__: network for network in (UNet, ResidualUNet, Pretra
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file, whole or not at all."""
-    write_atomically(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata))
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, save(whole, metadata))
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -39,7 +40,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error}); make it again or copy it whole") from error
+        raise ValueError(f"{path}: not a readable safetensors file ({error}); make or copy it again") from error
 
 
 def read_checked(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -57,7 +58,7 @@ def read_checked(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def shipped(name: str = "colorizer") -> Path:
-    """The weights file of that name that came with colorlib: "colorizer", or "l1", its sibling trained without a critic.
+    """The weights file that came with colorlib: "colorizer", or "l1", its sibling trained without a critic.
 
     Raises:
         ValueError: there is none.

@@ -40,6 +40,7 @@ from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
 from colorlib.photos import Source
 from colorlib.runtime import machine, results_dir
 from colorlib.training import fit, recipe as shipped_recipe
+from colorlib.training.palette import z_mean
 from colorlib.training.weights import load_generator
 
 NUM_VALIDATION = 400
@@ -62,8 +63,8 @@ def run_ours(seconds: float, data: Source, L: Tensor, ab: Tensor, folder: Path) 
     def trained(num_steps: int, out: Path) -> float:
         recipe = shipped_recipe.Recipe.of_length(num_steps, size=L.shape[-1], batch_size=BATCH_SIZE)
         started = time.process_time()
-        shipped_recipe.train_colorizer(recipe, lambda number: data.batches("train", recipe.short_side, number, zoom=1.0), out,
-                                       progress=False)
+        shipped_recipe.train_colorizer(
+            recipe, lambda number: data.batches("train", recipe.short_side, number, zoom=1.0), out, progress=False)
         return time.process_time() - started
 
     trained(10, folder / "trial")  # the first steps of a process are slower
@@ -71,8 +72,8 @@ def run_ours(seconds: float, data: Source, L: Tensor, ab: Tensor, folder: Path) 
     num_steps, out = max(90, int(seconds / per_step)), folder / f"{seconds:g}"
     used = trained(num_steps, out)
     whole, l1 = (load_generator(out / f"{name}.safetensors")[0] for name in ("weights", "l1"))
-    return {"seconds": round(used, 1), "steps": num_steps, "error": error(whole, L, ab, z=shipped_recipe.z_mean(1)),
-            "parameters": num_parameters(whole), "error before the adversarial steps": error(l1, L, ab, z=shipped_recipe.z_mean(1))}
+    return {"seconds": round(used, 1), "steps": num_steps, "error": error(whole, L, ab, z=z_mean(1)),
+            "parameters": num_parameters(whole), "error before the adversarial steps": error(l1, L, ab, z=z_mean(1))}
 
 
 def contestant(name: str, size: int) -> tuple[Generator, dict]:

@@ -11,10 +11,8 @@ from colorlib.generators import predict, pretrained_unet
 from colorlib.photos import PhotoBatches
 from colorlib.training import recipe as module
 from colorlib.training.augment import aged, random_hints, windows
-from colorlib.training.recipe import (
-    CODES, Networks, Recipe, adversarial_step, palette_code, pretraining_step, prior_loss, standardised, train_colorizer,
-    z_mean,
-)
+from colorlib.training.palette import palette_code, prior_loss, standardised, z_mean
+from colorlib.training.recipe import Networks, Recipe, adversarial_step, pretraining_step, train_colorizer
 from colorlib.training.weights import load_generator
 
 
@@ -27,8 +25,9 @@ def small_encoder(monkeypatch):
 
 
 def recipe(**others):
-    return Recipe(**{"pretraining": 6, "adversarial": 6, "batch_size": 8, "adversarial_batch_size": 8, "sizes": (32, 24, 40),
-                     "adversarial_sizes": (32, 24), "num_critics": 1, "widths": (8,) * 5, "blocks": (1,) * 5, "imagenet": False, **others})
+    return Recipe(**{"pretraining": 6, "adversarial": 6, "batch_size": 8, "adversarial_batch_size": 8,
+                     "sizes": (32, 24, 40), "adversarial_sizes": (32, 24), "num_critics": 1, "widths": (8,) * 5,
+                     "blocks": (1,) * 5, "imagenet": False, **others})
 
 
 def batches(batch_size=8):
@@ -251,7 +250,8 @@ def stopped_after(monkeypatch, num):
 def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
     """Bit for bit, from an interruption in pretraining and from one in the adversarial steps."""
     straight = trained(tmp_path / "a")
-    assert straight.num_steps == 12 and len(straight.losses["distance"]) == 11 and len(straight.losses["generator"]) == 5
+    assert straight.num_steps == 12
+    assert len(straight.losses["distance"]) == 11 and len(straight.losses["generator"]) == 5
     with monkeypatch.context() as patch:
         stopped_after(patch, 4)
         assert trained(tmp_path / "b").interrupted
@@ -280,10 +280,14 @@ def test_the_files_of_a_run_are_colorizers(tmp_path):
 
 
 def test_the_critic_alone_learns_first(tmp_path, monkeypatch):
-    calls = []
-    real = module.adversarial_step
-    monkeypatch.setattr(module, "adversarial_step", lambda networks, *rest: calls.append(
-        (networks.generator.exit.weight.clone(), networks.critic.critics[0].layers[0].weight.clone(), rest[5])) or real(networks, *rest))
+    calls, real = [], module.adversarial_step
+
+    def watched(networks, *rest):
+        weights = networks.generator.exit.weight, networks.critic.critics[0].layers[0].weight
+        calls.append((*(weight.clone() for weight in weights), rest[5]))
+        return real(networks, *rest)
+
+    monkeypatch.setattr(module, "adversarial_step", watched)
     trained(tmp_path, pretraining=1, adversarial=34, adversarial_sizes=(24,), n_critic=1, adversarial_batch_size=4)
     assert [learns for *_, learns in calls[:5]] == [False, False, False, True, True]  # 6 % of 34 steps is 2.04
     generators = [generator for generator, *_ in calls]
@@ -321,7 +325,7 @@ def test_the_recipe_for_other_lengths_sizes_and_batches():
         Recipe.of_length(9)
     rule = Recipe.of_length(4330)
     assert (rule.pretraining, rule.adversarial) == (3464, 866)
-    assert rule == Recipe(3464, 866) and rule.short_side == 160 and CODES
+    assert rule == Recipe(3464, 866) and rule.short_side == 160
     with pytest.raises(ValueError, match="size is 63"):
         Recipe.of_length(100, size=63)
     assert len(Networks(recipe(num_critics=3)).critic(*(torch.zeros(1, k, 48, 48) for k in (1, 2))).shape) == 4

@@ -24,6 +24,7 @@ from colorlib.course.results import arguments
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
 from colorlib.training import recipe
+from colorlib.training.palette import Z_CHANNELS
 
 VIVID = 0.8  # the default's colourfulness
 NUM_VALIDATION = 150
@@ -66,7 +67,7 @@ def trained(changes: dict, seconds: float, folder: Path, out: Path) -> tuple[Col
 
 
 def rows(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
-    colorizer.z["default"] = torch.tensor([VIVID, *[0.0] * (recipe.Z_CHANNELS - 1)])
+    colorizer.z["default"] = torch.tensor([VIVID, *[0.0] * (Z_CHANNELS - 1)])
     return {f"{name}, {decode}": rounded(measured([colorizer.colorize(rgb, decode=decode) for rgb in group], group))
             for name, group in real.items() for decode in ("mean", "default")}
 
