@@ -32,14 +32,14 @@ AFTER = ".colorlib-board img.after"
 
 @contextmanager
 def other_picture(page: Page) -> Iterator[None]:
-    """What is done in it ends when the picture has changed."""
+    """Wait at the end until the picture has changed."""
     before = page.locator(AFTER).get_attribute("src")
     yield
     page.wait_for_function(f"old => document.querySelector('{AFTER}').src !== old", arg=before)
 
 
 def work(page: Page) -> None:
-    """What a reader does: click, choose a colour, move the divider."""
+    """Click, choose a colour, move the divider."""
     page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=1000 * jupyter.PATIENCE)
     stage = page.locator(".colorlib-board .stage")
     picker = page.locator(".widget-colorpicker input[type=text]")
@@ -50,7 +50,7 @@ def work(page: Page) -> None:
             page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
         picker.fill(color)
         picker.press("Enter")
-        page.wait_for_timeout(1500)  # no other picture may follow: where it is dark, many colours become the same
+        page.wait_for_timeout(1500)  # not until the picture changes: in the dark many colours become the same
     page.get_by_role("slider", name="Divider").focus()
     for _ in range(round(10 * DIVIDER)):
         page.keyboard.press("PageUp")
@@ -59,7 +59,7 @@ def work(page: Page) -> None:
 
 
 def small(png: bytes) -> bytes:
-    """The same in fewer bytes, with 256 colours where it has to be."""
+    """The same in fewer bytes, with 256 colours if necessary."""
     for picture in (Image.open(io.BytesIO(png)).convert("RGB"), Image.open(io.BytesIO(png)).convert("RGB").quantize(256)):
         file = io.BytesIO()
         picture.save(file, "PNG", optimize=True)

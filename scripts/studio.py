@@ -4,7 +4,7 @@
 
 Voila shows one cell, `Studio()`. The server listens to this machine alone and asks for the token that is in the address;
 the page loads nothing from elsewhere. An upload goes through memory into the kernel of its page, which ends when the
-page is closed; nothing of it is written to the disk. Ctrl-C ends all.
+page is closed; nothing of it is written to the disk. Ctrl-C ends the server.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ import nbformat
 
 HERE = "127.0.0.1"
 UPLOAD_BYTES = 50_000_000
-MESSAGE_BYTES = UPLOAD_BYTES + 100_000  # an upload is one message: the file and what the widget says about it
-# Paths are typed from the home folder: the one of the page is gone with the page.
+MESSAGE_BYTES = UPLOAD_BYTES + 100_000  # an upload is one message: the file and its description by the widget
+# Paths start at the home folder: the folder of the page is deleted with the page.
 CELL = f"""import os
 from colorlib.studio import Studio
 
 os.chdir(os.path.expanduser("~"))
 Studio(max_bytes={UPLOAD_BYTES})"""
-EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget"]  # of all that are installed beside
+EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget"]  # the others that are installed stay out
 EXTENSIONS += ["@voila-dashboards/widgets-manager7", "@voila-dashboards/widgets-manager8"]
 # The browser itself keeps the page from talking to any other machine; widgets make pictures and modules out of blobs.
 POLICY = (
@@ -47,15 +47,15 @@ def stop(sentence: str) -> None:
     sys.exit(1)
 
 
-def free_port(asked: int | None) -> int:
-    """The port that was asked for, or any that is free."""
+def free_port(wanted: int | None) -> int:
+    """The wanted port, or any free one."""
     with socket.socket() as listener:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
         try:
-            listener.bind((HERE, asked or 0))
+            listener.bind((HERE, wanted or 0))
         except (OSError, OverflowError) as error:
-            stop(f"Port {asked} cannot be had ({error}): leave --port out, and one that is free is taken.")
+            stop(f"Port {wanted} cannot be used ({error}): leave --port out to take a free one.")
         return listener.getsockname()[1]
 
 
@@ -97,8 +97,8 @@ def settings(folder: Path, port: int, token: str):
         connection_dir_root=str(folder),
         tornado_settings={
             "websocket_max_message_size": MESSAGE_BYTES,
-            "ws_ping_timeout": 30_000,  # the default is longer than the interval, about which tornado complains
-            "disable_check_xsrf": True,  # or Voila's page may not end its kernel; the cookie below does instead
+            "ws_ping_timeout": 30_000,  # tornado warns about the default, which is longer than the interval
+            "disable_check_xsrf": True,  # otherwise Voila's page cannot end its kernel; the cookie below protects instead
             "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"},
         },
     )  # fmt: skip
@@ -108,7 +108,7 @@ def settings(folder: Path, port: int, token: str):
         extension_allowlist=EXTENSIONS, resources={"studio_limit": UPLOAD_BYTES},
     )  # fmt: skip
     config.IdentityProvider.cookie_options = {"SameSite": "Strict"}
-    # a page that is closed ends its kernel; this is for the one whose browser was killed
+    # a closed page ends its kernel; this ends that of a browser that was killed
     config.MappingKernelManager.update(cull_idle_timeout=120, cull_interval=30, cull_connected=False)
     return config
 
@@ -127,7 +127,7 @@ def main() -> None:
         stop("The page needs Voila, which is not installed here: make studio installs it, or pip install voila.")
 
     def listening() -> None:
-        # the first page's kernel is being started already; none is kept in memory for a reload
+        # the first page's kernel is starting already; none is kept in memory for a reload
         server.kernel_manager.kernel_pools_config = {"default": {"pool_size": 0}}
         print(f"The studio: {address}\nCtrl-C ends it.", flush=True)
         if not arguments.no_browser:

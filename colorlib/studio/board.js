@@ -1,16 +1,16 @@
-// The view of colorlib.board.Board. It shows the traits and sends what the reader did; the kernel decides.
+// The view of colorlib.studio.board.Board. It shows the traits and sends what the user did; the kernel changes them.
 
-const PART = 1 << 19; // bytes of a dropped file in one message; Colab is said to lose messages of 1 MB
-const SLOP = 4; // CSS pixels that a pointer may shake and still click
-const PATIENCE = 2000; // ms until an answer that does not come is no longer waited for
-const TALLEST = 640; // CSS pixels; a window's height would not do: Colab sizes the window by its content
+const PART = 1 << 19; // bytes of a dropped file in one message; Colab may lose messages of 1 MB
+const SLOP = 4; // CSS pixels that a pointer may move and still click
+const PATIENCE = 2000; // ms to wait for an answer
+const TALLEST = 640; // CSS pixels; not a share of the window, because Colab sizes the window by its content
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const GRIP =
   '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" ' +
   'stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>';
 
-// On what has the focus: else JupyterLab and Notebook 7 take the arrows for the notebook.
+// On every element that takes keys. Without it JupyterLab and Notebook 7 use the arrows themselves.
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -45,9 +45,9 @@ function render({ model, el }) {
   el.append(board);
 
   let press = null; // the pointer that is down: on what, where it began, whether it has moved
-  let held = null; // a marker ahead of the model: dragged, or let go and not answered yet
-  let sent = null; // the last position that was sent of it
-  let busyUntil = 0; // until then the last one may still be answered
+  let held = null; // a marker ahead of the model: dragged, or released and not answered yet
+  let sent = null; // its last position that was sent
+  let busyUntil = 0; // the answer to it is expected before this time
   let uploads = Promise.resolve();
 
   // ---- traits to pictures
@@ -118,7 +118,7 @@ function render({ model, el }) {
     });
   }
 
-  // ---- what the reader does
+  // ---- what the user does
 
   function pixel(clientX, clientY) {
     const box = stage.getBoundingClientRect();
@@ -136,7 +136,7 @@ function render({ model, el }) {
     sendMove();
   }
 
-  // A drag sends no position while the picture of the one before is not there yet: nothing stale is computed.
+  // During a drag a position is sent only after the picture of the one before has come: nothing stale is computed.
   function sendMove(last = false) {
     if (!held || (sent?.x === held.x && sent?.y === held.y)) return;
     if (!last && performance.now() < busyUntil) return;
@@ -145,11 +145,11 @@ function render({ model, el }) {
     model.send({ kind: "move", index: held.index, x: held.x, y: held.y });
   }
 
-  function letGo() {
+  function release() {
     if (!held) return;
     sendMove(true);
     held.until = performance.now() + PATIENCE;
-    setTimeout(drawHints, PATIENCE + 1); // a move that was not accepted goes back
+    setTimeout(drawHints, PATIENCE + 1); // a move that was refused goes back
   }
 
   function setDivider(share) {
@@ -189,7 +189,7 @@ function render({ model, el }) {
       if (!press || !event.isPrimary) return;
       const { on, index, moved } = press;
       press = null;
-      if (moved && index >= 0) letGo();
+      if (moved && index >= 0) release();
       else if (moved && on) model.save_changes();
       else if (moved || up === "pointercancel") return; // a page that is scrolled by touch
       else if (index >= 0) model.send({ kind: "select", index });
@@ -197,7 +197,7 @@ function render({ model, el }) {
     });
   }
 
-  // Enter, the space bar and screen readers click without a pointer
+  // clicks without a pointer: Enter, the space bar, screen readers
   stage.addEventListener("click", (event) => {
     const index = markers.indexOf(event.target);
     if (event.detail === 0 && index >= 0) model.send({ kind: "select", index });
@@ -228,7 +228,7 @@ function render({ model, el }) {
 
   for (const over of ["keyup", "focusout"]) {
     stage.addEventListener(over, () => {
-      if (!press) letGo();
+      if (!press) release();
     });
   }
 
@@ -252,7 +252,7 @@ function render({ model, el }) {
     event.stopPropagation();
     stage.classList.remove("over");
     const file = event.dataTransfer.files[0];
-    if (file) uploads = uploads.then(() => upload(file)); // one after the other: the parts of two never mix
+    if (file) uploads = uploads.then(() => upload(file)); // one after the other: their parts must not mix
   });
 
   async function upload(file) {

@@ -26,7 +26,7 @@ FLAGS += ["--disable-background-networking", "--disable-component-update", "--di
 PATIENCE = 90.0  # seconds for a server or a kernel to start on two busy cores
 ERROR = re.compile(rb'"msg_type": ?"error"')
 
-# What JupyterLab's own page says at any start; none of it is ours.
+# Console messages of JupyterLab's own page at any start.
 NOISE = re.compile("favicon")
 
 OPEN = """async (path) => {
@@ -123,7 +123,7 @@ class Server:
 
 
 def lab_server(folder: Path) -> Server:
-    """JupyterLab on `folder`/work, open to this machine alone, without a token; asks nobody for news or updates."""
+    """JupyterLab on `folder`/work, open to this machine alone, without a token; without news and updates."""
     (folder / "work").mkdir()
     quiet = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
@@ -149,8 +149,8 @@ class Problems(list):
         data = frame.encode() if isinstance(frame, str) else frame
         if ERROR.search(data):
             text = data.decode(errors="replace")
-            said = re.search(r'"ename": ?"([^"]*)", ?"evalue": ?"((?:[^"\\]|\\.)*)"', text)
-            self.append(f"kernel error: {said[1]}: {said[2]}" if said else f"kernel error: {text[:2000]}")
+            found = re.search(r'"ename": ?"([^"]*)", ?"evalue": ?"((?:[^"\\]|\\.)*)"', text)
+            self.append(f"kernel error: {found[1]}: {found[2]}" if found else f"kernel error: {text[:2000]}")
 
     def _console(self, message) -> None:
         if message.type == "error" and not NOISE.search(message.text + message.location.get("url", "")):
@@ -177,7 +177,7 @@ def wait_for(page, found: Callable[[], object], timeout: float = 20.0):
     while not (value := found()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout:g} seconds; the last value was {value!r}")
-        page.wait_for_timeout(30)  # not time.sleep: what the page says meanwhile is heard
+        page.wait_for_timeout(30)  # not time.sleep: the page's messages arrive meanwhile
     return value
 
 
@@ -186,7 +186,7 @@ class Notebook:
 
     Attributes:
         page: the browser's page (playwright); `page.locator(...)` finds what the cells show.
-        problems: what went wrong until now; the fixture fails the test where one is left at its end.
+        problems: what went wrong until now; the fixture fails the test if one is left at its end.
     """
 
     def __init__(self, page, problems: Problems):
@@ -204,7 +204,7 @@ class Notebook:
         self.wait_until_idle()
 
     def close(self) -> None:
-        """Stop its kernel, so that not one kernel a test stays in memory."""
+        """Stop its kernel, so that it does not stay in memory."""
         self.page.evaluate("window.panel?.sessionContext.shutdown()")
 
     def wait_until_idle(self, timeout: float = PATIENCE) -> None:
@@ -220,8 +220,8 @@ class Notebook:
 
     def run(self, code: str) -> None:
         """Run Python in the kernel, outside of the cells."""
-        if said := self.page.evaluate(RUN, code):
-            raise AssertionError(f"{code}: {said}")
+        if error := self.page.evaluate(RUN, code):
+            raise AssertionError(f"{code}: {error}")
 
     def wait_for(self, expression: str, timeout: float = 20.0):
         """The same, as soon as it is true: callbacks run beside the cells, and take their time."""

@@ -1,4 +1,4 @@
-"""The board alone, in a real JupyterLab: what a reader does arrives in Python, in pixels of the photograph."""
+"""The board alone, in a real JupyterLab: what a user does arrives in Python, in pixels of the photograph."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ BOARD = """
 import hashlib, io, time
 import numpy as np
 from PIL import Image
-from colorlib.board import Board
+from colorlib.studio.board import Board
 
 def png(*color):
     file = io.BytesIO()
@@ -52,7 +52,7 @@ RED, GREY = (200, 40, 40), (128, 128, 128)
 
 @pytest.fixture(scope="module")
 def shared(lab, browser):
-    """One notebook for the tests of this file: a kernel and a page for each would take the most of their time."""
+    """One notebook for the tests of this file: a kernel and a page for each would take most of their time."""
     with new_notebook(lab, browser, "board") as open_and_run:
         yield open_and_run(BOARD)
 
@@ -127,7 +127,7 @@ def near(found, wanted, pixels: float = 1) -> bool:
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_a_click_says_the_pixel_of_the_photograph(board, width):
+def test_a_click_sends_the_pixel_of_the_photograph(board, width):
     nb = board("board.divider = 0.5", width=width)
     shown = nb.stage.bounding_box()
     assert abs(shown["width"] / shown["height"] - 1.5) < 0.02 and shown["x"] + shown["width"] <= width
@@ -181,7 +181,7 @@ def test_markers_are_moved_selected_and_deleted(board):
     assert hints(nb)[1] == (912, 208) and nb.ask("[content['kind'] for content in log].count('add')") == 0
     nb.page.wait_for_function("document.querySelectorAll('.hint').length === 2")
     marker.nth(1).focus()
-    for key in ("d", "d", "ArrowUp"):  # in JupyterLab's own hands: the cell is gone, and no step
+    for key in ("d", "d", "ArrowUp"):  # were they JupyterLab's, the cell would be deleted
         nb.page.keyboard.press(key)
     nb.wait_for("board.hints[1]['y'] == 200")
     nb.page.keyboard.press("Backspace")
@@ -287,7 +287,7 @@ def test_a_drag_waits_for_the_picture_and_ends_where_it_was_let_go(board):
     nb.wait_for("log")  # live: before the marker is let go
     nb.page.mouse.up()
     dragged = time.monotonic() - start
-    assert np.allclose(middle(nb, 0), place(nb, 885, 590), atol=1.5)  # the marker waits for nobody
+    assert np.allclose(middle(nb, 0), place(nb, 885, 590), atol=1.5)  # the marker does not wait
     nb.wait_for("abs(board.hints[0]['x'] - 885) < 3")
     nb.page.wait_for_timeout(600)
     assert nb.ask("len(log)") <= dragged / 0.25 + 2, dragged  # one at a time, 0.25 s each in Python; and the last one
@@ -338,6 +338,6 @@ def test_an_error_in_a_callback_does_not_pass_unseen(board):
     click(nb, 600, 400)
     assert "ZeroDivisionError: division by zero" in nb.problems.expect("kernel error")
     nb.page.evaluate("setTimeout(() => { throw new Error('thrown by a script') })")
-    nb.page.evaluate("console.error('said on the console')")
+    nb.page.evaluate("console.error('written to the console')")
     nb.problems.expect("page error: thrown by a script")
-    nb.problems.expect("console error: said on the console")
+    nb.problems.expect("console error: written to the console")

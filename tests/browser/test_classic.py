@@ -70,8 +70,8 @@ def test_a_slider_and_a_click_on_the_board(address, browser):
     problems = jupyter.Problems()
     problems.watch(page)
     patience = 1000 * jupyter.PATIENCE
-    # a fresh kernel has no widgets to take over; the front end says so, and what runs before that may be lost
-    with page.expect_console_message(lambda said: "jupyter.widget.control" in said.text, timeout=patience):
+    # a fresh kernel has no widgets to take over; the front end logs it, and what runs before that may be lost
+    with page.expect_console_message(lambda message: "jupyter.widget.control" in message.text, timeout=patience):
         page.goto(address)
     page.evaluate("Jupyter.notebook.execute_all_cells()")
     page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=patience)

@@ -1,4 +1,4 @@
-"""The studio in a real JupyterLab, as a reader uses it: sliders, clicks, uploads, downloads."""
+"""The studio in a real JupyterLab, as a user uses it: sliders, clicks, uploads, downloads."""
 
 import base64
 import io
@@ -21,8 +21,8 @@ from colorlib.studio import Studio
 class Counting(Studio):
     shown = 0
 
-    def _apply(self, *arguments):
-        super()._apply(*arguments)
+    def _show(self, *arguments):
+        super()._show(*arguments)
         self.shown += 1
 
 studio = Counting()
@@ -37,7 +37,7 @@ FILE = """async (img) => {
 
 @pytest.fixture(scope="module")
 def shared(lab, browser):
-    """One notebook for the tests of this file: a kernel and a page for each would take the most of their time."""
+    """One notebook for the tests of this file: a kernel and a page for each would take most of their time."""
     with new_notebook(lab, browser, "studio") as open_and_run:
         yield open_and_run(STUDIO)
 
@@ -85,8 +85,14 @@ def click_at(nb, x: float, y: float) -> None:
     nb.page.mouse.click(box["x"] + (x + 0.5) * box["width"] / width, box["y"] + (y + 0.5) * box["height"] / height)
 
 
-def said(nb) -> str:
+def message(nb) -> str:
     return nb.page.locator(".colorlib-message").first.inner_text()
+
+
+def choose_color(nb, code: str) -> None:
+    picker = nb.page.locator(".widget-colorpicker input[type=text]").first
+    picker.fill(code)
+    picker.press("Enter")
 
 
 def upload(nb, path) -> None:
@@ -122,7 +128,7 @@ def test_every_slider_by_the_keyboard(studio):
         slider(nb, name).focus()
         nb.page.keyboard.press("ArrowLeft" if name in ("Boldness", "Edge guidance", "Grey to colour") else "ArrowRight")
         wait_for_other(nb, before)
-    assert said(nb) == ""
+    assert message(nb) == ""
 
 
 @pytest.mark.parametrize("width", [1280, 480])
@@ -133,6 +139,10 @@ def test_a_click_colours_the_object_and_the_rest_stays(studio, width):
     wait_for_other(nb, before)
     (hint,) = nb.wait_for("[list(hint) for hint in studio.settings.hints]")
     assert abs(hint[0] - 224) <= 2 and abs(hint[1] - 200) <= 2
+    assert np.abs(shown(nb) - first).sum(2)[190:210, 214:234].mean() < 15  # as the colorizer has it
+    before = source(nb)
+    choose_color(nb, "#c03020")
+    wait_for_other(nb, before)
     moved = np.abs(shown(nb) - first).sum(2)
     assert moved[190:210, 214:234].mean() > 25  # the tower
     assert moved[:100, 400:].mean() < 4  # the sky
@@ -173,7 +183,7 @@ def test_an_upload_a_bad_file_and_the_file_that_is_saved(studio, tmp_path):
     stays = shown(nb)
     upload(nb, tmp_path / "letter.png")
     nb.page.wait_for_function("document.querySelector('.colorlib-message').innerText.includes('letter.png')")
-    assert "is not a photograph" in said(nb) and np.array_equal(shown(nb), stays)
+    assert "is not a photograph" in message(nb) and np.array_equal(shown(nb), stays)
     slider(nb, "Saturation").focus()
     nb.page.keyboard.press("ArrowRight")
     nb.wait_for("studio.settings.saturation > 1")
@@ -206,16 +216,16 @@ def test_a_dropped_photograph(studio):
             new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
     }""", [STAGE, list(file.getvalue())])
     wait_for_other(nb, before)
-    assert nb.ask("str(studio.photo.path)") == "dropped.png" and said(nb) == ""
+    assert nb.ask("str(studio.photo.path)") == "dropped.png" and message(nb) == ""
 
 
-def test_an_exception_in_a_callback_is_seen_by_the_reader_and_by_these_tests(studio):
+def test_an_exception_in_a_callback_is_seen_by_the_user_and_by_these_tests(studio):
     nb = studio()
-    nb.run("studio._view.show = lambda *_: 1 / 0")  # only now: that the board is ready is a callback, too
+    nb.run("studio._view.show = lambda *_: 1 / 0")
     slider(nb, "Saturation").focus()
     nb.page.keyboard.press("ArrowRight")
     nb.problems.expect("ZeroDivisionError")
-    assert "Something went wrong" in said(nb)
+    assert "Something went wrong" in message(nb)
 
 
 def test_the_notebook_itself_from_its_first_cell_to_its_last(notebook, tmp_path):

@@ -1,4 +1,4 @@
-"""The page of `make studio`: what is seen in it, who may see it, and what stays of it when it is closed."""
+"""The page of `make studio`: what is seen in it, who may see it, and what is left after it is closed."""
 
 import http.client
 import json
@@ -30,11 +30,11 @@ class Page:
         with open(folder / "log", "w") as log:
             self.process = start(folder, stderr=log)
         line = self.process.stdout.readline()
-        assert line.startswith("The studio: "), line + self.said()
+        assert line.startswith("The studio: "), line + self.errors()
         self.address = line.split()[-1]
         self.port = int(re.search(r":(\d+)/", self.address)[1])
 
-    def said(self) -> str:
+    def errors(self) -> str:
         return (self.folder / "log").read_text()
 
     def files(self) -> list[Path]:
@@ -73,7 +73,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(server, browser):
-    """The page with its picture. One for all tests: each takes it as the one before has left it."""
+    """The page with its picture. One for all tests: each begins where the one before ended."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(20_000)
     page, page.elsewhere, page.problems = context.new_page(), [], jupyter.Problems()
@@ -112,7 +112,7 @@ def small_png(path: Path) -> Path:
 
 
 def test_the_picture_appears_and_nothing_comes_from_elsewhere(page, server):
-    assert server.said() == ""
+    assert server.errors() == ""
     assert page.title() == "colorlib studio"
     assert page.elsewhere == [] and "connect-src 'self' data: blob:;" in page.policy
     assert "Studio(" not in page.inner_text("body")  # no code in sight
@@ -211,7 +211,7 @@ def test_a_closed_page_ends_its_kernel_and_the_end_of_the_server_leaves_nothing(
 
 
 @pytest.mark.parametrize("problem", ["port", "number", "voila"])
-def test_what_is_missing_is_said_in_a_sentence(problem, tmp_path):
+def test_one_sentence_names_what_is_missing(problem, tmp_path):
     for name in ("home", "tmp", "cwd"):
         (tmp_path / name).mkdir()
     (tmp_path / "voila").mkdir()
@@ -222,7 +222,7 @@ def test_what_is_missing_is_said_in_a_sentence(problem, tmp_path):
         port = {"port": taken.getsockname()[1], "number": 70_000, "voila": 0}[problem]
         more = {"PYTHONPATH": str(tmp_path)} if problem == "voila" else {}
         process = start(tmp_path, f"--port={port}", more=more, stderr=subprocess.PIPE)
-        said = process.communicate(timeout=60)[1]
-    assert process.returncode == 1 and said.count("\n") == 1 and "Traceback" not in said
-    assert "pip install voila" in said if problem == "voila" else f"Port {port}" in said and "leave --port out" in said
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 1 and errors.count("\n") == 1 and "Traceback" not in errors
+    assert "pip install voila" in errors if problem == "voila" else f"Port {port}" in errors and "leave --port out" in errors
     assert list((tmp_path / "tmp").iterdir()) == []
