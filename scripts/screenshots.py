@@ -49,7 +49,7 @@ def work(page: Page) -> None:
         with other_picture(page):
             page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
         picker.fill(color)
-        picker.press("Enter")
+        picker.dispatch_event("change")  # a browser sends it for typed text alone
         page.wait_for_timeout(1500)  # not until the picture changes: in the dark many colours become the same
     page.get_by_role("slider", name="Divider").focus()
     for _ in range(round(10 * DIVIDER)):

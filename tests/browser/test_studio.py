@@ -92,7 +92,7 @@ def message(nb) -> str:
 def choose_color(nb, code: str) -> None:
     picker = nb.page.locator(".widget-colorpicker input[type=text]").first
     picker.fill(code)
-    picker.press("Enter")
+    picker.dispatch_event("change")  # a browser sends it for typed text alone
 
 
 def upload(nb, path) -> None:
