@@ -20,7 +20,7 @@ from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.files import write_json
 from colorlib.generators import PretrainedUNet, ResidualUNet, UNet
 from colorlib.losses import GradientPenalty, Wasserstein
-from colorlib.photos import SPLITS, PhotoError, Source, is_grey, read_photo, scan, split_of
+from colorlib.photos import PhotoError, Source, crop_side, is_grey, read_photo, scan, scan_splits
 from colorlib.runtime import device, seed_everything
 from colorlib.training import History, fit
 from colorlib.training.loop import CHECKPOINT
@@ -139,7 +139,7 @@ def _fit(run: Run) -> History:
     loss, network = run.loss or numbers["loss"], run.generator or "unet"
     batch_size = run.batch_size or numbers["batch_size"]
     description = run.describe(loss=loss, generator=network, size=size, batch_size=batch_size)
-    short_side = math.ceil(1.25 * size)  # what the crops are cut from, and so the scale that is learned
+    short_side = crop_side(size)  # what the crops are cut from, and so the scale that is learned
     batches = _photographs(run, short_side, description).batches("train", size, batch_size, run.seed, device())
     if network == "unet":
         generator = UNet(base_channels=numbers["base_channels"], levels=numbers["levels"], dropout=numbers["dropout"])
@@ -175,9 +175,7 @@ def _train_colorizer(run: Run) -> History:
 def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Source:
     """The photographs to train on, once it is known that the run can be kept in its folder."""
     _check_out(run, description)
-    files: dict[str, list[Path]] = {split: [] for split in SPLITS}
-    for path in scan(run.photos):
-        files[split_of(path)].append(path)
+    files = scan_splits(run.photos)
     for folder, times in run.times().items():
         again = [path for path in files["train"] if path.is_relative_to(run.photos / folder)]
         if not again:
@@ -248,7 +246,7 @@ def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str)
     Raises:
         ValueError: the folder holds no colour photograph of that split, or the colorizer cannot colour one.
     """
-    paths = [path for path in scan(photos) if split == "all" or split_of(path) == split]
+    paths = scan(photos) if split == "all" else scan_splits(photos)[split]
     colored_rows, grey_rows, bad, num_grey = [], [], {}, 0
     for path in _progress(paths, len(paths)):
         try:

@@ -3,7 +3,7 @@
     python tests/fuzz_photos.py --files 4000 --seed 0 --out data/results/fuzz_photos.json
 
 Every file is read in a worker process with a memory limit, so a crash of a decoder, a hang or an allocation
-that the picture's pixels do not justify is seen and counted, with the file kept for a look. `test_photos`
+that the picture's pixels do not justify is seen and counted, with the file kept for a look. `test_read`
 runs a small part.
 """
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from colorlib.colorizer.colorizer import Colorizer, ColorizerError
 from colorlib.colorizer.settings import Settings
-from colorlib.photos import SUFFIXES, Photo, PhotoError, read_photo, suffix_for, write_photo
-from colorlib.photos.write import SYNTHETIC
+from colorlib.photos import SUFFIXES, SYNTHETIC, Photo, PhotoError, read_photo, suffix_for, write_photo
 
 
 @dataclass

@@ -1,31 +1,38 @@
-"""One photograph, one file: decode anything people have safely to uint8 sRGB.
+"""Decode one photograph file, in any format that people have, to upright uint8 sRGB.
 
-A file is hostile until it is decoded. So only the parsers of the formats below are ever tried (one, chosen by
-the first bytes), the size is read from the header and compared with `max_pixels` before anything is
-allocated, and whatever a parser raises leaves here as a `PhotoError` that names the file and says what to do.
-Pillow's global switches (`MAX_IMAGE_PIXELS`, `LOAD_TRUNCATED_IMAGES`) are never touched, so this is safe in
-threads and beside other code.
+A file is hostile until it is decoded: only the formats below are tried, the size in the header is compared with
+`max_pixels` before any pixel is decoded, and every failure of a parser becomes a `PhotoError`. Pillow's process-wide
+switches are never touched, so this is safe in threads. (`Image.open` would apply one, its own limit of pixels, in
+place of ours; so Pillow's readers are called directly.)
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, WebPImagePlugin  # noqa: F401 (plugins register themselves)
 from torch import Tensor
 
-from colorlib.photos.pixels import resize_short, upright_srgb
-
 MAX_PIXELS = 120_000_000   # a 108-megapixel telephone passes
-MAX_JPEG_SCANS = 200       # progressive files have about 10; thousands are a way to hang a decoder
-FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC"
+MAX_JPEG_SCANS = 200       # progressive files have about 10; thousands are a way to block a decoder
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
             ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIF", ".heif": "HEIF"}
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+ORIENTATION = 0x0112
+# A TIFF keeps its descriptive tags in the same directory as its layout; only these describe the photograph.
+DESCRIPTIVE_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+EXIF_FOLDERS = (0x8769, 0x8825)   # the Exif and the GPS directory
+AGAIN = "copy or download it again"
+Image.preinit()   # Pillow's readers of BMP, GIF, JPEG and PNG
+# Broken notes in a file are not the reader's concern: the picture is used, or a PhotoError says why not.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 
 class PhotoError(ValueError):
@@ -40,7 +47,7 @@ class PhotoError(ValueError):
         self.path = None if path is None else Path(path)
         self.wrong, self.todo = wrong, todo
 
-    def __reduce__(self):   # the message is made of three parts: pickle those (workers send errors home)
+    def __reduce__(self):   # worker processes send errors home: pickle the three parts of the message
         return PhotoError, (self.path, self.wrong, self.todo)
 
 
@@ -66,125 +73,97 @@ class Photo:
 def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photograph as uint8 sRGB, upright, whatever its format, bit depth, colour space or orientation.
 
-    Transparency is composited on white. 16-bit values are scaled, not clipped. Floating-point and 32-bit grey
-    values are taken as 0..1, 0..255 or 0..65535, whichever is the smallest range that holds them all (beyond
-    that, the largest value is white). An ICC profile is converted to sRGB; a broken one is ignored.
+    Transparency is composited on white; 16 bits are scaled to 8. Floating-point and 32-bit grey values are taken as
+    0..1, 0..255 or 0..65535, the smallest range that holds them all (beyond, the largest value is white). An ICC
+    profile is converted to sRGB; a broken one is ignored. Of several pages or frames, the first is read.
 
     Args:
         path: the file.
         max_pixels: refuse anything larger, before memory is spent on it.
 
-    Returns:
-        The photograph, `rgb` (3, H, W).
-
     Raises:
-        PhotoError: if the file is missing, unreadable, damaged, truncated, too large or not a photograph.
+        PhotoError: the file is missing, unreadable, damaged, truncated, too large or not a photograph.
 
     Example:
         >>> read_photo("holiday.jpg").rgb.shape   # doctest: +SKIP
         torch.Size([3, 3024, 4032])
     """
-    data = _bytes_of(path, max_pixels)
-    return _decode(data, path, max_pixels, short_side=None)
+    return _decode(_bytes_of(path, max_pixels), path, max_pixels, short_side=None)
 
 
 def decode_photo(data: bytes, name: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
-    """A photograph from the bytes of its file, such as an upload; otherwise as `read_photo`.
-
-    Args:
-        data: the whole file.
-        name: what errors call it, and the photograph's `path`.
-        max_pixels: as in `read_photo`.
-
-    Raises:
-        PhotoError: as `read_photo`.
-    """
-    if not data:
-        raise PhotoError(name, "is empty (0 bytes)", "copy or download it again")
+    """A photograph from the bytes of its file; otherwise as `read_photo`. `name` stands in errors and in `Photo.path`."""
     return _decode(data, name, max_pixels, short_side=None)
 
 
 def read_small(path: str | os.PathLike, short_side: int, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """Read a photograph shrunk (or enlarged) so that its short side is `short_side`.
+    """Read a photograph shrunk (or enlarged) to min(H, W) = `short_side` pixels: uint8 (3, H, W).
 
-    Large JPEGs are decoded at a fraction of their size, at least twice the size asked for: several times as
-    fast, and the final antialiased resize hides the difference.
-
-    Args:
-        path: the file.
-        short_side: pixels, >= 1.
-        max_pixels: as in `read_photo`.
-
-    Returns:
-        uint8 (3, H, W) with min(H, W) = short_side.
-
-    Raises:
-        PhotoError: as `read_photo`.
+    Large JPEGs are decoded at a fraction of their size, at least twice the size asked for: several times as fast, and
+    the final antialiased resize hides the difference. Arguments and errors: as `read_photo`.
     """
-    data = _bytes_of(path, max_pixels)
-    return resize_short(_decode(data, path, max_pixels, short_side).rgb, short_side)
+    return resize_short(_decode(_bytes_of(path, max_pixels), path, max_pixels, short_side).rgb, short_side)
 
 
-# ------------------------------------------------------------------------------------------------- reading
+def resize_short(rgb: Tensor, short_side: int) -> Tensor:
+    """Resize uint8 (3, H, W) to a short side of `short_side` pixels, antialiased (Pillow's bicubic).
+
+    The aspect ratio is kept to the nearest pixel. Returns `rgb` itself where nothing changes.
+    """
+    height, width = rgb.shape[-2:]
+    scale = short_side / min(height, width)
+    if scale == 1:
+        return rgb
+    size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
+    return _to_tensor(to_image(rgb).resize(size, Image.Resampling.BICUBIC))
+
+
+def to_image(rgb8: Tensor) -> Image.Image:
+    """uint8 (3, H, W) on any device as a Pillow image."""
+    return Image.fromarray(rgb8.permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+def _to_tensor(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
 def _bytes_of(path: str | os.PathLike, max_pixels: int) -> bytes:
     try:
-        mode = os.stat(path)
-        if stat.S_ISDIR(mode.st_mode):
-            raise PhotoError(path, "is a folder",
-                             "name one photograph, or list the folder with colorlib.photos.scan")
-        if not stat.S_ISREG(mode.st_mode):
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise PhotoError(path, "is a folder", "name one photograph, or list the folder with colorlib.photos.scan")
+        if not stat.S_ISREG(status.st_mode):
             raise PhotoError(path, "is not an ordinary file", "copy it to a file first")
-        if mode.st_size == 0:
-            raise PhotoError(path, "is empty (0 bytes)", "copy or download it again")
-        if mode.st_size > 16 * max_pixels + (1 << 20):   # 16 bytes a pixel: no format that we read has more
-            raise PhotoError(path, f"has {mode.st_size:,} bytes, too many for {max_pixels:,} pixels",
+        if status.st_size > 16 * max_pixels + (1 << 20):   # 16 bytes a pixel: no format that we read has more
+            raise PhotoError(path, f"has {status.st_size:,} bytes, too many for {max_pixels:,} pixels",
                              "shrink it first, or pass a larger max_pixels")
         with open(path, "rb") as file:
             return file.read()
+    except PhotoError:
+        raise
     except FileNotFoundError:
         raise PhotoError(path, "does not exist", "check the spelling and the folder") from None
     except PermissionError:
-        raise PhotoError(path, "may not be read (no permission)",
-                         "change its permissions (chmod u+r)") from None
+        raise PhotoError(path, "may not be read (no permission)", "change its permissions (chmod u+r)") from None
     except OSError as error:
-        raise PhotoError(path, f"cannot be read ({error.strerror or error})",
-                         "check the disk and the name") from None
+        raise PhotoError(path, f"cannot be read ({error.strerror or error})", "check the disk and the name") from None
     except (ValueError, TypeError) as error:   # a name with a zero byte, a path that is no path
-        if isinstance(error, PhotoError):
-            raise
         raise PhotoError(str(path), f"is no file name ({error})", "pass the path of a photograph") from None
 
 
-def _format_of(data: bytes) -> str | None:
-    if data[:3] == b"\xff\xd8\xff":
-        return "JPEG"
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF"
-    if data[:2] == b"BM":
-        return "BMP"
-    if data[:6] in (b"GIF87a", b"GIF89a"):
-        return "GIF"
-    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
-        return "HEIF"
-    return None
-
-
 def _decode(data: bytes, path: str | os.PathLike, max_pixels: int, short_side: int | None) -> Photo:
-    name = _format_of(data)
+    if not data:
+        raise PhotoError(path, "is empty (0 bytes)", AGAIN)
+    name = "HEIF" if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS else next(
+        (name for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF") if Image.OPEN[name][1](data[:16]) is True), None)
     if name is None:
-        raise PhotoError(path, "is not a photograph in a format that we read", f"convert it to {FORMATS}")
+        raise PhotoError(path, "is not a photograph in a format that we read", "convert it to JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC")
     try:
-        image = _open_heif(data, path, max_pixels) if name == "HEIF" else _open(data, name, path, max_pixels)
-        rgb, exif = upright_srgb(image, data, name, short_side)
+        image = _open(data, name, path, max_pixels)
         dpi = image.info.get("dpi")
         dpi = (float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else None
-        return Photo(rgb=rgb, path=Path(path), format=name, exif=exif, dpi=dpi)
+        rgb, exif = _upright_srgb(image, name, short_side)
+        return Photo(rgb, Path(path), name, exif, dpi)
     except PhotoError:
         raise
     except MemoryError:
@@ -192,58 +171,114 @@ def _decode(data: bytes, path: str | os.PathLike, max_pixels: int, short_side: i
     except Exception as error:   # damaged files make parsers raise nearly anything
         wrong = "is truncated" if "truncated" in str(error).lower() else "is damaged or of an unusual kind"
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        todo = ("copy or download it again, or save it anew as JPEG or PNG from a program that opens it "
-                f"({name}: {detail})")
+        todo = f"{AGAIN}, or save it anew as JPEG or PNG from a program that opens it ({name}: {detail})"
         raise PhotoError(path, wrong, todo) from None
 
 
-def _check_size(width: int, height: int, path: str | os.PathLike, max_pixels: int) -> None:
-    if width < 1 or height < 1:
-        raise PhotoError(path, f"has no pixels ({width} x {height})", "copy or download it again")
-    if width * height > max_pixels:
-        raise PhotoError(path, f"has {width} x {height} = {width * height:,} pixels, above {max_pixels:,}",
-                         "shrink it first, or pass a larger max_pixels")
-
-
 def _open(data: bytes, name: str, path: str | os.PathLike, max_pixels: int) -> Image.Image:
-    """Parse the header with Pillow's plugin itself: Image.open would apply its process-wide pixel limit."""
-    if name == "WEBP":   # its plugin allocates the canvas while opening
-        _check_size(*_webp_size(data), path, max_pixels)
+    """Parse the header and check what it announces."""
     if name == "JPEG" and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
         raise PhotoError(path, f"is a JPEG of more than {MAX_JPEG_SCANS} scans, made to keep a decoder busy",
                          "save it anew from a program that opens it")
-    Image.preinit()
-    if name not in Image.OPEN:
-        Image.init()
-    if name not in Image.OPEN:
-        raise PhotoError(path, f"is a {name} file, which this Pillow cannot read", "install a newer pillow")
-    image = Image.OPEN[name][0](BytesIO(data), "")
-    _check_size(*image.size, path, max_pixels)
+    if name == "HEIF":
+        try:
+            import pillow_heif
+        except ImportError:
+            raise PhotoError(path, "is a HEIC photograph, and pillow-heif is not installed",
+                             "install it (pip install pillow-heif) or export the photograph as JPEG") from None
+        image = pillow_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True)
+    else:
+        image = Image.OPEN[name][0](BytesIO(data), "")
+    (width, height), todo = image.size, "shrink it first, or pass a larger max_pixels"
+    if width < 1 or height < 1:
+        raise PhotoError(path, f"has no pixels ({width} x {height})", AGAIN)
+    if width * height > max_pixels:
+        raise PhotoError(path, f"has {width} x {height} = {width * height:,} pixels, above {max_pixels:,}", todo)
     if name == "TIFF":   # a decoder allocates a whole tile, whatever the size of the picture
         tile = int(image.tag_v2.get(322, 1)) * int(image.tag_v2.get(323, 1))
         if tile > max(max_pixels, 1 << 20):
             raise PhotoError(path, f"has TIFF tiles of {tile:,} pixels", "save it anew without tiles")
-    return image
+    return image.to_pillow() if name == "HEIF" else image
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    kind, body = data[12:16], data[20:30]
-    if len(body) < 10:
-        raise ValueError("file is truncated")
-    if kind == b"VP8X":
-        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
-    if kind == b"VP8L":
-        bits = int.from_bytes(body[1:5], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+def _upright_srgb(image: Image.Image, name: str, short_side: int | None) -> tuple[Tensor, bytes | None]:
+    profile = _profile(image)
+    if name == "JPEG" and short_side is not None:
+        image.draft(None, (2 * short_side, 2 * short_side))
+    image.load()
+    exif = _exif(image, name)
+    if name != "HEIF":   # pillow-heif has turned it
+        try:
+            ImageOps.exif_transpose(image, in_place=True)
+        except Exception:   # broken EXIF: the picture is worth more than its notes
+            exif = None
+    return _to_tensor(_to_srgb(_eight_bit(image, name), profile)), exif
 
 
-def _open_heif(data: bytes, path: str | os.PathLike, max_pixels: int) -> Image.Image:
+def _exif(image: Image.Image, name: str) -> bytes | None:
+    """What describes the photograph, with the orientation reset."""
     try:
-        import pillow_heif
-    except ImportError:
-        raise PhotoError(path, "is a HEIC photograph, and pillow-heif is not installed",
-                         "install it (pip install pillow-heif) or export the photograph as JPEG") from None
-    heif = pillow_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True)
-    _check_size(*heif.size, path, max_pixels)
-    return heif.to_pillow()   # upright, its orientation tag already reset
+        exif, kept = image.getexif(), Image.Exif()
+        for tag in DESCRIPTIVE_TAGS if name == "TIFF" else [tag for tag in exif if tag not in EXIF_FOLDERS]:
+            if tag in exif:
+                kept[tag] = exif[tag]
+        for folder in EXIF_FOLDERS:
+            if folder in exif:
+                kept.get_ifd(folder).update(exif.get_ifd(folder))
+                kept[folder] = kept.get_ifd(folder)
+        if ORIENTATION in exif:
+            kept[ORIENTATION] = 1
+        return kept.tobytes() if len(kept) else None
+    except Exception:   # as above
+        return None
+
+
+def _eight_bit(image: Image.Image, name: str) -> Image.Image:
+    if image.mode[0] not in "IF":
+        return image
+    values = np.nan_to_num(np.asarray(image).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    if image.mode.startswith("I;16") or (image.mode == "I" and name == "PNG"):
+        white = 65535.0
+    else:
+        top = float(values.max(initial=0.0))
+        white = next((white for white in (1.0, 255.0, 65535.0) if top <= white and (white > 1 or image.mode == "F")), top)
+    grey = (values.clip(0, white) * (255 / white) + 0.5).astype(np.uint8)
+    if name == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(262) == 0:   # white is zero
+        grey = 255 - grey
+    return Image.fromarray(grey)
+
+
+def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
+        is_srgb = profile.profile.xcolor_space.strip() == "RGB" and "sRGB" in (profile.profile.profile_description or "")
+        return None if is_srgb else profile   # sRGB needs no second table, which would only add rounding
+    except Exception:   # none, or a broken one, which costs the exact colours, not the photograph
+        return None
+
+
+def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    elif image.mode in ("1", "La", "RGBa", "RGBX", "YCbCr", "HSV"):
+        image = image.convert({"1": "L", "La": "LA", "RGBa": "RGBA"}.get(image.mode, "RGB"))
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    if alpha is not None:
+        image = image.convert(image.mode[:-1])
+    if image.mode == "LAB" and profile is None:
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    if profile is not None:
+        image = _convert_profile(image, profile)
+    image = image.convert("RGB")
+    return image if alpha is None else Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
+
+
+def _convert_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    try:
+        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}.get(profile.profile.xcolor_space.strip())
+        if mode is None or (mode in ("CMYK", "LAB")) != (image.mode in ("CMYK", "LAB")):
+            return image   # a profile for another kind of picture
+        srgb = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image.convert(mode), profile, srgb, outputMode="RGB") or image
+    except Exception:   # as in _profile
+        return image

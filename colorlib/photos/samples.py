@@ -1,5 +1,4 @@
-"""The photographs that scikit-image, scikit-learn and matplotlib install: no download, and no verdict from so
-few."""
+"""The photographs that scikit-image, scikit-learn and matplotlib install. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,9 +11,8 @@ from colorlib.color import rgb_to_grey
 from colorlib.photos.read import Photo, PhotoError, read_photo
 
 SPLITS = ("train", "validation", "test")
-# Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left
-# out of the colour photographs: hubble_deep_field (colours assigned to filters), retina and ihc (medical),
-# color (a drawing).
+# Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left out:
+# hubble_deep_field (colours assigned to filters), retina and ihc (medical), color (a drawing).
 SAMPLES = {
     "astronaut": ("skimage", "data/astronaut.png", "train"),
     "china": ("sklearn", "datasets/images/china.jpg", "train"),
@@ -26,17 +24,13 @@ SAMPLES = {
     "chelsea": ("skimage", "data/chelsea.png", "test"),
     "grace_hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "test"),
 }
-# Left out of the grey ones: page and text (writing: no colour to find), clock_motion (a blur), drawings,
-# microscopy.
-OLD = {name: ("skimage", f"data/{name}.png") for name in ("brick", "camera", "coins", "grass", "gravel",
-                                                          "moon")}
+# Left out of the grey ones: page and text (no colour to find), clock_motion (a blur), drawings, microscopy.
+OLD = {name: ("skimage", f"data/{name}.png") for name in ("brick", "camera", "coins", "grass", "gravel", "moon")}
 PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 
 
 def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
-    """The colour photographs that scikit-image, scikit-learn and matplotlib install: nothing is downloaded.
-
-    Pictures to look at: nine photographs of eight scenes carry no verdict.
+    """The colour photographs: nine of eight scenes, to look at. They are too few for any claim.
 
     Args:
         split: "train", "validation", "test", or None for all.
@@ -45,8 +39,7 @@ def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
         (name, uint8 (3, H, W)) pairs, in a fixed order.
 
     Raises:
-        ValueError: if there is no such split.
-        PhotoError: if a file is not where its package installs it.
+        ValueError: there is no such split. PhotoError: a file is not where its package installs it.
     """
     if split is not None and split not in SPLITS:
         raise ValueError(f"split is {split!r}, must be one of {SPLITS} or None: choose one")
@@ -54,8 +47,7 @@ def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
 
 
 def old_photographs() -> list[tuple[str, Tensor]]:
-    """The grey photographs that scikit-image installs, as old photographs to colour: uint8 (3, H, W), three
-    equal channels. Arguments and errors as in `sample_photographs`."""
+    """The grey photographs, as old ones to colour: (name, uint8 (3, H, W) with three equal channels) pairs."""
     return [(name, rgb_to_grey(sample_photograph(name).rgb)) for name in OLD]
 
 
@@ -63,19 +55,18 @@ def sample_photograph(name: str) -> Photo:
     """One of `sample_photographs` or `old_photographs` by its name, as its file is.
 
     Raises:
-        ValueError: if there is no such name.
-        PhotoError: if a file is not where its package installs it.
+        ValueError: there is no such name. PhotoError: the file is not where its package installs it.
     """
+    return read_photo(sample_file(name))
+
+
+def sample_file(name: str) -> Path:
+    """Where a package installed a sample photograph; errors as in `sample_photograph`."""
     if name not in SAMPLES and name not in OLD:
         raise ValueError(f"no sample photograph is called {name!r}: choose one of {', '.join([*SAMPLES, *OLD])}")
     package, file = (SAMPLES.get(name) or OLD[name])[:2]
-    return read_photo(_installed(package, file))
-
-
-def _installed(package: str, file: str) -> Path:
-    found = importlib.util.find_spec(package)   # finds the folder without waiting for the import
-    folder = Path(found.origin).parent if found is not None and found.origin else Path(package)
-    path = folder / file
+    found = importlib.util.find_spec(package)   # finds the folder without the seconds that an import takes
+    path = (Path(found.origin).parent if found is not None and found.origin else Path(package)) / file
     if not path.is_file():
         raise PhotoError(path, f"the sample photograph is not installed with {PACKAGES[package]}",
                          f"install the package again (pip install --force-reinstall {PACKAGES[package]})")

@@ -17,8 +17,7 @@ from torch import Tensor
 from colorlib import color
 from colorlib.colorizer import Colorizer, Hint, Settings, Suggestion
 from colorlib.colorizer.render import Sketch, render
-from colorlib.photos import Photo
-from colorlib.photos.pixels import to_image
+from colorlib.photos import Photo, to_image
 
 LONG_SIDE = 640  # pixels of a preview: the width of a notebook's column
 KEPT = {"sketch": 8, "picture": 8, "_expected_error": 8, "_suggestions": 8, "shown_color": 256}  # results in memory

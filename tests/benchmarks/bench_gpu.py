@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from colorlib.generators import ResidualUNet
-from colorlib.photos import PhotoBatches
+from colorlib.photos import PhotoBatches, crop_side
 
 BATCHES = {64: 512, 128: 128, 256: 32}  # side -> pictures in a batch
 NUM_STEPS, NUM_PHOTOS = 60, 256
@@ -42,7 +42,7 @@ def measure(device: torch.device, size: int, batch_size: int, compiled: bool, nu
     optimizer = torch.optim.AdamW(generator.parameters(), 1e-3, fused=True)
     forward = torch.compile(generator) if compiled else generator
     random = torch.Generator().manual_seed(0)
-    side = int(1.25 * size)
+    side = crop_side(size)
     photos = [torch.randint(0, 256, (3, side, side), generator=random).to(torch.uint8) for _ in range(NUM_PHOTOS)]
     batches = PhotoBatches(photos, size, batch_size, device=device)
     kept = next(batches)

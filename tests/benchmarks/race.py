@@ -37,6 +37,7 @@ from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.files import write_json
 from colorlib.generators import Generator, UNet, num_parameters, predict
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
+from colorlib.photos import crop_side
 from colorlib.photos import Source
 from colorlib.runtime import machine, results_dir
 from colorlib.training import fit, recipe as shipped_recipe
@@ -134,7 +135,7 @@ def main() -> None:
     parser.add_argument("--ours", type=float, nargs="*", default=OURS, help="seconds of each run of ours")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data = source(options.photos, short_side=math.ceil(1.25 * options.size))
+    data = source(options.photos, short_side=crop_side(options.size))
     print(data.note, file=sys.stderr)
     L, ab = next(data.batches("validation", options.size, NUM_VALIDATION))
     path = results_dir() / "race.json"

@@ -93,7 +93,7 @@ class Photographs:
     """Training batches and the validation pictures, decoded once."""
 
     def __init__(self, folder: Path) -> None:
-        source = photos.source(folder, short_side=math.ceil(SIZE * 1.25))
+        source = photos.source(folder, short_side=photos.crop_side(SIZE))
         self.train = source.train
         self.L, self.ab_real = next(source.batches("validation", SIZE, NUM_VALIDATION))
 

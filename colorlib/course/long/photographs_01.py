@@ -130,11 +130,9 @@ ROWS = {  # claim, what the number is -> its key
 
 def main() -> None:
     options = arguments(__doc__, out=(None, "folder of the result file (default: data/results)"))
-    started, files = time.time(), {split: [] for split in photos.SPLITS}
+    started = time.time()
     try:
-        for path in photos.scan(options.photos):
-            files[photos.split_of(path)].append(path)
-        loaded = {split: squares(paths, SIZE) for split, paths in files.items()}
+        loaded = {split: squares(paths, SIZE) for split, paths in photos.scan_splits(options.photos).items()}
     except photos.PhotoError as error:
         raise SystemExit(str(error)) from error
     pictures = {split: each for split, (each, _, _) in loaded.items()}

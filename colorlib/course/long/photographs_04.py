@@ -46,7 +46,7 @@ def at_edges(L: Tensor) -> Tensor:
 def main() -> None:
     options = arguments(__doc__, steps=(250, "updates per run"), base_channels=(12, "width of the U-Net"),
                         seeds=(3, "runs per setting"))
-    photographs = photos.source(options.photos, short_side=SIZE * 5 // 4)
+    photographs = photos.source(options.photos, short_side=photos.crop_side(SIZE))
     train, test = photographs.train, photographs.test
     results = ResultFile("photographs_04.json", {
         "claim": "C14, C16, C22 on photographs",

@@ -46,7 +46,7 @@ def seconds_per_step(networks: dict[str, Make], L: Tensor, ab: Tensor, rounds: i
 def main() -> None:
     options = arguments(__doc__, steps=(280, "updates per run"), seeds=(5, "runs per setting"))
     names, steps, seeds = taught(), options.steps, list(range(options.seeds))
-    photographs = photos.source(options.photos, short_side=SIZE * 5 // 4)
+    photographs = photos.source(options.photos, short_side=photos.crop_side(SIZE))
     split = {part: next(photographs.batches(part, SIZE, min(num, len(getattr(photographs, part))), seed=0))
              for part, num in (("train", NUM_TRAIN), ("validation", NUM_TEST), ("test", NUM_TEST))}
     small = {part: pooled(pairs) for part, pairs in split.items()}

@@ -35,7 +35,7 @@ def main() -> None:
     # the notebook's arms; patches of half the side, as there: 34 of 64
     names["JUDGES"].update({"GAN": lambda: PatchDiscriminator(receptive_field=34, base_channels=16),
                             "WGAN": lambda: Critic(receptive_field=34, base_channels=16)})
-    photographs = photos.source(options.photos, short_side=SIZE * 5 // 4 + 1)
+    photographs = photos.source(options.photos, short_side=photos.crop_side(SIZE))
     split = {part: next(photographs.batches(part, SIZE, min(num, len(getattr(photographs, part))), seed=0))
              for part, num in (("train", NUM_TRAIN), ("validation", NUM_TEST), ("test", NUM_TEST))}
     header = {

@@ -59,7 +59,7 @@ def main() -> None:
     sibling = None if options.weights else Colorizer.load(shipped("l1"))
     summary, gains, counts = {}, {}, []
     for kind in KINDS:
-        paths = [path for path in photos.scan(options.photos / kind) if photos.split_of(path) == "test"]
+        paths = photos.scan_splits(options.photos / kind)["test"]
         reals = [real for real in photos.load_photos(paths[:options.num])[0] if not photos.is_grey(real)]
         counts.append(f"{len(reals)} {kind}")
         real_colours = torch.cat([colours(real) for real in reals])

@@ -40,11 +40,10 @@ CHOICES = {"render size": (80, 96, 112, 128, 160), "colourfulness": (0.0, 0.2, 0
 def groups(folder: Path, split: str) -> dict[str, list[Tensor]]:
     """Folder below `folder` -> colour photographs of the split."""
     found: dict[str, list[Tensor]] = defaultdict(list)
-    for path in photos.scan(folder):
-        if photos.split_of(path) == split:
-            rgb = photos.read_photo(path).rgb
-            if not photos.is_grey(rgb):
-                found[path.relative_to(folder).parts[0]].append(rgb)
+    for path in photos.scan_splits(folder)[split]:
+        rgb = photos.read_photo(path).rgb
+        if not photos.is_grey(rgb):
+            found[path.relative_to(folder).parts[0]].append(rgb)
     return dict(found)
 
 

@@ -1,0 +1,279 @@
+"""Folders of photographs, their splits, the datasets by name, and the one function that chooses between them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import platformdirs
+import psutil
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from colorlib.photos.batches import ZOOM, PhotoBatches, is_grey
+from colorlib.photos.read import SUFFIXES, PhotoError, read_photo, read_small
+from colorlib.photos.samples import SAMPLES, SPLITS, sample_file
+from colorlib.runtime import checkout
+
+COCO_SAMPLE = "https://s3.amazonaws.com/fast-ai-coco/coco_sample.tgz"   # has no published checksum of the whole file
+# name -> address, whose size is stated first, and the call that downloads and unpacks, given torchvision.datasets
+DATASETS: dict[str, tuple[str, Callable[[Any, Path], object]]] = {
+    "imagenette": ("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
+                   lambda sets, root: sets.Imagenette(root, size="160px", download=True)),
+    "coco_sample": (COCO_SAMPLE, lambda sets, root: sets.utils.download_and_extract_archive(COCO_SAMPLE, root)),
+    "flowers102": ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz",
+                   lambda sets, root: sets.Flowers102(root, download=True)),
+    "places365": ("http://data.csail.mit.edu/places/places365/val_256.tar",
+                  lambda sets, root: sets.Places365(root, split="val", small=True, download=True)),
+}
+LEVELS = ("samples", *DATASETS)
+
+
+def scan(folder: str | os.PathLike) -> list[Path]:
+    """The photograph files in a folder and all folders below it, sorted, unopened; hidden ones are left out.
+
+    Raises:
+        PhotoError: the folder is missing, no folder, unreadable, or holds no file with a suffix of `SUFFIXES`.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.exists():
+        raise PhotoError(folder, "does not exist", "check the spelling of the folder")
+    if not folder.is_dir():
+        raise PhotoError(folder, "is not a folder", "name the folder that holds the photographs")
+
+    def refuse(error: OSError) -> None:
+        raise PhotoError(error.filename, f"cannot be listed ({error.strerror})", "change its permissions") from None
+
+    found = []
+    for place, below, names in os.walk(folder, onerror=refuse):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found += [Path(place, name) for name in names
+                  if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+    if not found:
+        raise PhotoError(folder, "holds no photographs", f"put {' '.join(SUFFIXES)} files there")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def split_of(name: str | os.PathLike) -> str:
+    """The split of a photograph: 80 % train, 10 % validation, 10 % test, by the SHA-256 of its file name.
+
+    No photograph moves when others come or go, or when the folder moves.
+
+    Args:
+        name: a file name; of a path only the last part counts.
+
+    Returns:
+        "train", "validation" or "test".
+
+    Example:
+        >>> split_of("holiday.jpg") == split_of("/elsewhere/holiday.jpg")
+        True
+    """
+    digest = hashlib.sha256(Path(name).name.encode("utf-8", "surrogateescape")).digest()
+    return {8: "validation", 9: "test"}.get(int.from_bytes(digest[:8], "big") % 10, "train")
+
+
+def scan_splits(folder: str | os.PathLike) -> dict[str, list[Path]]:
+    """Split -> the files of a folder that belong to it, by `scan` (which raises PhotoError) and `split_of`."""
+    files: dict[str, list[Path]] = {split: [] for split in SPLITS}
+    for path in scan(folder):
+        files[split_of(path)].append(path)
+    return files
+
+
+def load_photos(paths: Sequence[str | os.PathLike], short_side: int | None = None, progress: bool = False
+                ) -> tuple[list[Tensor], list[PhotoError]]:
+    """Decode photographs in threads (the decoders release Python's lock), and go on past the bad ones.
+
+    Args:
+        paths: files, for example from `scan`.
+        short_side: resize each to this short side, in pixels; None keeps the sizes.
+        progress: show a progress bar.
+
+    Returns:
+        The good photographs, uint8 (3, H, W), in the order of `paths`, and one error for each bad file.
+    """
+    def load(path: str | os.PathLike) -> Tensor | PhotoError:
+        try:
+            return read_photo(path).rgb if short_side is None else read_small(path, short_side)
+        except PhotoError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        loaded = list(tqdm(pool.map(load, paths), total=len(paths), desc="photographs", unit="",
+                           disable=None if progress else True))
+    return ([photo for photo in loaded if isinstance(photo, Tensor)],
+            [error for error in loaded if isinstance(error, PhotoError)])
+
+
+def download(name: str) -> Path:
+    """The folder of a dataset, downloaded and unpacked by torchvision on the first call; prints its size before.
+
+    It lies in data/downloads of a checkout, else in the user's cache folder. An interrupted download leaves nothing.
+
+    Args:
+        name: of `DATASETS`.
+
+    Raises:
+        PhotoError: the server, the checksum, the archive or the disk is not as required.
+    """
+    root = checkout()
+    folder = (root / "data" / "downloads" if root else Path(platformdirs.user_cache_dir("colorlib"))) / name
+    if folder.is_dir():
+        return folder
+    from torchvision import datasets   # takes seconds to import
+
+    url, obtain = DATASETS[name]
+    part = folder.with_name(name + ".part")
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=30) as answer:
+            size = int(answer.headers.get("Content-Length", 0))
+        print(f"{name}: {f'{size / 1e6:,.0f} MB' if size else 'size unknown'} to download from {url}", flush=True)
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        obtain(datasets, part)
+        for archive in (*part.rglob("*.tgz"), *part.rglob("*.tar")):
+            archive.unlink()
+        part.rename(folder)
+    except (OSError, RuntimeError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise PhotoError(folder, f"{name} cannot be downloaded from {url} ({error})",
+                         "check the network and the free space, and call again") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+@dataclass
+class Source:
+    """Photographs of one level, split by photograph, loaded on first use.
+
+    Attributes:
+        name: "samples", a dataset's name, or the folder.
+        short_side: photographs are held with this short side, pixels.
+        files: split -> files.
+        memory: bytes that the photographs may take; None is half of what is available at the first question.
+        errors, num_grey: the unreadable files and the number of grey ones, of the splits loaded so far.
+    """
+
+    name: str
+    short_side: int
+    files: dict[str, list[Path]] = field(default_factory=dict)
+    memory: int | None = None
+    errors: list[PhotoError] = field(default_factory=list)
+    num_grey: int = 0
+    _loaded: dict[str, list[Tensor]] = field(default_factory=dict, repr=False)
+
+    @property
+    def train(self) -> list[Tensor]:
+        """uint8 (3, H, W) photographs to train on; grey ones are left out."""
+        return self._photos("train")
+
+    @property
+    def validation(self) -> list[Tensor]:
+        """uint8 (3, H, W) photographs to choose by."""
+        return self._photos("validation")
+
+    @property
+    def test(self) -> list[Tensor]:
+        """uint8 (3, H, W) photographs to measure on, once."""
+        return self._photos("test")
+
+    @cached_property   # decided once, because what is loaded later takes memory
+    def streamed(self) -> bool:
+        """Whether the photographs are too many for memory, at an aspect ratio of 3:2; then `batches` streams them."""
+        memory = psutil.virtual_memory().available // 2 if self.memory is None else self.memory
+        return sum(map(len, self.files.values())) * 4.5 * self.short_side**2 > memory
+
+    @property
+    def note(self) -> str:
+        """One line: which level this is, and how many files. It loads nothing; it counts what was left out so far."""
+        counts = ", ".join(f"{len(self.files[split]):,} {split}" for split in SPLITS)
+        if self.name == "samples":
+            return (f"Data: the sample photographs of scikit-image, scikit-learn and matplotlib: {counts} "
+                    "(to look at: too few for any claim).")
+        left_out = "grey and unreadable ones are left out"
+        if self._loaded:
+            left_out += f" ({self.num_grey:,} grey and {len(self.errors):,} unreadable of {', '.join(self._loaded)})"
+        return f"Data: photographs from {self.name}: {counts}{', streamed' * self.streamed}; {left_out}."
+
+    def _photos(self, split: str) -> list[Tensor]:
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
+        if split not in self._loaded:
+            self._loaded[split] = self._load(split)
+        return self._loaded[split]
+
+    def _load(self, split: str) -> list[Tensor]:
+        paths = self.files[split]
+        if self.streamed:
+            raise PhotoError(self.name, f"its {len(paths):,} photographs do not fit in memory",
+                             "use batches(), or a smaller short_side")
+        photos, errors = load_photos(paths, self.short_side, progress=len(paths) > 2000)
+        coloured = [photo for photo in photos if not is_grey(photo)]
+        self.errors += errors
+        self.num_grey += len(photos) - len(coloured)
+        return coloured
+
+    def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
+                device: str | torch.device = "cpu", zoom: float = ZOOM) -> Iterator[tuple[Tensor, Tensor]]:
+        """Infinite (L, ab) batches; training ones are random crops and flips, the others central squares.
+
+        Args:
+            split: "train", "validation" or "test".
+            size, batch_size, seed, device, zoom: as in `PhotoBatches`.
+
+        Raises:
+            ValueError: there is no such split. PhotoError: it is empty.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
+        photos = self.files[split] if self.streamed else self._photos(split)
+        if not photos:
+            raise PhotoError(self.name, f"its {split} split is empty", "use a folder with more photographs")
+        training = split == "train"
+        return PhotoBatches(photos, size, batch_size, seed, device, training, training, zoom, self.short_side)
+
+
+def source(name: str | os.PathLike | None = None, short_side: int = 160) -> Source:
+    """Choose the data: by name, else by COLORLIB_PHOTOS (a name or a folder), else the sample photographs.
+
+    A dataset is downloaded on first use, after its size was printed. A name or folder that cannot be used is an error:
+    nothing else is taken in its place.
+
+    Args:
+        name: "samples", "imagenette", "coco_sample", "flowers102", "places365", or a folder of photographs (one with
+            such a name is "./samples").
+        short_side: photographs are held with this short side, pixels.
+
+    Returns:
+        The source; print its `note`.
+
+    Raises:
+        PhotoError: the name or folder leads to no photographs, or a download fails.
+
+    Example:
+        >>> source("samples").name
+        'samples'
+    """
+    asked = ""
+    if name is None and (name := os.environ.get("COLORLIB_PHOTOS")):
+        asked = "COLORLIB_PHOTOS names it; "
+    name = str(name or "samples")
+    if name == "samples":
+        files = {split: [sample_file(one) for one, (_, _, part) in SAMPLES.items() if part == split] for split in SPLITS}
+        return Source(name, short_side, files)
+    try:
+        return Source(name, short_side, scan_splits(download(name) if name in DATASETS else name))
+    except PhotoError as error:
+        raise PhotoError(error.path, error.wrong, f"{error.todo}; {asked}or choose one of {', '.join(LEVELS)}") from None

@@ -1,0 +1,131 @@
+"""write: the whole file or nothing, with what described the photograph."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pictures import hwc, picture, save
+from PIL import Image
+
+from colorlib import photos
+from colorlib.photos import Photo, PhotoError, read, read_photo, write_photo
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp"])
+def test_write_and_read_back(tmp_path, suffix):
+    rgb = torch.from_numpy(picture()).permute(2, 0, 1)
+    assert write_photo(tmp_path / f"a.{suffix}", rgb) == tmp_path / f"a.{suffix}"
+    with Image.open(tmp_path / f"a.{suffix}") as image:
+        assert image.format == read.SUFFIXES["." + suffix]
+    difference = (read_photo(tmp_path / f"a.{suffix}").rgb.int() - rgb.int()).abs().float()
+    assert difference.mean() < (0 if suffix in ("png", "tif", "bmp") else 2) + 1e-6
+    assert [path.name for path in tmp_path.iterdir()] == [f"a.{suffix}"], "no temporary file is left"
+
+
+def test_jpeg_keeps_full_chroma_resolution(tmp_path):
+    stripes = np.zeros((32, 32, 3), np.uint8)
+    stripes[:, ::2], stripes[:, 1::2] = (220, 60, 60), (60, 60, 220)
+    write_photo(tmp_path / "a.jpg", torch.from_numpy(stripes).permute(2, 0, 1))
+    back = hwc(read_photo(tmp_path / "a.jpg").rgb).astype(int)
+    assert np.abs(back - stripes).mean() < 8, "4:2:0 would average neighbouring colours"
+
+
+def test_exif_and_resolution_are_kept_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    exif.get_ifd(0x8769)[0x9003] = "2001:02:03 04:05:06"
+    source_photo = read_photo(save(tmp_path / "a.jpg", picture(), exif=exif, dpi=(300, 300)))
+    for suffix in ("jpg", "png", "webp", "tif"):
+        path = write_photo(tmp_path / f"out.{suffix}", source_photo.rgb, like=source_photo)
+        with Image.open(path) as image:
+            again = image.getexif()
+            assert again[0x010F] == "maker" and again.get(0x0112, 1) == 1
+            assert again.get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
+            if suffix != "webp":
+                assert image.info["dpi"][0] == pytest.approx(300, abs=1)
+        assert read_photo(path).rgb.shape == source_photo.rgb.shape, "not turned twice"
+
+
+def test_format_follows_the_original_and_gif_becomes_png(tmp_path):
+    rgb = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    assert write_photo(tmp_path / "a", rgb, like=Photo(rgb, format="JPEG")).suffix == ".jpg"
+    assert write_photo(tmp_path / "b", rgb, like=Photo(rgb, format="GIF")).suffix == ".png"
+    assert write_photo(tmp_path / "c", rgb).suffix == ".png"
+    assert write_photo(tmp_path / "d.gif", rgb).name == "d.png"
+    assert write_photo(tmp_path / "e.HEIC", rgb).name == "e.jpg"
+    for path in tmp_path.iterdir():
+        assert read_photo(path).rgb.shape == (3, 4, 4)
+
+
+def test_nothing_is_overwritten_or_left_half_written(tmp_path, monkeypatch):
+    rgb = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    path = write_photo(tmp_path / "a.png", rgb)
+    before = path.read_bytes()
+    with pytest.raises(PhotoError, match="overwrite=True"):
+        write_photo(path, rgb + 9)
+    assert path.read_bytes() == before
+    write_photo(tmp_path / "b.gif", rgb)
+    with pytest.raises(PhotoError, match="exists"):   # b.png, under the name it really gets
+        write_photo(tmp_path / "b.gif", rgb)
+
+    def full(part, data):
+        with open(part, "wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(PhotoError, match="No space left"):
+            write_photo(path, rgb + 9, overwrite=True)
+    assert path.read_bytes() == before
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.png", "b.png"]
+    write_photo(path, rgb + 9, overwrite=True)
+    assert read_photo(path).rgb.max() == 9
+    with pytest.raises(PhotoError, match="folder does not exist"):
+        write_photo(tmp_path / "none" / "a.png", rgb)
+    with pytest.raises(PhotoError, match="use .jpg"):
+        write_photo(tmp_path / "a.doc", rgb)
+    with pytest.raises(PhotoError, match="written"):
+        write_photo(tmp_path / "big.webp", torch.zeros(3, 1, 20_000, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="torch.float32"):
+        write_photo(tmp_path / "c.png", torch.zeros(3, 8, 8))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_a_note_goes_into_the_file_beside_what_was_there(tmp_path, suffix):
+    rgb = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8)
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0131] = "harbour", "Scanner 3"
+    like = photos.Photo(rgb, exif=exif.tobytes())
+    first = write_photo(tmp_path / f"a{suffix}", rgb, like=like, note="colours: synthetic")
+    assert dict(Image.open(first).getexif())[0x0131] == "Scanner 3; colours: synthetic"
+    assert dict(Image.open(first).getexif())[0x010E] == "harbour"
+    again = write_photo(tmp_path / f"b{suffix}", rgb, like=read_photo(first), note="colours: synthetic")
+    assert dict(Image.open(again).getexif())[0x0131] == "Scanner 3; colours: synthetic"  # once is enough
+    bare = write_photo(tmp_path / f"c{suffix}", rgb, note="colours: synthetic")
+    assert dict(Image.open(bare).getexif())[0x0131] == "colours: synthetic"
+    assert 0x0131 not in Image.open(write_photo(tmp_path / f"d{suffix}", rgb)).getexif()
+    for path in (first, bare):
+        if suffix in (".png", ".tif"):
+            assert torch.equal(read_photo(path).rgb, rgb)
+
+
+def test_a_tiff_with_a_note_alone_is_still_compressed(tmp_path):
+    rgb = torch.zeros(3, 200, 200, dtype=torch.uint8)
+    assert write_photo(tmp_path / "a.tif", rgb, note="n").stat().st_size < 5_000
+
+
+def test_an_exif_block_that_no_jpeg_holds_gives_way_to_the_note(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 70_000
+    like = photos.Photo(torch.zeros(3, 8, 8, dtype=torch.uint8), exif=exif.tobytes())
+    path = write_photo(tmp_path / "a.jpg", like.rgb, like=like, note="synthetic")
+    assert dict(Image.open(path).getexif()) == {0x0131: "synthetic"}
+
+
+def test_a_file_gets_the_permissions_of_any_other_and_the_umask_is_never_touched(tmp_path, monkeypatch):   # bug 16
+    (tmp_path / "other").touch()
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("threads that make files meanwhile get wrong permissions"))
+    path = write_photo(tmp_path / "a.png", torch.zeros(3, 8, 8, dtype=torch.uint8))
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
