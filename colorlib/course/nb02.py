@@ -1,7 +1,7 @@
-"""What notebook 02 measures beside its networks: clouds over training, gradients at chosen moments, moves of
-one network seen by the other, and two figures. As a script, section 9 at four times its length:
+"""Measurements of notebook 02: clouds over training, gradients at chosen moments, and the effect of each network's step on
+the other's loss. As a script, section 9 at four times its length:
 
-    python -m colorlib.course.nb02    about 3 minutes; goes on where it was stopped
+    python -m colorlib.course.nb02    about 3 minutes; interrupted, the same command goes on
 
 writes pictures_02.json into COLORLIB_RESULTS (else build/results).
 """
@@ -12,14 +12,11 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from colorlib.course import scenes
-from colorlib.course.figures import COLOURS, LINES, STYLE
 from colorlib.course.mixtures import Mixture
 from colorlib.course.results import ResultFile
 from colorlib.course.seeds import Ensemble, seeded
@@ -46,14 +43,14 @@ def noise(generator: nn.Module, num_seeds: int, num: int, seed: int) -> Tensor:
 
 @dataclass
 class Diary:
-    """Looks at an ensemble of generators while it trains, at as many points as `real` has.
+    """Measures an ensemble of generators while it trains, with as many points as `real` has.
 
     Attributes:
-        steps: when it looked.
-        distance, modes, quality: for each look one value per seed: sliced Wasserstein distance to `real`,
+        steps: of the measurements.
+        distance, modes, quality: for each measurement one value per seed: sliced Wasserstein distance to `real`,
             modes hit, share of points within 3 standard deviations of a mode.
-        clouds: the first seed's points at each look, (N, 2).
-        judges: the first seed's discriminator at each look.
+        clouds: the first seed's points each time, (N, 2).
+        discriminators: the first seed's discriminator each time.
     """
 
     generator: Ensemble
@@ -65,7 +62,7 @@ class Diary:
     modes: list[list[float]] = field(default_factory=list)
     quality: list[list[float]] = field(default_factory=list)
     clouds: list[Tensor] = field(default_factory=list)
-    judges: list[nn.Module] = field(default_factory=list)
+    discriminators: list[nn.Module] = field(default_factory=list)
 
     @torch.no_grad()
     def look(self, step: int) -> None:
@@ -77,7 +74,7 @@ class Diary:
         self.quality.append([self.data.quality(cloud) for cloud in clouds])
         self.clouds.append(clouds[0])
         if isinstance(self.discriminator, Ensemble):
-            self.judges.append(self.discriminator.members()[0])
+            self.discriminators.append(self.discriminator.members()[0])
 
 
 def adam(network: nn.Module, lr: float) -> torch.optim.Adam:
@@ -122,10 +119,8 @@ def gradient_norms(
 ) -> list[float]:
     """Norm of the gradient of the generator's loss with respect to all its weights, one per seed."""
     norms = []
-    for one, judge, z in zip(
-        generator.members(), discriminator.members(), noise(generator, len(generator), num, 3)
-    ):
-        loss = adversarial.generator(judge(None, one(z)))
+    for one, other, z in zip(generator.members(), discriminator.members(), noise(generator, len(generator), num, 3)):
+        loss = adversarial.generator(other(None, one(z)))
         gradients = torch.autograd.grad(loss, list(one.parameters()))
         norms.append(float(sum(gradient.square().sum() for gradient in gradients).sqrt()))
     return norms
@@ -133,7 +128,7 @@ def gradient_norms(
 
 @dataclass
 class Opposition:
-    """What each step of one network did to the loss of the other, on points that no step has seen.
+    """The effect of each step of one network on the loss of the other, on points that no step has seen.
 
     Attributes:
         steps: the measured ones.
@@ -166,7 +161,7 @@ def both_losses(
     )
 
 
-def play_and_watch(
+def train_and_watch(
     generator: Ensemble,
     discriminator: Ensemble,
     batches: Iterator[tuple[None, Tensor]],
@@ -178,10 +173,10 @@ def play_and_watch(
     every: int,
     real: Tensor,
 ) -> Opposition:
-    """The game of `train_gan`, with a look at both losses before and after the steps of one round in `every`.
+    """The loop of `train_gan`, measuring both losses before and after the steps of one round in `every`.
 
     Args:
-        real: (S, N, 2), for measuring; the generated points beside it are of noise that training never draws.
+        real: (S, N, 2), for measuring; the generated points come from noise that training never draws.
     """
     watch, draws = Opposition(), torch.Generator().manual_seed(seed)
     optimizer_g, optimizer_d = adam(generator, lr), adam(discriminator, lr)
@@ -215,9 +210,7 @@ def play_and_watch(
     return watch
 
 
-def objectives_cosine(
-    generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss, z: Tensor
-) -> Tensor:
+def objectives_cosine(generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss, z: Tensor) -> Tensor:
     """Cosine of the two losses' gradients with respect to the generated points, (S,)."""
     fake = generator(z).detach().requires_grad_()
     with frozen(discriminator):
@@ -239,9 +232,9 @@ def picture_batches(pictures: Tensor, batch_size: int, seed: int) -> Iterator[tu
 
 @torch.no_grad()
 def draw_pictures(generator: nn.Module, num: int, seed: int = 0) -> Tensor:
-    """Pictures (num, C, S, S) from a copy in evaluation mode: batch norm uses what it has gathered."""
-    judged = copy.deepcopy(generator).eval()
-    return judged(torch.randn(num, generator.z_channels, generator=torch.Generator().manual_seed(seed)))
+    """Pictures (num, C, S, S) from a copy in evaluation mode: batch norm uses its running statistics."""
+    copied = copy.deepcopy(generator).eval()
+    return copied(torch.randn(num, generator.z_channels, generator=torch.Generator().manual_seed(seed)))
 
 
 def scene_pictures(num: int, seed: int) -> Tensor:
@@ -251,18 +244,12 @@ def scene_pictures(num: int, seed: int) -> Tensor:
 
 def picture_distance(generator: nn.Module, test: Tensor) -> float:
     """Sliced Wasserstein distance between as many generated as real pictures, all pixels and channels."""
-    return sliced_wasserstein(
-        draw_pictures(generator, len(test)).flatten(1), test.flatten(1), num_projections=256
-    )
+    return sliced_wasserstein(draw_pictures(generator, len(test)).flatten(1), test.flatten(1), num_projections=256)
 
 
-def train_and_measure(
-    pictures: Tensor, test: Tensor, *, seed: int, num_steps: int, every: int
-) -> list[float]:
+def train_and_measure(pictures: Tensor, test: Tensor, *, seed: int, num_steps: int, every: int) -> list[float]:
     """One picture GAN as in section 9; its distance to `test` before training and every so many updates."""
-    generator, discriminator = seeded(
-        seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d))
-    )
+    generator, discriminator = seeded(seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d)))
     distances: list[float] = []
     train_gan(
         generator,
@@ -288,9 +275,7 @@ def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 2000, ever
         "size": 32,
     }
     file = ResultFile("pictures_02.json", header)
-    pictures, test, test_too = (
-        scene_pictures(num, seed) for num, seed in ((4096, 20), (1000, 21), (1000, 22))
-    )
+    pictures, test, test_too = (scene_pictures(num, seed) for num, seed in ((4096, 20), (1000, 21), (1000, 22)))
     floor = sliced_wasserstein(test_too.flatten(1), test.flatten(1), num_projections=256)
     for seed in seeds:
         if file.has(f"{num_steps} updates", seed):
@@ -299,95 +284,6 @@ def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 2000, ever
         for index, distance in enumerate(distances):
             left = (distance - floor) / (distances[0] - floor)
             file.add(f"{index * every} updates", seed, {"distance": distance, "left": left, "floor": floor})
-
-
-# figures
-
-
-def _done(figure: Figure) -> Figure:
-    plt.close(figure)
-    return figure
-
-
-def surfaces(
-    data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]], limit: float = 3.0
-) -> Figure:
-    """Generated points, the data's modes, and under them what the discriminator says of every place.
-
-    Args:
-        moments: title, discriminator (None draws none), generated points (N, 2); one panel each.
-    """
-    line = torch.linspace(-limit, limit, 81)
-    plane = torch.cartesian_prod(line, line)
-    rows = -(-len(moments) // 4)
-    columns = min(4, len(moments))
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            rows,
-            columns,
-            figsize=(2.3 * columns + 0.5, 2.45 * rows),
-            squeeze=False,
-            layout="constrained",
-            sharex=True,
-            sharey=True,
-        )
-        filled = None
-        for axis in axes.flat[len(moments) :]:
-            axis.set_axis_off()
-        for axis, (title, discriminator, points) in zip(axes.flat, moments):
-            if discriminator is not None:
-                with torch.no_grad():
-                    says = discriminator(None, plane).sigmoid().view(81, 81).T
-                filled = axis.contourf(
-                    line, line, says, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu", alpha=0.75
-                )
-                axis.contour(line, line, says, levels=[0.5], colors="white", linewidths=1)
-            axis.scatter(*data.means.T, s=90, facecolors="none", edgecolors="black", linewidths=0.9)
-            axis.scatter(
-                *points[:500].T, s=3, color="black" if discriminator is not None else COLOURS[1], linewidths=0
-            )
-            axis.set_title(title, fontsize=9)
-            axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
-            axis.grid(False)
-        if filled is not None:
-            figure.colorbar(filled, ax=axes, shrink=0.8, ticks=[0, 0.5, 1], label="D: real?")
-    return _done(figure)
-
-
-def lines(
-    panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float], Sequence[Sequence[float]]]]]],
-    *,
-    log_x: Sequence[str] = (),
-    log_y: Sequence[str] = (),
-    references: dict[str, dict[str, float]] | None = None,
-) -> Figure:
-    """Line panels side by side: the mean over the seeds and a band from the least to the greatest.
-
-    Args:
-        panels: title, x label, y label, and name -> (x values, for every x one value per seed).
-        log_x, log_y: titles of the panels with such an axis.
-        references: title -> name -> a horizontal line.
-    """
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False, layout="constrained"
-        )
-        for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
-            for (name, (xs, ys)), colour, style in zip(series.items(), COLOURS, LINES):
-                values = torch.as_tensor(ys, dtype=torch.float64)
-                values = values[:, None] if values.ndim == 1 else values
-                axis.plot(xs, values.mean(1), color=colour, linestyle=style, label=name)
-                axis.fill_between(xs, values.amin(1), values.amax(1), color=colour, alpha=0.15, linewidth=0)
-            for (name, value), style in zip((references or {}).get(title, {}).items(), LINES[1:]):
-                axis.axhline(value, color="black", linewidth=0.9, linestyle=style, label=name)
-            axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
-            if title in log_x:
-                axis.set_xscale("symlog", linthresh=1)
-            if title in log_y:
-                axis.set_yscale("log")
-            if len(series) > 1 or title in (references or {}):
-                axis.legend(fontsize=7.5, frameon=True, framealpha=0.7, edgecolor="none")
-    return _done(figure)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from colorlib.course.figures import COLOURS, LINES, STYLE
+from colorlib.course.figures import COLOURS, LINES, STYLE, done
 from colorlib.course.mixtures import Mixture
-from colorlib.course.nb05 import ARCHITECTURES, METHODS, Cell, Grid, OnALine, Shifted
+from colorlib.course.nb05_critics import OnALine, Shifted
+from colorlib.course.nb05 import ARCHITECTURES, METHODS, Cell, Grid
 
 
 def transport(p: np.ndarray, q: np.ndarray, plan: np.ndarray, real: Tensor, fake: Tensor, partner: np.ndarray) -> Figure:
@@ -41,12 +42,12 @@ def transport(p: np.ndarray, q: np.ndarray, plan: np.ndarray, real: Tensor, fake
         axis.scatter(*fake.T, s=14, color=COLOURS[0], marker="s", label="to here", zorder=2)
         axis.set(aspect="equal", title="best assignment of 40 points")
         axis.legend(fontsize=8, loc="upper left")
-    return _done(figure)
+    return done(figure)
 
 
 def lines(thetas: Tensor, divergence: Sequence[float], wasserstein: Sequence[float], checkpoints: Sequence[int],
           slopes: Shifted) -> Figure:
-    """Divergence and distance over theta; gradients at theta = 1 over the judge's steps."""
+    """Divergence and distance over theta; gradients at theta = 1 over the discriminator's steps."""
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.1), layout="constrained")
         left.plot(thetas, divergence, color=COLOURS[0], label="Jensen-Shannon divergence")
@@ -62,7 +63,7 @@ def lines(thetas: Tensor, divergence: Sequence[float], wasserstein: Sequence[flo
         right.set(yscale="log", xlabel="steps of the discriminator or critic", title="gradient for the generator at theta = 1",
                   ylabel="|d loss / d theta|")
         right.legend(fontsize=8)
-    return _done(figure)
+    return done(figure)
 
 
 def critics(where: Mapping[str, OnALine]) -> Figure:
@@ -75,7 +76,7 @@ def critics(where: Mapping[str, OnALine]) -> Figure:
                 axis.axvspan(centre - 0.4, centre + 0.4, color=tone, alpha=0.12, linewidth=0)
             axis.set(title=name, xlabel="x")
         axes[0].set_ylabel("f(x), mean 0")
-    return _done(figure)
+    return done(figure)
 
 
 def estimates(exact: Tensor, estimated: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
@@ -97,7 +98,7 @@ def estimates(exact: Tensor, estimated: Mapping[str, Tensor], names: Sequence[st
             bottom.set(ylim=(0, (values / exact).max().item() * 1.1))
         axes[0, 0].set_ylabel("estimate")
         axes[1, 0].set_ylabel("estimate / exact")
-    return _done(figure)
+    return done(figure)
 
 
 def profiles(found: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
@@ -117,7 +118,7 @@ def profiles(found: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
         depth_axis.set(xlabel="hidden layer, 1 is the first", ylabel="log10 |gradient|", title="gradient of the critic's loss")
         depth_axis.legend(fontsize=8)
         left.supxlabel("weight", fontsize=9)
-    return _done(figure)
+    return done(figure)
 
 
 def stability_slice(cells: Mapping[tuple[str, str], Cell], mixture: Mixture) -> Figure:
@@ -136,7 +137,7 @@ def stability_slice(cells: Mapping[tuple[str, str], Cell], mixture: Mixture) -> 
                 axis.set_title(f"{name}: {cell.outcomes[0]}", fontsize=9)
             row[0].set(title=shape, xlabel="share of the seconds", ylabel="sliced Wasserstein", yscale="log")
         axes[0, 0].legend(fontsize=8)
-    return _done(figure)
+    return done(figure)
 
 
 def stability_grid(grid: Grid) -> Figure:
@@ -154,7 +155,7 @@ def stability_grid(grid: Grid) -> Figure:
             axis.set_xticks(range(len(rates)), [f"{lr:g}" for lr in rates])
             axis.set_yticks(range(len(ARCHITECTURES)), list(ARCHITECTURES))
             axis.set(title=f"{name}: {shares.mean():.2f} failed", xlabel="learning rate")
-    return _done(figure)
+    return done(figure)
 
 
 def _cloud(axis: Axes, fake: Tensor, mixture: Mixture, colour: str) -> None:
@@ -162,9 +163,3 @@ def _cloud(axis: Axes, fake: Tensor, mixture: Mixture, colour: str) -> None:
     axis.scatter(*mixture.means.T, s=90, facecolors="none", edgecolors="black", linewidths=0.8)
     axis.scatter(*fake[:500].T, s=2, color=colour)
     axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
-
-
-def _done(figure: Figure) -> Figure:
-    """Close the figure for pyplot: a notebook shows what a cell returns, and would show an open figure twice."""
-    plt.close(figure)
-    return figure

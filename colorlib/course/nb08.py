@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from colorlib.course.figures import COLOURS, LINES, STYLE
+from colorlib.course.figures import COLOURS, LINES, STYLE, done
 
 
 def score_table(table: Mapping[str, Mapping[str, float]], better: Mapping[str, str], *, title: str) -> Figure:
@@ -37,8 +37,7 @@ def score_table(table: Mapping[str, Mapping[str, float]], better: Mapping[str, s
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
         axis.set_title(title, fontsize=9)
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def _band(axis: plt.Axes, xs: Sequence[float], ys: Sequence[Sequence[float]], colour: str) -> None:
@@ -68,8 +67,7 @@ def bias(sizes: Sequence[int], scores: Sequence[Sequence[float]], distances: Seq
             axis.set_xticks(sizes, [str(size) for size in sizes], fontsize=8, rotation=45)
             axis.minorticks_off()
             axis.set(xlabel="N, pictures")
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def extrapolation(sizes: Sequence[int], used: Sequence[int], of: Mapping[str, Sequence[Sequence[float]]],
@@ -94,5 +92,4 @@ def extrapolation(sizes: Sequence[int], used: Sequence[int], of: Mapping[str, Se
             axis.plot(0, truth, "X", color="black", markersize=8, label="true", clip_on=False)
             axis.legend(fontsize=8)
             axis.set(title=name, xlabel="1 / N")
-    plt.close(figure)
-    return figure
+    return done(figure)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from colorlib.course.figures import COLOURS, LINES, STYLE, to_numpy
+from colorlib.course.figures import COLOURS, LINES, STYLE, done, to_numpy
 
 
 def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 0.75) -> Figure:
@@ -32,8 +32,7 @@ def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 0.75) 
                 axis.set(xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)
             line[0].set_ylabel(name.replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=9)
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def slices(planes: Mapping[int, Tensor], ever: Tensor, shares: Mapping[int, float], *, limit: float) -> Figure:
@@ -60,8 +59,7 @@ def slices(planes: Mapping[int, Tensor], ever: Tensor, shares: Mapping[int, floa
         axes[-1].set(xlabel="L", ylim=(0, None), xlim=(0, 100))
         axes[-1].set_title("share of the plane, %", fontsize=9)
         axes[-1].grid(alpha=0.25)
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def doubts(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
@@ -85,8 +83,7 @@ def doubts(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], points: Mapping[st
         for axis, title in zip(axes[:, 0], ("coloured", "expected error", "error")):
             axis.set_ylabel(title, fontsize=9)
         figure.colorbar(shown, ax=axes, label="error, CIE units", shrink=0.6, anchor=(0, 0))
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def by_count(panels: Mapping[str, Mapping[str, Sequence[Mapping[int, float]]]]) -> Figure:
@@ -106,8 +103,7 @@ def by_count(panels: Mapping[str, Mapping[str, Sequence[Mapping[int, float]]]]) 
             axis.set(xlabel="hints", title=title, ylim=(0, None))
         axes[0, 0].set_ylabel("mean error of ab, CIE units")
         axes[0, 0].legend(fontsize=8)
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def trade(rows: Mapping[int, Mapping[str, Sequence[float]]], titles: Mapping[str, str],
@@ -135,8 +131,7 @@ def trade(rows: Mapping[int, Mapping[str, Sequence[float]]], titles: Mapping[str
             axis.set_xticks(sizes, [str(size) for size in sizes], fontsize=7, rotation=45)
             axis.minorticks_off()
             axis.set(title=title, xlabel="render size, pixels", ylim=(0, None))
-    plt.close(figure)
-    return figure
+    return done(figure)
 
 
 def marked(pictures: Mapping[str, Tensor], points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
@@ -156,5 +151,4 @@ def marked(pictures: Mapping[str, Tensor], points: Mapping[str, Sequence[tuple[f
                       markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
             axis.set_title(title.replace(", ", ",\n"), fontsize=8)
             axis.set_axis_off()
-    plt.close(figure)
-    return figure
+    return done(figure)

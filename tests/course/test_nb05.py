@@ -9,7 +9,7 @@ import torch
 from taught import taught_in
 from torch import nn
 
-from colorlib.course import nb05
+from colorlib.course import nb05, nb05_critics
 from colorlib.course.mixtures import ring
 from colorlib.course.seeds import Ensemble, seeded
 from colorlib.course.toys import PointDiscriminator
@@ -91,7 +91,7 @@ def test_known_distances():
     """The closed forms against the best assignment of large samples, which is above them by what a finite sample adds."""
     from scipy.optimize import linear_sum_assignment
 
-    for pair in nb05.known_pairs(0):
+    for pair in nb05_critics.known_pairs(0):
         cut = slice(0, 2048, 2) if "," not in pair.name and "cross" != pair.name else slice(0, 256)
         if pair.name == "half of a ring":
             cut = slice(0, 256)

@@ -1,0 +1,91 @@
+"""The figures of notebook 02 that no other notebook has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from colorlib.course.figures import COLOURS, LINES, STYLE, done
+from colorlib.course.mixtures import Mixture
+
+
+def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]], limit: float = 3.0) -> Figure:
+    """Generated points, the data's modes, and under them the discriminator's output at every point of the plane.
+
+    Args:
+        moments: title, discriminator (None draws none), generated points (N, 2); one panel each.
+    """
+    line = torch.linspace(-limit, limit, 81)
+    plane = torch.cartesian_prod(line, line)
+    rows = -(-len(moments) // 4)
+    columns = min(4, len(moments))
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            rows,
+            columns,
+            figsize=(2.3 * columns + 0.5, 2.45 * rows),
+            squeeze=False,
+            layout="constrained",
+            sharex=True,
+            sharey=True,
+        )
+        filled = None
+        for axis in axes.flat[len(moments) :]:
+            axis.set_axis_off()
+        for axis, (title, discriminator, points) in zip(axes.flat, moments):
+            if discriminator is not None:
+                with torch.no_grad():
+                    answer = discriminator(None, plane).sigmoid().view(81, 81).T
+                filled = axis.contourf(
+                    line, line, answer, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu", alpha=0.75
+                )
+                axis.contour(line, line, answer, levels=[0.5], colors="white", linewidths=1)
+            axis.scatter(*data.means.T, s=90, facecolors="none", edgecolors="black", linewidths=0.9)
+            axis.scatter(*points[:500].T, s=3, color="black" if discriminator is not None else COLOURS[1], linewidths=0)
+            axis.set_title(title, fontsize=9)
+            axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+            axis.grid(False)
+        if filled is not None:
+            figure.colorbar(filled, ax=axes, shrink=0.8, ticks=[0, 0.5, 1], label="D: real?")
+    return done(figure)
+
+
+def lines(
+    panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float], Sequence[Sequence[float]]]]]],
+    *,
+    log_x: Sequence[str] = (),
+    log_y: Sequence[str] = (),
+    references: dict[str, dict[str, float]] | None = None,
+) -> Figure:
+    """Line panels side by side: the mean over the seeds and a band from the least to the greatest.
+
+    Args:
+        panels: title, x label, y label, and name -> (x values, for every x one value per seed).
+        log_x, log_y: titles of the panels with such an axis.
+        references: title -> name -> a horizontal line.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False, layout="constrained"
+        )
+        for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
+            for (name, (xs, ys)), colour, style in zip(series.items(), cycle(COLOURS), cycle(LINES)):
+                values = torch.as_tensor(ys, dtype=torch.float64)
+                values = values[:, None] if values.ndim == 1 else values
+                axis.plot(xs, values.mean(1), color=colour, linestyle=style, label=name)
+                axis.fill_between(xs, values.amin(1), values.amax(1), color=colour, alpha=0.15, linewidth=0)
+            for (name, value), style in zip((references or {}).get(title, {}).items(), LINES[1:]):
+                axis.axhline(value, color="black", linewidth=0.9, linestyle=style, label=name)
+            axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+            if title in log_x:
+                axis.set_xscale("symlog", linthresh=1)
+            if title in log_y:
+                axis.set_yscale("log")
+            if len(series) > 1 or title in (references or {}):
+                axis.legend(fontsize=7.5, frameon=True, framealpha=0.7, edgecolor="none")
+    return done(figure)
