@@ -1,8 +1,5 @@
 """Training batches (L, ab) from photographs in memory or from files, with one interface.
 
-A batch is a square window cut from each of its photographs. Everything that costs arithmetic (zoom, flip, Lab) then
-happens to the whole batch on the device.
-
 The photographs, windows and flips of step k depend on (seed, k) alone, by a counter-based random generator. So runs
 repeat and resume exactly, whatever the number of worker processes.
 
@@ -31,43 +28,32 @@ Cut = tuple[Tensor | None, list[PhotoError], list[Path]]
 
 
 def is_grey(rgb8: Tensor) -> bool:
-    """Whether a photograph has no colour to learn from: mean |a| and mean |b| are both below 2.
-
-    Args:
-        rgb8: uint8 (3, H, W).
-    """
+    """Whether a photograph, uint8 (3, H, W), has no colour to learn from: mean |a| and mean |b| are both below 2."""
     step = max(1, min(rgb8.shape[-2:]) // 128)   # every pixel of a small photograph, a grid of a large one
     ab = rgb_to_lab(rgb8[:, ::step, ::step].contiguous())[1:]
     return bool((ab.abs().mean(dim=(-2, -1)) < GREY_BELOW).all())
 
 
 def crop_side(size: int, zoom: float = ZOOM) -> int:
-    """The short side of the photographs that crops of `size` pixels are cut from, in pixels: ceil(zoom * size).
+    """The short side, in pixels, of the photographs that crops of `size` pixels are cut from: ceil(zoom * size).
 
-    Hold photographs at this size. It is also the render size of a network that was trained on such crops.
-
-    Example:
-        >>> crop_side(64)
-        80
+    It is also the render size of a network that was trained on such crops. Example: 80 for 64.
     """
     return math.ceil(size * zoom)
 
 
 class PhotoBatches:
-    """Infinite batches from photographs.
+    """Infinite batches. Each pass takes every photograph once, in a new order.
 
-    Each pass takes every photograph once, in a new order. A random square of each, `size` to `zoom * size` pixels wide
-    in a photograph whose short side is `zoom * size`, is resized to `size`.
+    A random square of each, `size` to `zoom * size` pixels wide where the short side is `zoom * size`, is resized to
+    `size`. One window per photograph is copied; zoom, flip and Lab are computed for the whole batch on the device.
 
     Args:
         photos: uint8 (3, H, W) tensors of any size, which stay in memory; or paths, which worker processes decode. A
             file that is unreadable or grey is replaced by the next one.
-        size: of the square pictures, pixels.
-        batch_size: pictures per batch; may exceed the number of photographs.
-        seed: >= 0.
-        device: where the batches are made.
-        flip: mirror half of the pictures.
-        crop: random squares; False takes the central one of the whole short side.
+        size, batch_size: of the square pictures, pixels; pictures per batch, also more than there are photographs.
+        seed, device: >= 0; where the batches are made.
+        flip, crop: mirror half of the pictures; cut random squares (False: the central one of the whole short side).
         zoom: >= 1; 1 cuts windows pixel by pixel, without interpolation.
         short_side: resize files to this short side first, as `load_photos` does; None goes straight to the crops' size.
         num_workers: processes that decode files; 0 decodes in this one.
@@ -76,8 +62,7 @@ class PhotoBatches:
         L float32 (batch_size, 1, size, size) in [-1, 1] and ab float32 (batch_size, 2, size, size).
 
     Attributes:
-        errors: path -> error of the unreadable files so far.
-        grey: paths of the grey files so far.
+        errors, grey: path -> error of the unreadable files so far; paths of the grey ones.
 
     Raises:
         ValueError: there are no photographs, or an argument is out of range.
@@ -85,9 +70,8 @@ class PhotoBatches:
 
     Example:
         >>> batches = PhotoBatches([torch.zeros(3, 80, 120, dtype=torch.uint8)], size=64, batch_size=4)
-        >>> L, ab = next(batches)
-        >>> L.shape, ab.shape
-        (torch.Size([4, 1, 64, 64]), torch.Size([4, 2, 64, 64]))
+        >>> next(batches)[1].shape
+        torch.Size([4, 2, 64, 64])
     """
 
     def __init__(self, photos: Sequence[Tensor | Path], size: int, batch_size: int, seed: int = 0,
@@ -157,7 +141,8 @@ class _Crops:
         """The windows of a step, uint8 (B, side, side), or None if too few files are usable; errors; grey files."""
         errors: list[PhotoError] = []
         grey: list[Path] = []
-        photos = [self._usable(number, errors, grey) for number in self.numbers(step)]
+        num, places = len(self.photos), range(step * self.batch_size, (step + 1) * self.batch_size)
+        photos = [self._usable(int(self._shuffle(place // num)[place % num]), errors, grey) for place in places]
         return None if any(photo is None for photo in photos) else self.windows(step, photos), errors, grey
 
     def _usable(self, number: int, errors: list[PhotoError], grey: list[Path]) -> Tensor | None:
@@ -178,11 +163,6 @@ class _Crops:
 
     def _random(self, purpose: int, step: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=[self.seed, purpose], counter=[0, 0, step, 0]))
-
-    def numbers(self, step: int) -> list[int]:
-        """The photographs of batch `step`: consecutive places in a new shuffle for every pass."""
-        first, num = step * self.batch_size, len(self.photos)
-        return [int(self._shuffle(place // num)[place % num]) for place in range(first, first + self.batch_size)]
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         if self._order[:2] != (self.seed, epoch):

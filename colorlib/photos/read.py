@@ -1,9 +1,8 @@
 """Decode one photograph file, in any format that people have, to upright uint8 sRGB.
 
 A file is hostile until it is decoded: only the formats below are tried, the size in the header is compared with
-`max_pixels` before any pixel is decoded, and every failure of a parser becomes a `PhotoError`. Pillow's process-wide
-switches are never touched, so this is safe in threads. (`Image.open` would apply one, its own limit of pixels, in
-place of ours; so Pillow's readers are called directly.)
+`max_pixels` before any pixel is decoded, and every failure of a parser becomes a `PhotoError`. Pillow's readers are
+called directly, because `Image.open` would apply its own, process-wide limit of pixels. This is safe in threads.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ MAX_JPEG_SCANS = 200       # progressive files have about 10; thousands are a wa
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
             ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIF", ".heif": "HEIF"}
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-ORIENTATION = 0x0112
 # A TIFF keeps its descriptive tags in the same directory as its layout; only these describe the photograph.
 DESCRIPTIVE_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 EXIF_FOLDERS = (0x8769, 0x8825)   # the Exif and the GPS directory
@@ -36,11 +34,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImageP
 
 
 class PhotoError(ValueError):
-    """A photograph that cannot be read or written: the message says which, what is wrong and what to do.
-
-    Attributes:
-        path: the file or folder in question, or None.
-    """
+    """A photograph that cannot be read or written: `path` (or None), what is wrong, and what to do."""
 
     def __init__(self, path: str | os.PathLike | None, wrong: str, todo: str):
         super().__init__(f"{path}: {wrong}; {todo}" if path is not None else f"{wrong}; {todo}")
@@ -53,21 +47,13 @@ class PhotoError(ValueError):
 
 @dataclass
 class Photo:
-    """A decoded photograph.
+    """A decoded photograph."""
 
-    Attributes:
-        rgb: uint8 (3, H, W), sRGB, upright (the EXIF orientation is applied).
-        path: the file it came from, or None.
-        format: Pillow's name of the file's format ("JPEG", "PNG", "HEIF" ...).
-        exif: EXIF block to write back, its orientation reset to upright; None where there is none.
-        dpi: (x, y) resolution for prints, None where the file names none.
-    """
-
-    rgb: Tensor
-    path: Path | None = None
-    format: str = "PNG"
-    exif: bytes | None = None
-    dpi: tuple[float, float] | None = None
+    rgb: Tensor                               # uint8 (3, H, W), sRGB, upright (the EXIF orientation is applied)
+    path: Path | None = None                  # the file it came from
+    format: str = "PNG"                       # Pillow's name of the file's format ("JPEG", "PNG", "HEIF" ...)
+    exif: bytes | None = None                 # EXIF block to write back, without the orientation
+    dpi: tuple[float, float] | None = None    # (x, y) resolution for prints
 
 
 def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -77,16 +63,8 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     0..1, 0..255 or 0..65535, the smallest range that holds them all (beyond, the largest value is white). An ICC
     profile is converted to sRGB; a broken one is ignored. Of several pages or frames, the first is read.
 
-    Args:
-        path: the file.
-        max_pixels: refuse anything larger, before memory is spent on it.
-
     Raises:
-        PhotoError: the file is missing, unreadable, damaged, truncated, too large or not a photograph.
-
-    Example:
-        >>> read_photo("holiday.jpg").rgb.shape   # doctest: +SKIP
-        torch.Size([3, 3024, 4032])
+        PhotoError: the file is missing, unreadable, damaged, truncated, no photograph, or has more than `max_pixels`.
     """
     return _decode(_bytes_of(path, max_pixels), path, max_pixels, short_side=None)
 
@@ -106,24 +84,21 @@ def read_small(path: str | os.PathLike, short_side: int, max_pixels: int = MAX_P
 
 
 def resize_short(rgb: Tensor, short_side: int) -> Tensor:
-    """Resize uint8 (3, H, W) to a short side of `short_side` pixels, antialiased (Pillow's bicubic).
-
-    The aspect ratio is kept to the nearest pixel. Returns `rgb` itself where nothing changes.
-    """
+    """Resize uint8 (3, H, W) to a short side of `short_side` pixels, antialiased (Pillow's bicubic), or return `rgb`."""
     height, width = rgb.shape[-2:]
     scale = short_side / min(height, width)
     if scale == 1:
         return rgb
     size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
-    return _to_tensor(to_image(rgb).resize(size, Image.Resampling.BICUBIC))
+    return to_tensor(to_image(rgb).resize(size, Image.Resampling.BICUBIC))
 
 
 def to_image(rgb8: Tensor) -> Image.Image:
-    """uint8 (3, H, W) on any device as a Pillow image."""
+    """uint8 (3, H, W) on any device as a Pillow image; `to_tensor` is the way back."""
     return Image.fromarray(rgb8.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
-def _to_tensor(image: Image.Image) -> Tensor:
+def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
@@ -157,12 +132,13 @@ def _decode(data: bytes, path: str | os.PathLike, max_pixels: int, short_side: i
     name = "HEIF" if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS else next(
         (name for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF") if Image.OPEN[name][1](data[:16]) is True), None)
     if name is None:
-        raise PhotoError(path, "is not a photograph in a format that we read", "convert it to JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC")
+        raise PhotoError(path, "is not a photograph in a format that we read",
+                         "convert it to JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC")
     try:
         image = _open(data, name, path, max_pixels)
+        rgb, exif = _upright_srgb(image, name, short_side)
         dpi = image.info.get("dpi")
         dpi = (float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else None
-        rgb, exif = _upright_srgb(image, name, short_side)
         return Photo(rgb, Path(path), name, exif, dpi)
     except PhotoError:
         raise
@@ -189,11 +165,12 @@ def _open(data: bytes, name: str, path: str | os.PathLike, max_pixels: int) -> I
         image = pillow_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True)
     else:
         image = Image.OPEN[name][0](BytesIO(data), "")
-    (width, height), todo = image.size, "shrink it first, or pass a larger max_pixels"
+    width, height = image.size
     if width < 1 or height < 1:
         raise PhotoError(path, f"has no pixels ({width} x {height})", AGAIN)
     if width * height > max_pixels:
-        raise PhotoError(path, f"has {width} x {height} = {width * height:,} pixels, above {max_pixels:,}", todo)
+        raise PhotoError(path, f"has {width} x {height} = {width * height:,} pixels, above {max_pixels:,}",
+                         "shrink it first, or pass a larger max_pixels")
     if name == "TIFF":   # a decoder allocates a whole tile, whatever the size of the picture
         tile = int(image.tag_v2.get(322, 1)) * int(image.tag_v2.get(323, 1))
         if tile > max(max_pixels, 1 << 20):
@@ -206,31 +183,26 @@ def _upright_srgb(image: Image.Image, name: str, short_side: int | None) -> tupl
     if name == "JPEG" and short_side is not None:
         image.draft(None, (2 * short_side, 2 * short_side))
     image.load()
-    exif = _exif(image, name)
-    if name != "HEIF":   # pillow-heif has turned it
-        try:
+    exif = None
+    try:
+        if name != "HEIF":   # pillow-heif has turned it
             ImageOps.exif_transpose(image, in_place=True)
-        except Exception:   # broken EXIF: the picture is worth more than its notes
-            exif = None
-    return _to_tensor(_to_srgb(_eight_bit(image, name), profile)), exif
+        exif = _exif(image, name)
+    except Exception:   # broken EXIF: the picture is worth more than its notes
+        pass
+    return to_tensor(_to_srgb(_eight_bit(image, name), profile)), exif
 
 
 def _exif(image: Image.Image, name: str) -> bytes | None:
-    """What describes the photograph, with the orientation reset."""
-    try:
-        exif, kept = image.getexif(), Image.Exif()
-        for tag in DESCRIPTIVE_TAGS if name == "TIFF" else [tag for tag in exif if tag not in EXIF_FOLDERS]:
-            if tag in exif:
-                kept[tag] = exif[tag]
-        for folder in EXIF_FOLDERS:
-            if folder in exif:
-                kept.get_ifd(folder).update(exif.get_ifd(folder))
-                kept[folder] = kept.get_ifd(folder)
-        if ORIENTATION in exif:
-            kept[ORIENTATION] = 1
-        return kept.tobytes() if len(kept) else None
-    except Exception:   # as above
-        return None
+    """What describes the photograph, of which the orientation was applied."""
+    exif, kept = image.getexif(), Image.Exif()
+    for tag in DESCRIPTIVE_TAGS if name == "TIFF" else set(exif) - set(EXIF_FOLDERS):
+        if tag in exif:
+            kept[tag] = exif[tag]
+    for folder in set(EXIF_FOLDERS) & set(exif):
+        kept.get_ifd(folder).update(exif.get_ifd(folder))
+        kept[folder] = kept.get_ifd(folder)
+    return kept.tobytes() if len(kept) else None
 
 
 def _eight_bit(image: Image.Image, name: str) -> Image.Image:
@@ -253,7 +225,7 @@ def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
         profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
         is_srgb = profile.profile.xcolor_space.strip() == "RGB" and "sRGB" in (profile.profile.profile_description or "")
         return None if is_srgb else profile   # sRGB needs no second table, which would only add rounding
-    except Exception:   # none, or a broken one, which costs the exact colours, not the photograph
+    except Exception:   # none, or a broken one
         return None
 
 
@@ -274,11 +246,11 @@ def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Im
 
 
 def _convert_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    try:
+    try:   # a broken profile costs the exact colours, not the photograph
         mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}.get(profile.profile.xcolor_space.strip())
         if mode is None or (mode in ("CMYK", "LAB")) != (image.mode in ("CMYK", "LAB")):
             return image   # a profile for another kind of picture
         srgb = ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image.convert(mode), profile, srgb, outputMode="RGB") or image
-    except Exception:   # as in _profile
+    except Exception:
         return image

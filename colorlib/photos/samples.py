@@ -30,13 +30,9 @@ PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn", "matplotlib": 
 
 
 def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
-    """The colour photographs: nine of eight scenes, to look at. They are too few for any claim.
+    """(name, uint8 (3, H, W)) of the colour photographs of a split (None: all), in a fixed order.
 
-    Args:
-        split: "train", "validation", "test", or None for all.
-
-    Returns:
-        (name, uint8 (3, H, W)) pairs, in a fixed order.
+    They are nine of eight scenes, to look at: too few for any claim.
 
     Raises:
         ValueError: there is no such split. PhotoError: a file is not where its package installs it.
@@ -52,16 +48,12 @@ def old_photographs() -> list[tuple[str, Tensor]]:
 
 
 def sample_photograph(name: str) -> Photo:
-    """One of `sample_photographs` or `old_photographs` by its name, as its file is.
-
-    Raises:
-        ValueError: there is no such name. PhotoError: the file is not where its package installs it.
-    """
+    """One of `sample_photographs` or `old_photographs`, as its file is. ValueError: there is no such name."""
     return read_photo(sample_file(name))
 
 
 def sample_file(name: str) -> Path:
-    """Where a package installed a sample photograph; errors as in `sample_photograph`."""
+    """Where a package installed a sample photograph."""
     if name not in SAMPLES and name not in OLD:
         raise ValueError(f"no sample photograph is called {name!r}: choose one of {', '.join([*SAMPLES, *OLD])}")
     package, file = (SAMPLES.get(name) or OLD[name])[:2]

@@ -66,19 +66,9 @@ def scan(folder: str | os.PathLike) -> list[Path]:
 
 
 def split_of(name: str | os.PathLike) -> str:
-    """The split of a photograph: 80 % train, 10 % validation, 10 % test, by the SHA-256 of its file name.
+    """The split of a photograph: "train" (80 %), "validation" or "test" (10 % each), by the SHA-256 of its file name.
 
-    No photograph moves when others come or go, or when the folder moves.
-
-    Args:
-        name: a file name; of a path only the last part counts.
-
-    Returns:
-        "train", "validation" or "test".
-
-    Example:
-        >>> split_of("holiday.jpg") == split_of("/elsewhere/holiday.jpg")
-        True
+    Only the last part of a path counts. No photograph moves when others come or go, or when the folder moves.
     """
     digest = hashlib.sha256(Path(name).name.encode("utf-8", "surrogateescape")).digest()
     return {8: "validation", 9: "test"}.get(int.from_bytes(digest[:8], "big") % 10, "train")
@@ -94,12 +84,7 @@ def scan_splits(folder: str | os.PathLike) -> dict[str, list[Path]]:
 
 def load_photos(paths: Sequence[str | os.PathLike], short_side: int | None = None, progress: bool = False
                 ) -> tuple[list[Tensor], list[PhotoError]]:
-    """Decode photographs in threads (the decoders release Python's lock), and go on past the bad ones.
-
-    Args:
-        paths: files, for example from `scan`.
-        short_side: resize each to this short side, in pixels; None keeps the sizes.
-        progress: show a progress bar.
+    """Decode photographs in threads (the decoders release Python's lock), resized to `short_side` pixels unless None.
 
     Returns:
         The good photographs, uint8 (3, H, W), in the order of `paths`, and one error for each bad file.
@@ -121,9 +106,6 @@ def download(name: str) -> Path:
     """The folder of a dataset, downloaded and unpacked by torchvision on the first call; prints its size before.
 
     It lies in data/downloads of a checkout, else in the user's cache folder. An interrupted download leaves nothing.
-
-    Args:
-        name: of `DATASETS`.
 
     Raises:
         PhotoError: the server, the checksum, the archive or the disk is not as required.
@@ -158,36 +140,20 @@ def download(name: str) -> Path:
 class Source:
     """Photographs of one level, split by photograph, loaded on first use.
 
-    Attributes:
-        name: "samples", a dataset's name, or the folder.
-        short_side: photographs are held with this short side, pixels.
-        files: split -> files.
-        memory: bytes that the photographs may take; None is half of what is available at the first question.
-        errors, num_grey: the unreadable files and the number of grey ones, of the splits loaded so far.
+    `train`, `validation` and `test` are lists of uint8 (3, H, W); grey and unreadable photographs are left out.
     """
 
-    name: str
-    short_side: int
-    files: dict[str, list[Path]] = field(default_factory=dict)
-    memory: int | None = None
-    errors: list[PhotoError] = field(default_factory=list)
-    num_grey: int = 0
+    name: str                                                         # "samples", a dataset's name, or the folder
+    short_side: int                                                   # to which photographs are resized, pixels
+    files: dict[str, list[Path]] = field(default_factory=dict)        # split -> files
+    memory: int | None = None                                         # bytes that they may take; None: half of what is free
+    errors: list[PhotoError] = field(default_factory=list)            # of the unreadable files in what was loaded
+    num_grey: int = 0                                                 # in what was loaded
     _loaded: dict[str, list[Tensor]] = field(default_factory=dict, repr=False)
 
-    @property
-    def train(self) -> list[Tensor]:
-        """uint8 (3, H, W) photographs to train on; grey ones are left out."""
-        return self._photos("train")
-
-    @property
-    def validation(self) -> list[Tensor]:
-        """uint8 (3, H, W) photographs to choose by."""
-        return self._photos("validation")
-
-    @property
-    def test(self) -> list[Tensor]:
-        """uint8 (3, H, W) photographs to measure on, once."""
-        return self._photos("test")
+    train = property(lambda self: self._photos("train"), doc="Photographs to train on.")
+    validation = property(lambda self: self._photos("validation"), doc="Photographs to choose by.")
+    test = property(lambda self: self._photos("test"), doc="Photographs to measure on, once.")
 
     @cached_property   # decided once, because what is loaded later takes memory
     def streamed(self) -> bool:
@@ -227,11 +193,7 @@ class Source:
 
     def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
                 device: str | torch.device = "cpu", zoom: float = ZOOM) -> Iterator[tuple[Tensor, Tensor]]:
-        """Infinite (L, ab) batches; training ones are random crops and flips, the others central squares.
-
-        Args:
-            split: "train", "validation" or "test".
-            size, batch_size, seed, device, zoom: as in `PhotoBatches`.
+        """`PhotoBatches` of a split: random crops and flips to train on, central squares of the others.
 
         Raises:
             ValueError: there is no such split. PhotoError: it is empty.
@@ -254,17 +216,10 @@ def source(name: str | os.PathLike | None = None, short_side: int = 160) -> Sour
     Args:
         name: "samples", "imagenette", "coco_sample", "flowers102", "places365", or a folder of photographs (one with
             such a name is "./samples").
-        short_side: photographs are held with this short side, pixels.
-
-    Returns:
-        The source; print its `note`.
+        short_side: to which photographs are resized, pixels.
 
     Raises:
         PhotoError: the name or folder leads to no photographs, or a download fails.
-
-    Example:
-        >>> source("samples").name
-        'samples'
     """
     asked = ""
     if name is None and (name := os.environ.get("COLORLIB_PHOTOS")):
