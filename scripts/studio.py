@@ -26,7 +26,6 @@ import nbformat
 
 HERE = "127.0.0.1"
 UPLOAD_BYTES = 50_000_000
-MESSAGE_BYTES = UPLOAD_BYTES + 100_000  # an upload is one message: the file and its description by the widget
 # Paths start at the home folder: the folder of the page is deleted with the page.
 CELL = f"""import os
 from colorlib.studio import Studio
@@ -96,7 +95,6 @@ def settings(folder: Path, port: int, token: str):
         ip=HERE, port=port, port_retries=0, token=token, open_browser=False, config_file_paths=[], log_level="ERROR",
         connection_dir_root=str(folder),
         tornado_settings={
-            "websocket_max_message_size": MESSAGE_BYTES,
             "ws_ping_timeout": 30_000,  # tornado warns about the default, which is longer than the interval
             "disable_check_xsrf": True,  # otherwise Voila's page cannot end its kernel; the cookie below protects instead
             "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"},
@@ -105,7 +103,7 @@ def settings(folder: Path, port: int, token: str):
     config.VoilaConfiguration.update(
         template="studio", strip_sources=True, allow_template_override="NO", allow_theme_override="NO",
         file_allowlist=[], preheat_kernel=True,
-        extension_allowlist=EXTENSIONS, resources={"studio_limit": UPLOAD_BYTES},
+        extension_allowlist=EXTENSIONS,
     )  # fmt: skip
     config.IdentityProvider.cookie_options = {"SameSite": "Strict"}
     # a closed page ends its kernel; this ends that of a browser that was killed

@@ -1,6 +1,6 @@
 // The view of colorlib.studio.board.Board. It shows the traits and sends what the user did; the kernel changes them.
 
-const PART = 1 << 19; // bytes of a dropped file in one message; Colab may lose messages of 1 MB
+const PART = 1 << 19; // bytes of a file in one message; Colab may lose messages of 1 MB
 const SLOP = 4; // CSS pixels that a pointer may move and still click
 const PATIENCE = 2000; // ms to wait for an answer
 const TALLEST = 640; // CSS pixels; not a share of the window, because Colab sizes the window by its content
@@ -40,8 +40,11 @@ function render({ model, el }) {
   });
   knob.innerHTML = GRIP;
   const markers = [];
+  const open = node("button", "open jupyter-button widget-button", { type: "button" });
+  const chooser = node("input", "", { type: "file", accept: model.get("accept"), hidden: "" });
+  open.textContent = "Open a photograph or settings";
   stage.append(after, before, note, line, knob);
-  board.append(stage);
+  board.append(stage, open, chooser);
   el.append(board);
 
   let press = null; // the pointer that is down: on what, where it began, whether it has moved
@@ -232,7 +235,7 @@ function render({ model, el }) {
     });
   }
 
-  // ---- a dropped file
+  // ---- a file that is dropped or chosen
 
   const bringsFile = (event) => event.dataTransfer?.types.includes("Files");
 
@@ -251,9 +254,19 @@ function render({ model, el }) {
     event.preventDefault();
     event.stopPropagation();
     stage.classList.remove("over");
-    const file = event.dataTransfer.files[0];
-    if (file) uploads = uploads.then(() => upload(file)); // one after the other: their parts must not mix
+    take(event.dataTransfer.files);
   });
+
+  open.addEventListener("click", () => chooser.click());
+
+  chooser.addEventListener("change", () => {
+    take(chooser.files);
+    chooser.value = ""; // the same file can be chosen again
+  });
+
+  function take([file]) {
+    if (file) uploads = uploads.then(() => upload(file)); // one after the other: their parts must not mix
+  }
 
   async function upload(file) {
     const { name, size } = file;
@@ -268,7 +281,7 @@ function render({ model, el }) {
         model.send({ kind: "file", name, part, parts }, undefined, [bytes]);
       }
     } catch (error) {
-      note.textContent = `${name} cannot be read: drop a file, not a folder. (${error.message})`;
+      note.textContent = `${name} cannot be read: choose a file, not a folder. (${error.message})`;
     }
   }
 

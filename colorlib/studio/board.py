@@ -18,9 +18,9 @@ class Board(anywidget.AnyWidget):
         {"kind": "move", "index", "x", "y"}      a marker was moved; during a drag, one message for each new `picture`
         {"kind": "delete", "index"}              Delete or Backspace on a marker
         {"kind": "select", "index"}              a click on a marker
-        {"kind": "file", "name", "part", "parts"}   a file was dropped: part 0 to parts - 1, in order, each with up to
+        {"kind": "file", "name", "part", "parts"}   a file was dropped or chosen: part 0 to parts - 1, in order, with up to
                                                  512 KiB in buffers[0] (a Jupyter server takes 10 MB in one message)
-        {"kind": "refused", "name", "bytes"}     a file above `max_bytes` was dropped and not sent
+        {"kind": "refused", "name", "bytes"}     a file above `max_bytes`; it was not sent
 
     x and y are whole pixels of the photograph, x to the right, y down, whatever the size of the drawn picture.
 
@@ -31,7 +31,8 @@ class Board(anywidget.AnyWidget):
         hints: one {"x", "y", "color": "#rrggbb"} for each marker, in pixels of the photograph.
         selected: index of the marker with the thicker ring; -1: none.
         divider: share of the width that shows `before`, 0 to 1; the browser sends it when the divider is released.
-        max_bytes: the largest file that may be dropped.
+        accept: which files the button offers, as in HTML: ".png,.jpg".
+        max_bytes: the largest file that is sent.
         ready: set by the browser when it has drawn the board.
 
     Example:
@@ -49,5 +50,6 @@ class Board(anywidget.AnyWidget):
     hints = traitlets.List(traitlets.Dict()).tag(sync=True)
     selected = traitlets.Int(-1).tag(sync=True)
     divider = traitlets.Float(0.0).tag(sync=True)
+    accept = traitlets.Unicode().tag(sync=True)
     max_bytes = traitlets.Int(100_000_000).tag(sync=True)
     ready = traitlets.Bool(False).tag(sync=True)

@@ -63,14 +63,14 @@ class Incoming:
         if number > self._max_bytes:
             raise PhotoError(name, f"has {number:,} bytes, above {self._max_bytes:,}", "shrink it first")
 
-    def receive(self, name: str, part: int, parts: int, data: bytes) -> Preview | None:
-        """One part of a dropped file, 0 to parts - 1 in order. The last one gives the photograph, the others None."""
+    def receive(self, part: int, parts: int, data: bytes) -> bytes | None:
+        """Take one part of a file, 0 to parts - 1 in order; return the whole file after the last one, else None."""
         self._received = self._received if part else bytearray()
         self._received += data
         if part < parts - 1:
             return None
         whole, self._received = bytes(self._received), bytearray()
-        return self.decode(name, whole)
+        return whole
 
 
 def read_settings(name: str, data: bytes) -> Settings:
@@ -83,12 +83,6 @@ def read_settings(name: str, data: bytes) -> Settings:
         return Settings.from_json(data.decode("utf-8"))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-
-
-def uploaded(value: object) -> list[tuple[str, bytes]]:
-    """Names and bytes of a FileUpload's value: a dict by name in ipywidgets 7, a tuple in 8."""
-    files = [{"name": name, **file} for name, file in value.items()] if isinstance(value, dict) else value
-    return [(file["name"], bytes(file["content"])) for file in files]
 
 
 def full_size_link(colorizer: Colorizer, photo: Photo, settings: Settings, format: str, bar: FloatProgress) -> str:

@@ -11,7 +11,6 @@ from ipywidgets import (
     Button,
     ColorPicker,
     Dropdown,
-    FileUpload,
     FloatProgress,
     FloatSlider,
     Image,
@@ -39,8 +38,6 @@ SLIDERS = {  # field of Settings: (class, from, to, step, label, explanation)
 }  # fmt: skip
 NUM_SUGGESTIONS = 5
 LABEL = {"description_width": "7.5em"}
-UPLOADS = {"photo": ("Open a photograph", ",".join(SUFFIXES)), "settings": ("Load settings", ".json")}
-UPLOAD_LIMIT = "a Jupyter server takes 10 MB this way (50 by `make lab`); drop a larger photograph on the picture"
 
 
 class Parts:
@@ -49,18 +46,17 @@ class Parts:
     Args:
         formats: of the full-size file.
         files: with paths and folders of the machine that computes.
-        max_bytes: of a dropped file.
+        max_bytes: of a file that the browser sends.
     """
 
     def __init__(self, formats: Iterable[str], files: bool, max_bytes: int) -> None:
-        self.places, self.uploads = {name: Box() for name in UPLOADS}, {}
         self.samples = Dropdown(options=[("a sample photograph", ""), *((name, name) for name in (*SAMPLES, *OLD))],
                                 layout=Layout(width="14em"))  # fmt: skip
-        self.path = Text(placeholder="or drop one on the picture, or its path", continuous_update=False,
+        self.path = Text(placeholder="or the path of one", continuous_update=False,
                          layout=Layout(width="22em"))  # fmt: skip
         # an empty message has its height, too: otherwise all below it would move away under the pointer
         self.message = _named(HTML(layout=Layout(width="auto", min_height="32px")), "colorlib-message")
-        self.board = Board(max_bytes=max_bytes)
+        self.board = Board(accept=",".join((*SUFFIXES, ".json")), max_bytes=max_bytes)
         self.uncertainty = ToggleButton(description="Where is it unsure?", layout=_wide())
         self.sliders = {name: _slider(*arguments) for name, arguments in SLIDERS.items()}
         self.reset = Button(description="Back to the defaults", layout=_wide())
@@ -102,7 +98,7 @@ class Parts:
         sections = {
             "Hints: click on the picture, or use these": VBox(
                 [self.hints, self.picker, self.shown_color, plausible, self.x, self.y, buttons]),
-            "Save": VBox([self.format, _row([self.make, self.progress, self.file]), self.code, self.places["settings"]]),
+            "Save": VBox([self.format, _row([self.make, self.progress, self.file]), self.code]),
         }
         if files:
             sections["A folder of photographs"] = VBox(
@@ -110,16 +106,8 @@ class Parts:
         accordion = Accordion(list(sections.values()), selected_index=0)
         for number, title in enumerate(sections):
             accordion.set_title(number, title)  # 7 ignores titles=
-        opening = _row([self.places["photo"], self.samples, *([self.path] if files else [])])
+        opening = _row([self.samples, *([self.path] if files else [])])
         return [opening, self.message, _row([left, right]), accordion]
-
-    def renew_upload(self, name: str) -> FileUpload:
-        """A new widget for every file: a used one keeps the bytes in memory, and 7 ignores the same file a second time."""
-        description, accept = UPLOADS[name]
-        upload = FileUpload(accept=accept, description=description, layout=_wide())
-        _explain(upload, UPLOAD_LIMIT)
-        self.places[name].children, self.uploads[name] = [upload], upload
-        return upload
 
 
 def paint(button: Button, color: str | None, text: str, dark: bool) -> None:
@@ -133,15 +121,8 @@ def paint(button: Button, color: str | None, text: str, dark: bool) -> None:
 
 def _slider(kind: type, least: float, most: float, step: float, label: str, explanation: str) -> Widget:
     slider = kind(min=least, max=most, step=step, description=label, style=LABEL, layout=_wide())
-    _explain(slider, explanation)
+    setattr(slider, "tooltip" if slider.has_trait("tooltip") else "description_tooltip", explanation)  # 8, or 7
     return slider
-
-
-def _explain(widget: Widget, explanation: str) -> None:
-    """Set the text that appears under the pointer; its name is another one in 7, and an upload has none there."""
-    name = next((name for name in ("tooltip", "description_tooltip") if widget.has_trait(name)), None)
-    if name:
-        setattr(widget, name, explanation)
 
 
 def _row(widgets: Iterable[Widget]) -> Box:

@@ -24,10 +24,9 @@ from colorlib.studio.files import (
     color_folder,
     full_size_link,
     read_settings,
-    uploaded,
     without_options,
 )
-from colorlib.studio.parts import UPLOADS, Parts
+from colorlib.studio.parts import Parts
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg
 from colorlib.studio.state import State
 from colorlib.studio.view import View
@@ -125,8 +124,6 @@ class Studio(VBox):
         for button, action in clicked.items():
             button.on_click(lambda _, action=action: self._run(action))
         parts.board.on_msg(lambda _, content, buffers: self._run(self._board_sent, content, buffers))
-        for name in UPLOADS:
-            self._connect_upload(name)
 
     def _run(self, action: Callable, *values: object) -> None:
         """Run an action and show its errors in the studio. An unexpected one is raised as well, so that the log has it.
@@ -215,23 +212,17 @@ class Studio(VBox):
             case {"kind": "refused", "name": name, "bytes": number}:
                 self._incoming.check_bytes(name, number)
             case {"kind": "file", "name": name, "part": part, "parts": parts}:
-                if preview := self._incoming.receive(name, part, parts, buffers[0]):
-                    self._show_photo(preview)
+                data = self._incoming.receive(part, parts, buffers[0])
+                if data is not None:
+                    self._open_file(name, data)
 
     # ----------------------------------------------------------------------------------------------------- files
 
-    def _connect_upload(self, name: str) -> None:
-        self.parts.renew_upload(name).observe(lambda change: self._run(self._take_upload, name, change["new"]), "value")
-
-    def _take_upload(self, name: str, value: object) -> None:
-        """The value is not read from the widget: a quick second file may still come by the one before."""
-        files = uploaded(value)
-        self._connect_upload(name)
-        for file in files[-1:]:
-            if name == "photo":
-                self._show_photo(self._incoming.decode(*file))
-            else:
-                self._show(self.state.loaded(read_settings(*file)))
+    def _open_file(self, name: str, data: bytes) -> None:
+        if name.lower().endswith(".json"):
+            self._show(self.state.loaded(read_settings(name, data)))
+        else:
+            self._show_photo(self._incoming.decode(name, data))
 
     def _make_file(self) -> None:
         parts = self.parts

@@ -97,7 +97,7 @@ def choose_color(nb, code: str) -> None:
 
 def upload(nb, path) -> None:
     with nb.page.expect_file_chooser() as chooser:
-        nb.page.locator("button.widget-upload", has_text="Open a photograph").click()
+        nb.page.get_by_role("button", name="Open a photograph").first.click()
     chooser.value.set_files(str(path))
 
 

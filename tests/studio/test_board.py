@@ -12,7 +12,7 @@ from colorlib.studio.board import Board
 
 FOLDER = Path(colorlib.studio.board.__file__).parent
 VIEW = (FOLDER / "board.js").read_text(encoding="utf-8")
-TRAITS = ["picture", "before", "width", "height", "hints", "selected", "divider", "max_bytes", "ready"]
+TRAITS = ["picture", "before", "width", "height", "hints", "selected", "divider", "accept", "max_bytes", "ready"]
 
 
 def test_every_trait_reaches_the_view_and_the_view_asks_for_no_other():

@@ -7,7 +7,6 @@ import re
 import sys
 import threading
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 import ipywidgets
@@ -36,10 +35,13 @@ def message(studio):
     return re.sub("<[^>]*>", "", studio.parts.message.value)
 
 
-def upload(studio, name, data, which="photo", widget=None):
-    """As the front end of ipywidgets 8 does it; test_widgets7.py has 7."""
-    widget = widget or studio.parts.uploads[which]
-    widget.value = ({"name": name, "type": "", "size": len(data), "content": memoryview(data), "last_modified": datetime.now(timezone.utc)},)
+def send(studio, *buffers, **content):
+    """A message from the board's side in the browser."""
+    studio.parts.board._handle_custom_msg(content, list(buffers))
+
+
+def upload(studio, name, data):
+    send(studio, memoryview(data), kind="file", name=name, part=0, parts=1)
 
 
 def png_of(rgb):
@@ -154,11 +156,6 @@ def test_a_colour_that_the_screen_cannot_show_is_announced(studio):
     assert "paler" not in studio.parts.shown_color.value and "There it becomes" in studio.parts.shown_color.value
 
 
-def send(studio, *buffers, **content):
-    """A message from the board's side in the browser."""
-    studio.parts.board._handle_custom_msg(content, list(buffers))
-
-
 def test_messages_of_the_board(studio):
     send(studio, kind="add", x=40, y=50)
     send(studio, kind="add", x=140, y=150)
@@ -184,17 +181,8 @@ def test_an_upload_is_opened_without_the_old_hints(studio):
     rgb = sample_photograph("coffee").rgb
     upload(studio, "coffee.png", png_of(rgb))
     assert torch.equal(studio.photo.rgb, rgb) and studio.settings.hints == () and not message(studio)
-    assert not studio.parts.uploads["photo"].value  # the bytes are not kept
     upload(studio, "coffee.png", png_of(rgb.flip(2)))  # the same name again
     assert torch.equal(studio.photo.rgb, rgb.flip(2))
-
-
-def test_a_second_file_by_the_upload_widget_that_was_replaced(studio):
-    """In a browser the button of the next one may not be there yet."""
-    widget, rgb = studio.parts.uploads["photo"], sample_photograph("coffee").rgb
-    upload(studio, "coffee.png", png_of(rgb))
-    upload(studio, "again.png", png_of(rgb.flip(2)), widget=widget)
-    assert torch.equal(studio.photo.rgb, rgb.flip(2)) and not message(studio)
 
 
 @pytest.mark.parametrize("data, words", [
@@ -220,7 +208,7 @@ def test_limits_of_an_upload(colorizer):
     assert "big.tif" in message(studio) and "80,000,000" in message(studio)
 
 
-def test_a_dropped_file_comes_in_parts(studio):
+def test_a_file_comes_in_parts(studio):
     data = png_of(sample_photograph("coffee").rgb)
     half = len(data) // 2
     for part, piece in enumerate((data[:half], data[half:])):
@@ -282,18 +270,18 @@ def test_settings_are_saved_and_loaded(studio, colorizer):
     studio.parts.add.click()
     settings, (_, text) = studio.settings, linked(studio.parts.code.value)
     other = Studio("china", colorizer)
-    upload(other, "settings.json", text, "settings")
+    upload(other, "settings.json", text)
     assert other.settings == settings and other.parts.sliders["warmth"].value == 5.0
     assert other.parts.hints.options[1][1] == 0
     for bad, words in ((b"{", "no JSON"), (b'{"saturation": -3}', "saturation is -3"), (b"\xff", "codec"),
                        (json.dumps({"hints": [{"x": 9999, "y": 1, "a": 0, "b": 0}]}).encode(), "outside")):
-        upload(other, "bad.json", bad, "settings")
+        upload(other, "bad.json", bad)
         assert words in message(other) and other.settings == settings, words
 
 
 def test_the_slider_of_colourings_after_settings_with_the_mean_decoding(studio, colorizer):
     """There is one mean colouring: another number leaves it, and the picture follows the slider."""
-    upload(studio, "mean.json", b'{"decode": "mean"}', "settings")
+    upload(studio, "mean.json", b'{"decode": "mean"}')
     assert studio.settings == Settings(decode="mean") and studio.parts.sliders["variant"].value == 0
     studio.parts.sliders["saturation"].value = 1.2
     assert studio.settings.decode == "mean"

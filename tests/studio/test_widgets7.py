@@ -24,14 +24,12 @@ def other(act):
     assert picture() != before and not message(), message()
 
 def upload(name, data):
-    """The three values that the browser's side of version 7 sends, in one message."""
-    widget = parts.uploads["photo"]
-    widget.set_state({"metadata": [{"name": name, "size": len(data)}], "data": [memoryview(data)], "_counter": 1})
+    content = {"kind": "file", "name": name, "part": 0, "parts": 1}
+    parts.board._handle_custom_msg(content, [memoryview(data)])
 
 display(studio)
 ---
 assert ipywidgets.__version__ == "VERSION", (ipywidgets.__version__, ipywidgets.__file__)
-assert isinstance(parts.uploads["photo"].value, dict)
 for name, value in {"saturation": 1.4, "warmth": 6, "blend": 0.8, "render_size": 64, "adversarial": 0.5}.items():
     other(lambda: parts.sliders[name].set_state({"value": value}))
     assert getattr(studio.settings, name) == value
@@ -73,7 +71,7 @@ assert name == "china-colour.png" and np.array_equal(colored, expected)
 saved = base64.b64decode(text)
 assert Settings.from_json(saved.decode()) == studio.settings
 parts.reset.click()
-parts.uploads["settings"].set_state({"metadata": [{"name": "s.json"}], "data": [memoryview(saved)], "_counter": 1})
+upload("s.json", saved)
 assert studio.settings == Settings.from_json(saved.decode()) and not message()
 '''
 
