@@ -178,13 +178,12 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
                              f"split; name a folder below {run.photos}")
         files["train"] += again * (times - 1)
     data = Source(str(run.photos.resolve()), short_side, files)
-    print(f"Data: photographs from {run.photos}: {len(files['train']):,} train; held back are "
-          f"{len(files['validation']):,} for validation and {len(files['test']):,} for testing")
-    seed_everything(run.seed)
     if not data.streamed:
-        data.train  # decodes, so that bad files are reported before the first step
-        for error in data.errors:
-            print(f"left out: {error}", file=sys.stderr)
+        data.train  # decoded now, so that bad files are reported before the first step
+    print(data.note)
+    for error in data.errors:
+        print(f"left out: {error}", file=sys.stderr)
+    seed_everything(run.seed)
     make_folder(run.out)
     return data
 

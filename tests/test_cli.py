@@ -447,11 +447,10 @@ def test_a_missing_encoder_is_one_line(colorlib, tmp_path, folder, monkeypatch, 
 
 def test_only_the_photographs_to_train_on_are_decoded(colorlib, tmp_path, folder, monkeypatch):
     """Bug 15: validation and test photographs were decoded to print how many there are."""
-    source, decoded = sys.modules["colorlib.photos.source"], []
-    for name in ("read_photo", "read_small"):
-        if hasattr(source, name):
-            real = getattr(source, name)
-            monkeypatch.setattr(source, name, lambda path, *rest, real=real: decoded.append(path) or real(path, *rest))
+    from colorlib.photos import sources
+
+    decoded, real = [], sources.load_photos
+    monkeypatch.setattr(sources, "load_photos", lambda paths, *rest, **more: decoded.extend(paths) or real(paths, *rest, **more))
     assert colorlib(*train(folder, tmp_path / "run", 1))[0] == 0
     assert decoded and {split_of(path) for path in decoded} == {"train"}
 

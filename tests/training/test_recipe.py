@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 
+from colorlib.color import bins
 from colorlib.colorizer import Colorizer
 from colorlib.generators import predict, pretrained_unet
 from colorlib.photos import PhotoBatches
@@ -184,19 +185,23 @@ def test_each_part_of_a_batch_is_compared_with_its_own_pictures(monkeypatch):
     rule = recipe(n_critic=1, lambda_adversarial=0.0)
     networks = Networks(rule).train()
     L, ab, hints = pictures(hinted=1.0)
-    assert (ab[2:5] - ab[5:8]).abs().mean() > 0.01
+    assert (ab[2:5] - ab[5:8]).abs().mean() > 0.01 < (ab[:2] - ab[2:4]).abs().mean()
     forward, seen = networks.generator.forward, []
     reference = networks.average(L[2:], hints=hints[2:], z=z_mean(6))
 
     def ideal(L, hints=None, z=None):
-        seen.append(z)
-        return forward(L, hints=hints, z=z)._replace(ab=ab + 0 * forward(L, hints=hints, z=z).ab)
+        prediction = forward(L, hints=hints, z=z)
+        prediction = prediction._replace(ab=ab + 0 * prediction.ab, bins=5 * prediction.bins)
+        seen.append((z, prediction))
+        return prediction
 
     monkeypatch.setattr(networks.generator, "forward", ideal)
     optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
     losses = adversarial_step(networks, *optimizers, rule, [(L, ab, hints)], random(1))
     assert losses["distance"] < 1.1e-3 and losses["own"] < 1.1e-3  # the square root of 1e-6
-    (z,) = seen
+    ((z, prediction),) = seen
+    assert torch.equal(losses["bins"], bins.cross_entropy(prediction.bins[:2], ab[:2]))
+    assert torch.equal(losses["prior"], prior_loss(prediction.code[:2], torch.zeros(2, 5)))
     own = standardised(palette_code(L[2:], ab[2:], reference.ab), reference.code)
     assert torch.equal(z[:2], z_mean(2)) and (z[2:, 5] == 0).all()
     assert torch.allclose(z[2:5, :5], own[:3], atol=1e-5) and not torch.allclose(z[5:, :5], own[3:], atol=0.1)
