@@ -63,34 +63,6 @@ class Vanilla:
 
 
 @dataclass(frozen=True)
-class LeastSquares:
-    """Squared distance to the targets 1 (real) and 0 (generated).
-
-    Reference: Mao et al. 2017, Least Squares Generative Adversarial Networks, equation 9 (a = 0, b = c = 1).
-    """
-
-    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return 0.5 * (real_logits - 1).square().mean() + 0.5 * fake_logits.square().mean()
-
-    def generator(self, fake_logits: Tensor) -> Tensor:
-        return 0.5 * (fake_logits - 1).square().mean()
-
-
-@dataclass(frozen=True)
-class Hinge:
-    """Hinge loss: the discriminator stops caring about examples that it has right by a margin of 1.
-
-    Reference: Lim and Ye 2017, Geometric GAN, section 3; Miyato et al. 2018, equations 16 and 17.
-    """
-
-    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
-
-    def generator(self, fake_logits: Tensor) -> Tensor:
-        return -fake_logits.mean()
-
-
-@dataclass(frozen=True)
 class Wasserstein:
     """The dual of the Wasserstein-1 distance: the critic's mean score of real pictures minus that of generated ones.
 

@@ -9,8 +9,6 @@ from colorlib.course.toys import PointDiscriminator
 from colorlib.discriminators import Critic
 from colorlib.losses import (
     GradientPenalty,
-    Hinge,
-    LeastSquares,
     Vanilla,
     Wasserstein,
     WeightClipping,
@@ -43,14 +41,7 @@ def test_vanilla_survives_large_logits():
     assert torch.isfinite(Vanilla().discriminator(extreme, extreme))
 
 
-def test_least_squares_and_hinge_by_hand():
-    assert LeastSquares().discriminator(REAL, FAKE).item() == pytest.approx(0.5 * (1 + 4) / 2 + 0.5 * (0.25 + 9) / 2)
-    assert LeastSquares().generator(FAKE).item() == pytest.approx(0.5 * (0.25 + 16) / 2)
-    assert Hinge().discriminator(REAL, FAKE).item() == pytest.approx((0 + 2) / 2 + (1.5 + 0) / 2)
-    assert Hinge().generator(FAKE).item() == pytest.approx(1.25)
-
-
-@pytest.mark.parametrize("loss", [Vanilla(), Vanilla(saturating=True), LeastSquares(), Hinge(), Wasserstein()], ids=repr)
+@pytest.mark.parametrize("loss", [Vanilla(), Vanilla(saturating=True), Wasserstein()], ids=repr)
 def test_each_network_gains_by_what_the_other_loses(loss):
     right = loss.discriminator(torch.full((4,), 1.0), torch.full((4,), -1.0))
     wrong = loss.discriminator(torch.full((4,), -1.0), torch.full((4,), 1.0))

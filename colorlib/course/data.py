@@ -33,7 +33,7 @@ class SceneSource(Source):
         return list(render(NUM_SCENES[split], size=self.short_side, seed=SCENE_SEEDS[split]).rgb)
 
     def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
-                device: str | torch.device = "cpu", zoom: float = 1.25) -> Iterator[tuple[Tensor, Tensor]]:
+                device: str | torch.device = "cpu", zoom: float = photos.ZOOM) -> Iterator[tuple[Tensor, Tensor]]:
         """As `photos.Source.batches`; `seed` chooses the scenes, and zoom changes nothing: scenes are painted to size."""
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")

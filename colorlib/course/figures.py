@@ -13,7 +13,7 @@ from torch import Tensor
 
 from colorlib.color import AB_SCALE, L_ab_to_rgb8, lab_to_rgb
 
-# Okabe and Ito's colours: told apart with any colour vision; lines differ in style too, for grey print
+# Okabe and Ito's colours: distinguishable with any colour vision; lines differ in style too, for grey print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 STYLE = {
@@ -55,7 +55,7 @@ def show_images(
     """
     columns = max(len(row) for row in rows)
     ratio = max(image.shape[-2] / image.shape[-1] for row in rows for image in row)
-    labels = 0.09 * max((len(title) for title in row_titles), default=0)  # inches beside and above the pictures
+    labels = 0.09 * max((len(title) for title in row_titles), default=0)  # inches left of and above the pictures
     height = width * min(ratio, 2) * len(rows) + (0.2 if column_titles else 0)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(len(rows), columns, figsize=(width * columns + labels, height), squeeze=False,
@@ -201,7 +201,7 @@ def done(figure: Figure) -> Figure:
 def palettes(
     kinds: Mapping[str, tuple[Tensor, Tensor]], answers: Mapping[str, Mapping[str, Tensor]], *, lightness: float = 60.0
 ) -> Figure:
-    """Known colours of a thing as a bar, each as wide as it is frequent, and single answers beside it, all at one L.
+    """Known colours of a thing as a bar, each as wide as it is frequent, and next to it single answers, all at one L.
 
     Args:
         kinds: name -> colours ab / 110 (K, 2) and their probabilities (K,).

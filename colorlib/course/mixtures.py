@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians in the plane: data whose density is known, so that what a GAN misses can be counted."""
+"""Mixtures of Gaussians in the plane: data whose density is known, so the modes that a GAN misses can be counted."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Mixture:
         return torch.where(distance <= within * self.std, mode, -1)
 
     def modes_hit(self, x: Tensor, within: float = 3.0, least: int = 1) -> int:
-        """How many modes have at least `least` points of x (N, 2) within so many standard deviations."""
+        """How many modes have at least `least` points of x (N, 2) within `within` standard deviations."""
         mode = self.nearest(x, within)
         return int((torch.bincount(mode[mode >= 0], minlength=len(self.means)) >= least).sum())
 
     def quality(self, x: Tensor, within: float = 3.0) -> float:
-        """Share of the points of x (N, 2) that lie within so many standard deviations of a mode.
+        """Share of the points of x (N, 2) that lie within `within` standard deviations of a mode.
 
         Of the mixture's own points it is 1 - exp(-within^2 / 2): 0.989 for 3.
         """

@@ -248,7 +248,7 @@ def picture_distance(generator: nn.Module, test: Tensor) -> float:
 
 
 def train_and_measure(pictures: Tensor, test: Tensor, *, seed: int, num_steps: int, every: int) -> list[float]:
-    """One picture GAN as in section 9; its distance to `test` before training and every so many updates."""
+    """One picture GAN as in section 9; its distance to `test` before training and every `every` updates."""
     generator, discriminator = seeded(seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d)))
     distances: list[float] = []
     train_gan(

@@ -92,16 +92,16 @@ def slopes_at_theta(seeds: Sequence[int], checkpoints: Sequence[int], theta: flo
         def gradient(asked_loss: AdversarialLoss) -> list[float]:
             fake = lines()[1].requires_grad_()
             # summed over seeds, so that each has the gradient of its own mean; moving theta moves every point's x
-            loss = asked_loss.generator(judge(None, fake)) * len(seeds)
+            loss = asked_loss.generator(network(None, fake)) * len(seeds)
             return torch.autograd.grad(loss, fake)[0][..., 0].sum(1).abs().tolist()
 
-        judge, found = Ensemble([seeded(seed, PointDiscriminator) for seed in seeds]), [[] for _ in asked]
-        optimizer = torch.optim.Adam(judge.parameters(), 1e-3, (0.0, 0.9), fused=True)
+        network, found = Ensemble([seeded(seed, PointDiscriminator) for seed in seeds]), [[] for _ in asked]
+        optimizer = torch.optim.Adam(network.parameters(), 1e-3, (0.0, 0.9), fused=True)
         for step in range(max(checkpoints) + 1):
             if step in checkpoints:
                 for slopes, loss in zip(found, asked):
                     slopes.append(gradient(loss))
-            update_discriminator(judge, optimizer, adversarial, None, *lines(), lipschitz=lipschitz)
+            update_discriminator(network, optimizer, adversarial, None, *lines(), lipschitz=lipschitz)
         return found
 
     penalty = with_own_draws(GradientPenalty(10.0, batch_dims=2), seeds[0])

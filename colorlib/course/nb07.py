@@ -45,12 +45,12 @@ def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
 
 
 def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[str, str], bound: str) -> Figure:
-    """One column per judge: above, what it says on held-out pairs; below, how far the held-out colours are from the truth.
+    """One column per discriminator: above its output on held-out pairs, below the error of the held-out colours.
 
     Args:
-        runs: judge -> for every seed its looks (step, error, says, bound).
-        says: judge -> what its number is called.
-        bound: the judge whose bound is drawn beside what it says.
+        runs: discriminator -> for every seed its looks (step, error, says, bound).
+        says: discriminator -> the name of its number.
+        bound: the discriminator whose bound is drawn too.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, len(runs), figsize=(4.3 * len(runs), 4.6), sharex="col", layout="constrained", squeeze=False)
@@ -59,7 +59,7 @@ def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[s
                 steps = [look.step for look in looks]
                 top.plot(steps, [look.says for look in looks], color=colour, linewidth=1)
                 bottom.plot(steps, [look.error for look in looks], color=colour, linewidth=1)
-                if name == bound:  # far above what is said at first: an axis that is logarithmic above 0.5 shows both
+                if name == bound:  # far above the first values: an axis that is logarithmic above 0.5 shows both
                     top.plot(steps, [look.bound for look in looks], color=colour, linewidth=0.8, linestyle=":")
                     top.set_yscale("symlog", linthresh=0.5)
             top.set(title=name, ylabel=says[name])

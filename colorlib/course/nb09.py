@@ -1,4 +1,4 @@
-"""What notebook 09 and its script share: where hints are placed, what they are worth, what a render size changes."""
+"""Notebook 09 and its script: placing hints, measuring their gain, and the effect of the render size."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def error_map(rgb: Tensor, real: Tensor) -> Tensor:
     return (ab_of(rgb) - ab_of(real)).norm(dim=0)
 
 
-def told(real: Tensor, x: int, y: int) -> Hint:
-    """The hint of somebody who knows: the photograph's own colour at that point."""
+def true_hint(real: Tensor, x: int, y: int) -> Hint:
+    """A hint in the photograph's own colour at that point."""
     return Hint(x, y, *ab_of(real)[:, y, x].tolist())
 
 
@@ -54,7 +54,7 @@ def highest(score: Tensor, taken: Sequence[Hint], apart: float = APART) -> tuple
     for hint in taken:
         free &= torch.hypot(across - hint.x, down - hint.y) >= apart * min(height, width)
     if not free.any():
-        raise ValueError(f"no room for another hint beside {len(taken)} on {width} x {height} pixels: ask for fewer, "
+        raise ValueError(f"no room for another hint among {len(taken)} on {width} x {height} pixels: ask for fewer, "
                          f"or for less than {apart:g} of the short side between them")
     best = int(score.masked_fill(~free, -torch.inf).argmax())
     return best % width, best // width
@@ -64,13 +64,13 @@ def placed(real: Tensor, num: int, score: Callable[[list[Hint]], Tensor]) -> lis
     """Hints one after the other, each where the score, given those before it, is highest.
 
     Args:
-        real: uint8 (3, H, W): it is asked for the colours.
+        real: uint8 (3, H, W): the hints take their colours from it.
         num: how many.
         score: hints so far -> (H, W).
     """
     hints: list[Hint] = []
     while len(hints) < num:
-        hints.append(told(real, *highest(score(hints), hints)))
+        hints.append(true_hint(real, *highest(score(hints), hints)))
     return hints
 
 
@@ -105,7 +105,7 @@ def reach(real: Tensor, x: int, y: int) -> Tensor:
 
 
 def at_doubt_in_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
-    """Each at the point of a grid of 10 x 10 whose reach holds most doubt that no hint before it reaches."""
+    """Each at the point of a 10 x 10 grid whose reach holds the most uncertainty outside the reach of earlier hints."""
     height, width = real.shape[1:]
     points = [(int((i + 0.5) * width / GRID), int((j + 0.5) * height / GRID)) for j in range(GRID) for i in range(GRID)]
     reaches = torch.stack([reach(real, x, y) for x, y in points])  # (100, h, w)
@@ -114,14 +114,14 @@ def at_doubt_in_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint
     while len(hints) < num:
         doubt = F.interpolate(colorizer.uncertainty(real, hints=hints)[None, None], left.shape, mode="area")[0, 0]
         best = int((reaches * (left * doubt)).sum((1, 2)).argmax())
-        hints.append(told(real, *points[best]))
+        hints.append(true_hint(real, *points[best]))
         left = torch.minimum(left, 1 - reaches[best])
         reaches[best] = 0  # the same point is not taken twice
     return hints
 
 
 def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str, list[float]]:
-    """What one hint is worth at so many random points, and what is known of the points beforehand.
+    """The gain of one hint at `num` random points, and what the network predicts there beforehand.
 
     Returns:
         "gain": fall of the mean error, CIE units; "doubt": expected error around the point, CIE units; "reach": share of
@@ -133,7 +133,7 @@ def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str,
     rows: dict[str, list[float]] = {"gain": [], "doubt": [], "reach": [], "error": []}
     for place in torch.randint(plain.numel(), (num,), generator=generator).tolist():
         x, y = place % plain.shape[1], place // plain.shape[1]
-        with_one = errors(colorizer, real, [told(real, x, y)], [1])[1]
+        with_one = errors(colorizer, real, [true_hint(real, x, y)], [1])[1]
         for name, value in (("gain", float(plain.mean()) - with_one), ("doubt", float(doubt[y, x])),
                             ("reach", float(reach(real, x, y).mean())), ("error", float(error[y, x]))):
             rows[name].append(value)
@@ -141,7 +141,7 @@ def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str,
 
 
 def saved(by_chance: Sequence[float], error: float, without: float) -> float:
-    """What a placement saves beside random ones with as many hints, in % of the error without any.
+    """Error that a placement saves compared with as many random hints, in % of the error without hints.
 
     Args:
         by_chance: errors of random placements.
@@ -152,7 +152,7 @@ def saved(by_chance: Sequence[float], error: float, without: float) -> float:
 
 
 def errors(colorizer: Colorizer, real: Tensor, hints: Sequence[Hint], counts: Sequence[int] = COUNTS) -> dict[int, float]:
-    """Mean error of ab of the mean decoding with the first so many hints, CIE units."""
+    """Mean error of ab of the mean decoding with the first `count` hints, for each count; CIE units."""
     return {count: float(error_map(colorizer.colorize(real, decode="mean", hints=hints[:count]), real).mean())
             for count in counts}
 
@@ -174,5 +174,5 @@ def rendered(colorizer: Colorizer, real: Tensor, render_size: int) -> dict[str, 
 
 
 def drawn(items: Sequence, num: int, seed: int = 0) -> list:
-    """So many of them at random, in their order; all where there are fewer."""
+    """`num` of them at random, in their order; all where there are fewer."""
     return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), min(num, len(items))))]

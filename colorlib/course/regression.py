@@ -1,4 +1,4 @@
-"""What a colorizer has to beat: colour transfer, which learns nothing, and regression by a small network.
+"""Two baselines for a colorizer: colour transfer, which learns nothing, and regression by a small network.
 
 Colour transfer takes its colours from one reference picture. Regression, the network of notebook 01, is
 trained with a distance alone: no discriminator, no classes.
@@ -30,8 +30,8 @@ def colour_transfer(
     """Give every pixel the colour of the reference pixel that is most like it in lightness and texture.
 
     The reference's lightness is first shifted and stretched to the mean and deviation of the picture's. Then
-    `num_samples` pixels of the reference, one from each cell of a grid, stand for its colours. Like means:
-    the smallest sum of squared differences in lightness and in the deviation of lightness around the pixel.
+    `num_samples` pixels of the reference, one from each cell of a grid, represent its colours. Similarity is the sum
+    of squared differences in lightness and in local standard deviation.
 
     Args:
         L: pictures to colour, (B, 1, H, W), L / 50 - 1.

@@ -68,7 +68,7 @@ def test_highest_is_the_highest_that_keeps_its_distance():
     assert nb09.highest(score, []) == (7, 5)
     assert nb09.highest(score, [Hint(7, 5, 0, 0)], apart=0.1) == (25, 15)  # 2 pixels: (8, 6) is 1.4 away
     assert nb09.highest(score, [Hint(7, 5, 0, 0)], apart=0.05) == (8, 6)
-    with pytest.raises(ValueError, match="no room for another hint beside 1 on 30 x 20 pixels: ask for fewer"):
+    with pytest.raises(ValueError, match="no room for another hint among 1 on 30 x 20 pixels: ask for fewer"):
         nb09.highest(score, [Hint(15, 10, 0, 0)], apart=2)
 
 
@@ -142,7 +142,7 @@ def test_errors_single_and_saved(colorizer, cat):
     assert {len(values) for values in rows.values()} == {3} and all(0 < share <= 1 for share in rows["reach"])
     place = int(torch.randint(cat[0].numel(), (3,), generator=torch.Generator().manual_seed(1))[0])
     y, x = divmod(place, cat.shape[2])
-    assert rows["gain"][0] == pytest.approx(found[0] - nb09.errors(colorizer, cat, [nb09.told(cat, x, y)], [1])[1])
+    assert rows["gain"][0] == pytest.approx(found[0] - nb09.errors(colorizer, cat, [nb09.true_hint(cat, x, y)], [1])[1])
 
 
 def test_rendered_takes_the_render_size(colorizer, cat):

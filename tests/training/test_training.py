@@ -8,7 +8,7 @@ from torch import nn
 
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.generators import UNet, predict
-from colorlib.losses import GradientPenalty, Hinge, LeastSquares, Vanilla, Wasserstein, WeightClipping
+from colorlib.losses import GradientPenalty, Vanilla, Wasserstein, WeightClipping
 from colorlib.training import constant, fit, frozen, linear_decay, update_discriminator, update_generator
 from colorlib.training.weights import load_generator
 
@@ -49,7 +49,7 @@ def test_l1_training_learns():
     assert history.seconds > 0 and not history.interrupted
 
 
-@pytest.mark.parametrize("adversarial", [Vanilla(), LeastSquares(), Hinge(), Wasserstein()], ids=repr)
+@pytest.mark.parametrize("adversarial", [Vanilla(), Wasserstein()], ids=repr)
 def test_the_discriminators_gradient_changes_the_generator(adversarial):
     """With lambda_l1 = 0 only the discriminator can move the generator; it must, and must not be moved itself."""
     generator, discriminator = networks()

@@ -28,11 +28,11 @@ from colorlib.runtime import machine, results_dir
 KINDS = ("landscapes", "objects")
 COMMAND = "python -m colorlib.course.long.photographs_09 --photos DIR"
 SIZES = (32, 48, 64, 96, 128, 192)  # a photograph is enlarged to twice its size at most, and these are 100 to 160 pixels high
-SEEDS, POINTS, JUDGED = 3, 16, 5
+SEEDS, POINTS, NUM_HINTS = 3, 16, 5
 MEASURES = ("error", "auc", "colourfulness", "detail")
 # On the validation split five hints at random points took off about a fifth of the error, and ten not quite a third: with 5 %
-# more, five hints do what eight random ones do, which somebody who clicks would notice.
-SAVED = {"measure": "error that 5 hints at the most uncertain points save beside 5 random ones, % of the error without hints",
+# more, five hints do what eight random ones do, which a user would notice.
+SAVED = {"measure": "error that 5 hints at the most uncertain points save compared with 5 random ones, % of the error without hints",
          "supported": "> 5", "partly": "> 0"}
 C32 = {
     "landscapes": Claim("C32b", "hints help most where the network is unsure: landscapes", **SAVED),
@@ -56,7 +56,7 @@ def measured(colorizer: Colorizer, real: Tensor, seed: int) -> dict:
 
 
 def by_chance(row: dict, count: int | str) -> list[float]:
-    """Errors of one photograph with so many hints at random, one per seed."""
+    """Errors of one photograph with `count` hints at random points, one per seed."""
     return [errors[str(count)] for way, errors in row["ways"].items() if way.startswith("random")]
 
 
@@ -105,7 +105,7 @@ def main() -> None:
             rows[kind].append(json.loads(json.dumps(measured(colorizer, reals[number], number))))
             write_json(place, header | {"rows": rows})
         print(f"{kind}: {len(rows[kind])} photographs, {time.monotonic() - started:.0f} s", flush=True)
-        C32[kind].judge([saved(row, "uncertain", JUDGED) for row in rows[kind]], of="photographs")
+        C32[kind].judge([saved(row, "uncertain", NUM_HINTS) for row in rows[kind]], of="photographs")
     C33.judge([row["sizes"]["64"]["colourfulness"] / row["sizes"]["192"]["colourfulness"]
                for kind in KINDS for row in rows[kind]], of="photographs")
     write_json(results_dir() / "photographs_09.json", {

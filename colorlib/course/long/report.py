@@ -4,9 +4,9 @@
     OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR --choose --weights FILE
 
 Each folder directly below DIR is reported for itself, photographs at full size. Rows: the grey photograph, the sibling
-trained without a critic, and the colorizer's mean, default and four other colourings. Besides: does it know where it is wrong
-(rank correlation of its uncertainty with its error), how much do the colourings differ, how far does the error fall with hints
-at random points, and does a hint hold at its point.
+trained without a critic, and the colorizer's mean, default and four other colourings. Further numbers: the rank
+correlation of its uncertainty with its error, the distance between the colourings, the fall of the error with hints at random
+points, and the deviation from a hint at its point.
 
 --choose tries render sizes and colourfulness (the first number of z) on the validation split, and prints a table.
 Writes colorizer_report.json into COLORLIB_RESULTS (else build/results); grey photographs are left out and counted.
@@ -106,11 +106,11 @@ def uncertainty(colorizer: Colorizer, painted: list[Tensor], real: list[Tensor])
     """Spearman's correlation of the map and of the actual error: of photographs, and of the pixels within each."""
     within, expected, actual = [], [], []
     for rgb, answer in zip(real, painted):
-        doubt, error = colorizer.uncertainty(rgb), (ab_of(answer) - ab_of(rgb)).norm(dim=0)
+        expects, error = colorizer.uncertainty(rgb), (ab_of(answer) - ab_of(rgb)).norm(dim=0)
         step = max(1, min(error.shape) // 40)
-        pair = [x[::step, ::step].flatten().numpy() for x in (doubt, error)]
+        pair = [x[::step, ::step].flatten().numpy() for x in (expects, error)]
         within.append(float(spearmanr(*pair).statistic))
-        expected.append(float(doubt.mean())), actual.append(float(error.mean()))
+        expected.append(float(expects.mean())), actual.append(float(error.mean()))
     return rounded({
         "rank correlation over photographs": float(spearmanr(expected, actual).statistic),
         "rank correlation over the pixels of a photograph, mean": sum(within) / len(within),

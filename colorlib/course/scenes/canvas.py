@@ -4,7 +4,7 @@ A whole batch is drawn at once, layer by layer from back to front. A pixel is no
 but a code, `slot * 256 + tone`: which thing it shows (sky, the roof of house 2, flower 17 ...) and how light
 it is there. At the end a table of ramps turns codes into colours, one table for the day and one for the
 night, so that the night picture costs one look-up more. Edges keep two codes and a weight, and are mixed in
-Lab: the lightness of a mixed pixel then says nothing about the colour of a thing whose colour is free.
+Lab, so the lightness of a mixed pixel carries no information about a free colour.
 """
 
 from __future__ import annotations
