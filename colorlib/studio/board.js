@@ -40,7 +40,7 @@ function render({ model, el }) {
   });
   knob.innerHTML = GRIP;
   const markers = [];
-  const open = node("button", "open jupyter-button widget-button", { type: "button" });
+  const open = node("button", "open jupyter-button widget-button", { type: "button", title: "or drop it on the picture" });
   const chooser = node("input", "", { type: "file", accept: model.get("accept"), hidden: "" });
   open.textContent = "Open a photograph or settings";
   stage.append(after, before, note, line, knob);

@@ -1,4 +1,4 @@
-"""A real JupyterLab and a real browser for the tests beside this file: server, notebooks in it, what went wrong."""
+"""A real JupyterLab and a real browser for the tests of this folder: server, notebooks, problems."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ class Notebook:
             raise AssertionError(f"{code}: {error}")
 
     def wait_for(self, expression: str, timeout: float = 20.0):
-        """The same, as soon as it is true: callbacks run beside the cells, and take their time."""
+        """The same, as soon as it is true: callbacks run after the cells."""
         return wait_for(self.page, lambda: self.ask(expression), timeout)
 
 

@@ -139,7 +139,7 @@ def test_a_click_sends_the_pixel_of_the_photograph(board, width):
         else:
             click(nb, *point)
         nb.wait_for(f"len(board.hints) == {number}")
-    step = 1200 / shown["width"]  # a mouse hits whole pixels of the window, at worst one beside
+    step = 1200 / shown["width"]  # a mouse hits whole pixels of the window, at worst the next one
     added = nb.ask("log")
     assert [content["kind"] for content in added] == ["add"] * 4
     for content, point in zip(added, points, strict=True):
