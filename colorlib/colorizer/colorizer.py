@@ -222,7 +222,9 @@ class Colorizer:
         if not len(self.z[decode]):
             raise ValueError(f"variant is {variant}, but this generator gives one colouring (its z_channels is 0): "
                              "leave variant at 0, or load weights with z")
-        return torch.randn(len(self.z[decode]), generator=torch.Generator().manual_seed(variant))
+        z = torch.randn(len(self.z[decode]), generator=torch.Generator().manual_seed(variant))
+        num_codes = self.generator.config.get("num_codes") or len(z)
+        return torch.cat([z[:num_codes], self.z["default"][num_codes:]])  # what follows the codes selects the mean answer
 
     def _distribution(
         self, photo: Tensor | Photo | str | Path, hints: Sequence[Hint] | None, render_size: int | None

@@ -275,6 +275,7 @@ def test_the_files_of_a_run_are_colorizers(tmp_path):
     trained(tmp_path)
     colorizer = Colorizer.load(tmp_path / "weights.safetensors", "cpu")
     assert colorizer.z["mean"].flatten().tolist() == [0, 0, 0, 0, 0, 1] and colorizer.z["default"].abs().sum() == 0
+    assert colorizer._z("mean", 3)[5] == 0 != colorizer._z("mean", 3)[4]  # a variant is not asked for the mean answer
     assert colorizer.render_size == recipe().short_side == 40 and colorizer.metadata["step"] == "12"
     settings = json.loads(colorizer.metadata["settings"])
     assert settings["sizes"] == [32, 24, 40] and settings["lambda_prior"] == 0.02
