@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -22,6 +22,20 @@ STYLE = {
 }
 
 
+def done(figure: Figure) -> Figure:
+    """Close the figure for pyplot: a notebook shows what a cell returns, and would show an open figure twice."""
+    plt.close(figure)
+    return figure
+
+
+def _bars(axis: plt.Axes, values: Iterable[Sequence[float]]) -> None:
+    """Every seed a dot, every mean a bar of its own colour."""
+    for x, (numbers, colour) in enumerate(zip(values, cycle(COLOURS))):
+        axis.bar(x, np.mean(numbers), width=0.6, color=colour, alpha=0.35)
+        axis.plot(np.full(len(numbers), x), numbers, "o", color=colour, markersize=4)
+    axis.grid(axis="x", visible=False)
+
+
 def to_numpy(image: Tensor) -> np.ndarray:
     """(C, H, W) uint8, or float in [0, 1] or [-1, 1] -> an array that matplotlib draws, (H, W, 3) or (H, W).
 
@@ -38,13 +52,8 @@ def to_numpy(image: Tensor) -> np.ndarray:
     return array[..., 0] if array.shape[-1] == 1 else array
 
 
-def show_images(
-    rows: Sequence[Sequence[Tensor]],
-    *,
-    column_titles: Sequence[str] = (),
-    row_titles: Sequence[str] = (),
-    width: float = 1.6,
-) -> Figure:
+def show_images(rows: Sequence[Sequence[Tensor]], *, column_titles: Sequence[str] = (), row_titles: Sequence[str] = (),
+                width: float = 1.6) -> Figure:
     """A grid of pictures.
 
     Args:
@@ -70,8 +79,7 @@ def show_images(
                 axes[r, 0].set_axis_on()
                 axes[r, 0].set(xticks=[], yticks=[])
                 axes[r, 0].grid(False)
-                for side in axes[r, 0].spines.values():
-                    side.set_visible(False)
+                axes[r, 0].spines[:].set_visible(False)
                 axes[r, 0].set_ylabel(row_titles[r], rotation=0, ha="right", va="center")
         for c, title in enumerate(column_titles):
             axes[0, c].set_title(title, fontsize=9)
@@ -127,28 +135,18 @@ def compare(
     """
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(max(3.5, 1.25 * len(values) + 1), 2.9), layout="constrained")
-        for x, (name, numbers) in enumerate(values.items()):
-            colour = COLOURS[x % len(COLOURS)]
-            axis.bar(x, np.mean(numbers), width=0.6, color=colour, alpha=0.35)
-            axis.plot(np.full(len(numbers), x), numbers, "o", color=colour, markersize=4)
+        _bars(axis, values.values())
         for line, (name, value) in zip(cycle(LINES[1:]), (reference or {}).items()):
             axis.axhline(value, color="black", linewidth=1, linestyle=line, label=name)
         axis.set_xticks(range(len(values)), list(values))
-        axis.grid(axis="x", visible=False)
         axis.set(ylabel=ylabel, title=title)
         if reference:
             axis.legend(fontsize=8)
     return done(figure)
 
 
-def curves(
-    series: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]],
-    *,
-    xlabel: str,
-    ylabel: str,
-    log_x: bool = False,
-    title: str = "",
-) -> Figure:
+def curves(series: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]], *, xlabel: str, ylabel: str,
+           log_x: bool = False, title: str = "") -> Figure:
     """Lines with a band from the least to the greatest seed.
 
     Args:
@@ -190,12 +188,6 @@ def ab_plane(points: Mapping[str, Tensor], *, lightness: float = 65.0, limit: fl
             axis.grid(False)
         axes[0, 0].set_ylabel("b: blue to yellow")
     return done(figure)
-
-
-def done(figure: Figure) -> Figure:
-    """Close the figure for pyplot: a notebook shows what a cell returns, and would show an open figure twice."""
-    plt.close(figure)
-    return figure
 
 
 def palettes(
@@ -257,13 +249,8 @@ def answers_on_plane(
     return figure
 
 
-def compare_panels(
-    panels: Mapping[str, Mapping[str, Sequence[float]]],
-    *,
-    ylabels: Sequence[str],
-    reference: Mapping[str, float] | None = None,
-    height: float = 2.9,
-) -> Figure:
+def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabels: Sequence[str],
+                   reference: Mapping[str, float] | None = None, height: float = 2.9) -> Figure:
     """Several measures of the same runs side by side: every seed a dot, every mean a bar.
 
     Args:
@@ -278,15 +265,11 @@ def compare_panels(
         figure, axes = plt.subplots(1, len(panels), figsize=(len(panels) * width, height), squeeze=False,
                                     layout="constrained")
         for axis, (title, values), ylabel in zip(axes.flat, panels.items(), ylabels):
-            for x, (name, numbers) in enumerate(values.items()):
-                colour = COLOURS[x % len(COLOURS)]
-                axis.bar(x, np.mean(numbers), width=0.6, color=colour, alpha=0.35)
-                axis.plot(np.full(len(numbers), x), numbers, "o", color=colour, markersize=4)
+            _bars(axis, values.values())
             if title in (reference or {}):
                 axis.axhline(reference[title], color="black", linewidth=1, linestyle="--")
             short = [name.replace(" ", "\n", 1) if len(name) > 8 else name for name in values]
             axis.set_xticks(range(len(values)), short, fontsize=8)
-            axis.grid(axis="x", visible=False)
             axis.set(ylabel=ylabel, title=title)
     return done(figure)
 

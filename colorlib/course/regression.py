@@ -18,15 +18,8 @@ from colorlib.training.loop import run
 _CHUNK = 1 << 16  # pixels compared with all samples at a time
 
 
-def colour_transfer(
-    L: Tensor,
-    reference_L: Tensor,
-    reference_ab: Tensor,
-    *,
-    num_samples: int = 256,
-    window: int = 5,
-    seed: int = 0,
-) -> Tensor:
+def colour_transfer(L: Tensor, reference_L: Tensor, reference_ab: Tensor, *, num_samples: int = 256, window: int = 5,
+                    seed: int = 0) -> Tensor:
     """Give every pixel the colour of the reference pixel that is most like it in lightness and texture.
 
     The reference's lightness is first shifted and stretched to the mean and deviation of the picture's. Then
@@ -58,16 +51,11 @@ def colour_transfer(
     """
     batch = L.shape[0]
     if L.dim() != 4 or L.shape[1] != 1 or reference_L.shape[:2] != (batch, 1):
-        raise ValueError(
-            f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; "
-            "needed are (B, 1, H, W) and (B, 1, h, w): one reference for each picture "
-            "(repeat it with expand if it is the same)"
-        )
+        raise ValueError(f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; needed are (B, 1, H, W) "
+                         "and (B, 1, h, w): one reference for each picture (repeat it with expand if it is the same)")
     if reference_ab.shape != (batch, 2, *reference_L.shape[2:]):
-        raise ValueError(
-            f"reference_ab has shape {tuple(reference_ab.shape)}; "
-            f"needed is {(batch, 2, *reference_L.shape[2:])}"
-        )
+        raise ValueError(f"reference_ab has shape {tuple(reference_ab.shape)}; "
+                         f"needed is {(batch, 2, *reference_L.shape[2:])}")
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window is {window}; it must be odd, so that it has a middle")
     remapped = remap_lightness(reference_L, L)
