@@ -56,7 +56,7 @@ def show_results(name: str) -> None:
     """Print a committed result file with a summary: a line for each run, a column for each measure."""
     path = result_file(name)
     if path is None:
-        return print(f"{name} is not here: it comes with a clone of the project and with the wheel")
+        return print(f"{name} is not here: no such committed result")
     record = json.loads(path.read_text(encoding="utf-8"))
     print(f"{record['data']}\n{record['command']}")
     summary: dict[str, dict[str, str]] = record["summary"]

@@ -83,8 +83,9 @@ def inception_score(logits: Tensor, num_splits: int = 1, seed: int = 0) -> float
 
     Args:
         logits: (N, K), before softmax.
-        num_splits: number of groups of pictures, each with a marginal of its own; the mean of their scores is returned. The usual 10 are for 50,000 pictures.
-        seed: of the dealing.
+        num_splits: number of groups of pictures, each with a marginal of its own; the mean of their scores is returned.
+            The usual 10 are for 50,000 pictures.
+        seed: of the random grouping.
 
     Returns:
         1 (every picture gets the same answer) to min(K, N).

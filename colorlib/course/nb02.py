@@ -1,5 +1,5 @@
-"""Measurements of notebook 02: clouds over training, gradients at chosen moments, and the effect of each network's step on
-the other's loss. As a script, section 9 at four times its length:
+"""Measurements of notebook 02: clouds over training, gradients at chosen moments, and the effect of each network's step
+on the other's loss. As a script, section 9 at four times its length:
 
     python -m colorlib.course.nb02    about 3 minutes; interrupted, the same command goes on
 

@@ -1,5 +1,5 @@
-"""What notebook 05 and the grid of `stability_05.py` share: networks of points with and without normalisation, the three
-methods with their costs, and one training run of all seeds at once whose failures are counted."""
+"""Notebook 05 and the grid of `stability_05.py`: networks of points with and without normalisation, the three methods with
+their costs, and one training run of all seeds at once whose failures are counted."""
 
 from __future__ import annotations
 

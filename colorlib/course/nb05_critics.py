@@ -1,4 +1,4 @@
-"""Critics of notebook 05 between known distributions: parallel lines, one dimension, ten pairs of clouds, deep networks."""
+"""Critics of notebook 05 between known distributions: parallel lines, one dimension, pairs of clouds, deep networks."""
 
 from __future__ import annotations
 

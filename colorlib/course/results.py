@@ -1,4 +1,4 @@
-"""Options and result files of the long scripts: a file is written after every run, so that an interrupted script goes on."""
+"""Options and result files of the long scripts. A file is written after every run, so an interrupted script goes on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def arguments(description: str | None, photographs: bool = True, **options: tupl
 
     Args:
         description: the help text.
-        photographs: add --photos DIR, which COLORLIB_PHOTOS can replace; without either the script ends with exit code 2.
-        options: name -> default and help. An option has the type of its default; None stands for an optional path, False
-            for a switch.
+        photographs: add --photos DIR, which COLORLIB_PHOTOS can replace; without either the exit code is 2.
+        options: name -> default and help. An option has the type of its default; None makes an optional path, False a
+            switch.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if photographs:

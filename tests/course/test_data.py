@@ -1,10 +1,12 @@
 """Where the notebooks' data comes from."""
 
+import json
+
 import pytest
 import torch
 
 from colorlib import photos
-from colorlib.course.data import notebook, result_file, source
+from colorlib.course.data import notebook, result_file, show_results, shuffled, source, taught
 
 
 def test_scenes_level_never_trains_on_a_test_scene():
@@ -37,3 +39,27 @@ def test_an_installed_colorlib_has_its_results_beside_it(monkeypatch, tmp_path):
     assert result_file("a.json") == tmp_path / "colorlib" / "results" / "a.json" and result_file("b.json") is None
     with pytest.raises(ValueError, match="clone of the project"):
         notebook("06_residual_unet")
+
+
+def test_committed_results_are_shown_whole(capsys):
+    show_results("patch_sizes.json")
+    lines = capsys.readouterr().out.splitlines()
+    record = json.loads(result_file("patch_sizes.json").read_text(encoding="utf-8"))
+    assert lines[0] == record["data"] and lines[1] == record["command"]
+    for line, (name, row) in zip(lines[3:], record["summary"].items(), strict=True):
+        assert line.split() == f"{name} {' '.join(row.values())}".split()
+    show_results("no_such.json")
+    assert "no_such.json is not here" in capsys.readouterr().out
+
+
+def test_every_pass_of_shuffled_takes_every_pair_once():
+    batches = shuffled(torch.arange(8), torch.arange(8) * 2, 4, seed=1)
+    passes = [torch.cat([next(batches)[0] for _ in range(2)]).tolist() for _ in range(2)]
+    assert passes[0] != passes[1] and sorted(passes[0]) == sorted(passes[1]) == list(range(8))
+    condition, target = next(batches)
+    assert torch.equal(target, 2 * condition)
+
+
+def test_taught_runs_the_tagged_cells_with_the_notebooks_imports():
+    names = taught("06_residual_unet", BATCH=3)
+    assert names["BATCH"] == 3 and names["TaughtResidualBlock"](4, 4)(torch.zeros(1, 4, 5, 5)).shape == (1, 4, 5, 5)

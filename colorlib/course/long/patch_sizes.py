@@ -2,7 +2,8 @@
 
     python -m colorlib.course.long.patch_sizes
 
-Writes patch_sizes.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on. Networks are narrow and runs short, so that a laptop does it; --steps and --base-channels change that.
+Writes patch_sizes.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on. Networks are
+narrow and runs short, so that a laptop does it; --steps and --base-channels change that.
 """
 
 from __future__ import annotations
