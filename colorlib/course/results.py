@@ -25,7 +25,7 @@ def arguments(description: str | None, photographs: bool = True, **options: tupl
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if photographs:
         folder = os.environ.get("COLORLIB_PHOTOS") or None
-        parser.add_argument("--photos", type=Path, default=folder, required=folder is None,
+        parser.add_argument("--photos", default=folder, required=folder is None,
                             help="folder of photographs (default: COLORLIB_PHOTOS, which is %(default)s)")
     for name, (default, text) in options.items():
         kind = {"action": "store_true"} if default is False else {

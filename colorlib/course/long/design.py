@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -92,7 +91,7 @@ DESIGNS: dict[str, Callable[[], Generator]] = {
 class Photographs:
     """Training batches and the validation pictures, decoded once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         source = photos.source(folder, short_side=photos.crop_side(SIZE))
         self.train = source.train
         self.L, self.ab_real = next(source.batches("validation", SIZE, NUM_VALIDATION))

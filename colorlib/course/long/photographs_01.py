@@ -132,7 +132,7 @@ def main() -> None:
     options = arguments(__doc__, out=(None, "folder of the result file (default: data/results)"))
     started = time.time()
     try:
-        loaded = {split: squares(paths, SIZE) for split, paths in photos.scan_splits(options.photos).items()}
+        loaded = {split: squares(paths, SIZE) for split, paths in photos.scan_splits(Path(options.photos)).items()}
     except photos.PhotoError as error:
         raise SystemExit(str(error)) from error
     pictures = {split: each for split, (each, _, _) in loaded.items()}

@@ -10,6 +10,7 @@ Writes photographs_08.json and the claims into COLORLIB_RESULTS (else build/resu
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ def main() -> None:
     sibling = None if options.weights else Colorizer.load(shipped("l1"))
     summary, gains, counts = {}, {}, []
     for kind in KINDS:
-        paths = photos.scan_splits(options.photos / kind)["test"]
+        paths = photos.scan_splits(Path(options.photos) / kind)["test"]
         reals = [real for real in photos.load_photos(paths[:options.num])[0] if not photos.is_grey(real)]
         counts.append(f"{len(reals)} {kind}")
         real_colours = torch.cat([colours(real) for real in reals])

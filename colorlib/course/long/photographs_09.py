@@ -95,7 +95,7 @@ def main() -> None:
     done = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
     rows = done["rows"] if {key: done.get(key) for key in header} == header else {kind: [] for kind in KINDS}
     for kind in KINDS:
-        paths = photos.scan_splits(options.photos / kind)["test"]
+        paths = photos.scan_splits(Path(options.photos) / kind)["test"]
         reals = [real for real in photos.load_photos(paths)[0] if not photos.is_grey(real)]
         reals = nb09.drawn(reals, options.num)
         for number in range(len(rows[kind]), len(reals)):

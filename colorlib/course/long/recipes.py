@@ -49,7 +49,7 @@ VARIANTS: dict[str, dict] = {
 }
 
 
-def trained(changes: dict, seconds: float, folder: Path, out: Path) -> tuple[Colorizer, int]:
+def trained(changes: dict, seconds: float, folder: str, out: Path) -> tuple[Colorizer, int]:
     """A colorizer from `seconds` of training, and its number of steps."""
     def train(num_steps: int) -> float:
         rule = recipe.Recipe.of_length(num_steps, **{"batch_size": 16, **changes})
@@ -76,7 +76,7 @@ def main() -> None:
     options = arguments(__doc__, seconds=(60.0, "of training, per variant"))
     torch.set_num_threads(1)
     real = {name: group[:: max(1, len(group) // NUM_VALIDATION)]
-            for name, group in groups(options.photos, "validation").items()}
+            for name, group in groups(Path(options.photos), "validation").items()}
     path = results_dir() / "colorizer_recipes.json"
     result = json.loads(path.read_text()) if path.is_file() else {
         "command": f"OMP_NUM_THREADS=1 python -m colorlib.course.long.recipes --photos DIR --seconds {options.seconds:g}",

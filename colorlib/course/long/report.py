@@ -166,7 +166,7 @@ def main() -> None:
     torch.set_num_threads(1)
     colorizer = Colorizer.load(options.weights, "cpu")
     colorizer.render_size = options.render_size or colorizer.render_size
-    real = groups(options.photos, "validation" if options.choose else "test")
+    real = groups(Path(options.photos), "validation" if options.choose else "test")
     if options.choose:
         table = choose(colorizer, real)
         for name, rows in table.items():
