@@ -120,10 +120,8 @@ def _bytes_of(path: str | os.PathLike, max_pixels: int) -> bytes:
         raise PhotoError(path, "does not exist", "check the spelling and the folder") from None
     except PermissionError:
         raise PhotoError(path, "may not be read (no permission)", "change its permissions (chmod u+r)") from None
-    except OSError as error:
-        raise PhotoError(path, f"cannot be read ({error.strerror or error})", "check the disk and the name") from None
-    except (ValueError, TypeError) as error:   # a name with a zero byte, a path that is no path
-        raise PhotoError(str(path), f"is no file name ({error})", "pass the path of a photograph") from None
+    except (OSError, ValueError, TypeError) as error:   # also a name with a zero byte, a path that is no path
+        raise PhotoError(str(path), f"cannot be read ({error})", "check the disk and the name") from None
 
 
 def _decode(data: bytes, path: str | os.PathLike, max_pixels: int, short_side: int | None) -> Photo:

@@ -244,7 +244,7 @@ def test_refusals_name_the_file_the_fault_and_the_cure(tmp_path, monkeypatch):
     refused(tmp_path / "cut.png", "truncated")
     os.mkfifo(tmp_path / "pipe.jpg")
     refused(tmp_path / "pipe.jpg", "not an ordinary file")
-    with pytest.raises(PhotoError, match="no file name"):
+    with pytest.raises(PhotoError, match="cannot be read .*null byte"):
         read_photo("a\0b.jpg")
 
     def denied(*_):
