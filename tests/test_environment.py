@@ -49,13 +49,13 @@ def _project() -> dict:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     lists = re.findall(r"^([\w-]+) = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
     found = {name: re.findall(r'^ +"([^"]+)"', body, re.MULTILINE) for name, body in lists}
-    short = re.findall(r'^(studio|heic) = \["([^"]+)"\]', text, re.MULTILINE)
+    short = re.findall(r'^(studio|heic|train) = \["([^"]+)"\]', text, re.MULTILINE)
     python = re.search(r'^requires-python = "([^"]+)"', text, re.MULTILINE)
     return found | {name: [line] for name, line in short} | {"requires-python": python[1]}
 
 
 PROJECT = _project()
-NAMES = ("dependencies", "notebooks", "studio", "tests", "bench", "heic")
+NAMES = ("dependencies", "notebooks", "studio", "tests", "bench", "heic", "train")
 REQUIREMENTS = {name: [Requirement(line) for line in PROJECT[name]] for name in NAMES}
 ALL = [requirement for name in NAMES for requirement in REQUIREMENTS[name]]
 PINS = [
