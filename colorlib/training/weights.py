@@ -92,19 +92,24 @@ def save_weights(
         path: the file to write, ".safetensors".
         generator: its class name and `config` go into the file beside the weights.
         metadata: more entries, text to text, such as recipe and render_size.
-        half: store numbers in 16 bits, for half the size; `load_generator` gives 32 again.
+        half: store tensors in 16 bits, for half the size, except those with numbers beyond 65504 (a batch norm's
+            variance can be); `load_generator` gives 32 again.
 
     Raises:
-        ValueError: a number does not fit into 16 bits.
+        ValueError: a number is not finite.
     """
     tensors = generator.state_dict()
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds NaN or infinity: the training diverged, do not keep these weights")
     if half:
-        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-        for name, tensor in tensors.items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise ValueError(f"{name} holds numbers beyond 65504, too large for 16 bits: save with half=False")
+        tensors = {name: tensor.half() if _fits_half(tensor) else tensor for name, tensor in tensors.items()}
     entries = {"network": type(generator).__name__, "config": json.dumps(generator.config), "sha256": checksum(tensors)}
     write_tensors(Path(path), tensors, {**(metadata or {}), **entries})
+
+
+def _fits_half(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and bool(torch.isfinite(tensor.half()).all())
 
 
 def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
