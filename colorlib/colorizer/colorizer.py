@@ -10,25 +10,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from colorlib import color
 from colorlib.color import bins
-from colorlib.colorizer.hints import Hint, Suggestion, draw_hints, plausible, surfaces
+from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, place_hints, plausible, spread, weights_of
 from colorlib.colorizer.render import Sketch, render, render_shape, small_L
 from colorlib.colorizer.settings import DECODES, Settings, check_render_size
-from colorlib.generators import Generator, Prediction
+from colorlib.generators import Generator, Prediction, evaluating
 from colorlib.training.weights import load_generator, save_weights, shipped
 
 if TYPE_CHECKING:
     from colorlib.photos import Photo
 
 RENDER_SIZE = 256
+VARIANTS, DRAWS, VARIANT_SIZE = 6, 24, 64  # colourings that differ, of so many draws, compared at this short side
 SIBLING = "l1.safetensors"
 
 
@@ -47,7 +49,8 @@ class Colorizer:
             (see `render_shape` for panoramas and small photographs).
         device: where to compute; the generator is moved there. None: where the generator is.
         metadata: text entries that `save` writes beside the weights, such as the recipe. For a generator with z, "z_mean"
-            and "z_default" are JSON lists: the z of the two ways of decoding; 0 where they are missing.
+            and "z_default" are JSON lists: the z of the two ways of decoding, 0 where they are missing; "z_std" is
+            the deviation of the z of other colourings, 1 where it is missing.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
     Example:
@@ -68,12 +71,13 @@ class Colorizer:
         self.device = torch.device(device or (parameter.device if parameter is not None else "cpu"))
         self.generator = generator.to(self.device)
         self.metadata = dict(metadata or {})
-        self.z = {decode: self._read_z(f"z_{decode}") for decode in DECODES}
+        self.z = {decode: self._read_z(f"z_{decode}", 0.0) for decode in DECODES}
+        self.z_std = self._read_z("z_std", 1.0)
 
-    def _read_z(self, name: str) -> Tensor:
+    def _read_z(self, name: str, missing: float) -> Tensor:
         wanted = self.generator.config.get("z_channels", 0)
         try:
-            z = torch.tensor(json.loads(self.metadata.get(name, json.dumps([0.0] * wanted))), dtype=torch.float32)
+            z = torch.tensor(json.loads(self.metadata.get(name, json.dumps([missing] * wanted))), dtype=torch.float32)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"the metadata's {name} is {self.metadata[name]!r}; it must be a JSON list of numbers") from error
         if z.shape != (wanted,) or not torch.isfinite(z).all():
@@ -106,36 +110,11 @@ class Colorizer:
         """Write generator, render size and metadata to one .safetensors file, whole or not at all."""
         save_weights(path, self.generator, {**self.metadata, "render_size": str(self.render_size)})
 
-    def predict(
-        self, L: Tensor, hints: Tensor | None = None, render_size: int | None = None, z: Tensor | None = None
-    ) -> Prediction:
-        """What the generator says of one photograph, at the render size.
-
-        Args:
-            L: (1, 1, H, W), L / 50 - 1, at any size.
-            hints: (1, 3, h, w) at the render size (see `render_shape`): mask, then ab / 110.
-            render_size: instead of the colorizer's own.
-            z: (z_channels,), for a generator that takes one; None is that of the default decoding.
-
-        Returns:
-            Prediction with ab (1, 2, h, w), scaled, on the colorizer's device.
-
-        Raises:
-            ValueError: a wrong shape, or hints for a generator that takes none.
-            ColorizerError: the generator returned NaN, infinity or another shape, or memory is short.
-        """
-        if L.ndim != 4 or L.shape[:2] != (1, 1) or L.numel() == 0:
-            raise ValueError(f"L has shape {tuple(L.shape)}; required is one photograph, (1, 1, H, W)")
-        size = render_shape(*L.shape[-2:], self.render_size if render_size is None else render_size)
-        if L.shape[-2:] != size:
-            L = F.interpolate(L, size, mode="bilinear", antialias=True)
-        return self._generate(L, hints, self.z["default"] if z is None else z)
-
     def _generate(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
         if hints is not None and not self.generator.config.get("hint_channels", 0):
             raise ValueError("this generator takes no hints (its hint_channels is 0): leave hints out, "
                              "or load weights that were trained with hints")
-        with _evaluation(self.generator), _memory_for(L.shape[-2:]):
+        with evaluating(self.generator), _memory_for(L.shape[-2:]):
             hints = None if hints is None else hints.to(self.device)
             prediction = self.generator(L.to(self.device), hints=hints, z=z[None].to(self.device) if len(z) else None)
         ab, shape = prediction.ab, (1, 2, *L.shape[-2:])
@@ -150,24 +129,18 @@ class Colorizer:
     def colorize(
         self,
         photo: Tensor | Photo | str | Path,
+        settings: Settings | None = None,
         *,
-        render_size: int | None = None,
-        decode: str = "default",
-        variant: int = 0,
-        hints: Sequence[Hint] | None = None,
-        adversarial: float = 1.0,
-        guidance: float = 1.0,
-        saturation: float = 1.0,
-        warmth: float = 0.0,
-        blend: float = 1.0,
         progress: Callable[[float], None] | None = None,
+        **options: object,
     ) -> Tensor:
         """Colour one photograph. Its L is kept; a colour that sRGB cannot show at that L is made paler.
 
         Args:
             photo: uint8 (3, H, W), grey or colour (its L alone is used); or a Photo; or a path.
-            progress: told the share that is done, 0 to 1, again and again.
-            The others: see `settings.Settings`.
+            settings: how; None is the default of every one.
+            progress: called with the share that is done, 0 to 1, again and again.
+            options: single settings by name, such as saturation=1.2; see `Settings`.
 
         Returns:
             uint8 (3, H, W), on the CPU.
@@ -175,11 +148,11 @@ class Colorizer:
         Raises:
             ValueError: a bad argument.
             PhotoError: (a ValueError) the path is no photograph that can be opened.
-            ColorizerError: see `predict`.
+            ColorizerError: the generator returned NaN, infinity or another shape, or memory is short.
         """
-        settings = Settings(render_size, decode, variant, tuple(hints or ()), adversarial, guidance, saturation, warmth, blend)
+        settings = replace(settings or Settings(), **options)
         rgb = _rgb_of(photo)
-        sketch = self.sketch(rgb, settings)
+        sketch = self._sketch(rgb, settings)
         with torch.inference_mode(), _memory_for(rgb.shape[-2:]):
             return render(rgb, sketch, settings, progress)
 
@@ -192,54 +165,91 @@ class Colorizer:
         Raises:
             ValueError, ColorizerError: as `colorize`.
         """
-        z = self._z(settings.decode, settings.variant)
+        return self._sketch(_rgb_of(photo), settings)
+
+    def _sketch(self, rgb: Tensor, settings: Settings) -> Sketch:
         if settings.adversarial < 1 and self.sibling is None:
             raise ValueError(f"adversarial is {settings.adversarial}, but these weights have no sibling ({SIBLING} beside "
                              "them): leave adversarial at 1")
-        rgb = _rgb_of(photo)
-        full = rgb.shape[-2:]
-        size = render_shape(*full, self.render_size if settings.render_size is None else settings.render_size)
-        marks = draw_hints(settings.hints, full, size) if settings.hints else None
+        L, marks, full = self._seen(rgb, settings.hints, settings.render_size)
         with torch.inference_mode(), _memory_for(full):
-            L = small_L(rgb, size).to(self.device)
-            told = [] if marks is None else surfaces(L, marks.to(L))
-            ab = self._answer(L, told, z)
+            z = self._z(L, settings.decode, settings.variant)
+            plain, found = self._answers(L, marks, z)
+            ab = plain.ab.float()
             if settings.adversarial < 1:
-                ab = torch.lerp(self.sibling._answer(L, told, self.sibling.z["default"]), ab, settings.adversarial)
-            return Sketch(L, ab, settings.hints, tuple(full))
+                paler, of_sibling = self.sibling._answers(L, marks, self.sibling.z["default"])
+                ab = torch.lerp(paler.ab.float(), ab, settings.adversarial)
+                found = [one._replace(answer=one.answer._replace(ab=torch.lerp(
+                    other.answer.ab.float(), one.answer.ab.float(), settings.adversarial)))
+                    for one, other in zip(found, of_sibling)]
+            if not found:
+                return Sketch(L, ab, marks, full)
+            ab, own, share = spread(ab, found)
+            return Sketch(L, ab, marks, full, own, share)
 
-    def _answer(self, L: Tensor, told: list[tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
-        """The colours without hints, and on each surface those that its own hints make of it (see `hints.surfaces`)."""
-        ab = self._generate(L, None, z).ab.float()
-        if not told:
-            return ab
-        changes = [near * (self._generate(L, marks, z).ab.float() - ab) for marks, near in told]
-        return ab + sum(changes) / sum(near for _, near in told).clamp(min=1)
+    def _seen(self, rgb: Tensor, hints: Sequence[Hint], render_size: int | None) -> tuple[Tensor, Marks, tuple[int, int]]:
+        """The small L (1, 1, h, w), the hints on it, and the photograph's height and width."""
+        full = tuple(rgb.shape[-2:])
+        size = render_shape(*full, self.render_size if render_size is None else render_size)
+        marks = place_hints(hints, full, size)
+        with torch.inference_mode(), _memory_for(full):
+            return small_L(rgb, size).to(self.device), marks, full
 
-    def _z(self, decode: str, variant: int) -> Tensor:
+    def _answers(self, L: Tensor, marks: Marks, z: Tensor) -> tuple[Prediction, list[Surface]]:
+        """The generator's answer without hints, and its answers to the hints of each surface (see `hints.surfaces`)."""
+        return self._generate(L, None, z), follow(L, marks, lambda drawn: self._generate(L, drawn, z))
+
+    def _z(self, L: Tensor, decode: str, variant: int) -> Tensor:
         if variant == 0:
             return self.z[decode]
         if not len(self.z[decode]):
             raise ValueError(f"variant is {variant}, but this generator gives one colouring (its z_channels is 0): "
                              "leave variant at 0, or load weights with z")
-        z = torch.randn(len(self.z[decode]), generator=torch.Generator().manual_seed(variant))
-        num_codes = self.generator.config.get("num_codes") or len(z)
-        return torch.cat([z[:num_codes], self.z["default"][num_codes:]])  # what follows the codes selects the mean answer
+        if variant > VARIANTS:
+            return self._draw(variant)
+        return self._variants(L)[variant - 1]
+
+    def _draw(self, seed: int) -> Tensor:
+        noise = torch.randn(len(self.z["default"]), generator=torch.Generator().manual_seed(seed))
+        codes = self.generator.config.get("num_codes") or len(noise)  # what follows the codes selects the mean answer
+        return torch.cat([(noise * self.z_std)[:codes], self.z["default"][codes:]])
+
+    def _variants(self, L: Tensor) -> Tensor:
+        """z of six colourings of one photograph that differ to the eye, (6, z_channels).
+
+        Of DRAWS draws those are taken, one after the other, whose colours are farthest from the default and from each
+        other (Gonzalez 1985, farthest-point clustering). The colours are compared on a small picture.
+        """
+        z = torch.stack([self.z["default"], *(self._draw(seed) for seed in range(1, DRAWS + 1))])
+        scale = min(1.0, VARIANT_SIZE / min(L.shape[-2:]))
+        small = F.interpolate(L, [max(1, round(side * scale)) for side in L.shape[-2:]], mode="bilinear", antialias=True)
+        ab = torch.cat([self._generate(small, None, one).ab.float() for one in z])
+        ab = F.adaptive_avg_pool2d(ab, 16)
+        apart = (ab[:, None] - ab).square().sum(2).sqrt().mean((2, 3))  # (draws, draws)
+        nearest, chosen = apart[0].clone(), []
+        for _ in range(VARIANTS):
+            chosen.append(int(nearest.argmax()))
+            nearest = torch.minimum(nearest, apart[chosen[-1]])
+        return z[chosen]
 
     def _distribution(
-        self, photo: Tensor | Photo | str | Path, hints: Sequence[Hint] | None, render_size: int | None
+        self, rgb: Tensor, hints: Sequence[Hint] | None, render_size: int | None
     ) -> tuple[Tensor, Tensor, tuple[int, int]]:
-        """Probabilities (1, Q, h, w), the mean answer beside them (1, 2, h, w), and the photograph's size."""
+        """Probabilities (1, Q, h, w), the mean answer at their size (1, 2, h, w), and the photograph's size."""
         if not self.generator.config.get("num_bins", 0):
             raise ValueError("this generator predicts no distribution over ab (its num_bins is 0): load weights that do")
-        rgb = _rgb_of(photo)
-        full = rgb.shape[-2:]
-        size = render_shape(*full, self.render_size if render_size is None else render_size)
-        marks = draw_hints(hints, full, size) if hints else None
+        L, marks, full = self._seen(rgb, hints or (), render_size)
         with torch.inference_mode(), _memory_for(full):
-            said = self._generate(small_L(rgb, size), marks, self.z["mean"])
-            probabilities = said.bins.float().softmax(1)
-            return probabilities, F.interpolate(said.ab.float(), probabilities.shape[-2:], mode="area"), full
+            plain, found = self._answers(L, marks, self.z["mean"])
+            likely, ab = plain.bins.float().softmax(1), plain.ab.float()
+            size = likely.shape[-2:]
+            if found:
+                weights = [F.interpolate(weight, size, mode="area") for weight in weights_of(found)]
+                likely = likely + sum(weight * (one.answer.bins.float().softmax(1) - likely)
+                                      for weight, one in zip(weights, found))
+                ab, own, share = spread(ab, found)
+                ab = torch.lerp(ab, own, share)
+            return likely, F.interpolate(ab, size, mode="area"), full
 
     def uncertainty(
         self,
@@ -247,7 +257,7 @@ class Colorizer:
         hints: Sequence[Hint] | None = None,
         render_size: int | None = None,
     ) -> Tensor:
-        """How wrong the mean decoding expects to be, everywhere: a map of where the network has no idea.
+        """How wrong the mean decoding expects to be, everywhere.
 
         Returns:
             (H, W), CIE units: the mean distance between its answer and the colours of its distribution.
@@ -255,7 +265,7 @@ class Colorizer:
         Raises:
             ValueError, ColorizerError: as `colorize`; a generator without a distribution.
         """
-        probabilities, ab, full = self._distribution(photo, hints, render_size)
+        probabilities, ab, full = self._distribution(_rgb_of(photo), hints, render_size)
         expected = bins.expected_error(probabilities, ab)[:, None]
         return F.interpolate(expected, full, mode="bilinear")[0, 0].cpu()
 
@@ -306,19 +316,6 @@ def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:
             "repeat a single grey channel three times, convert floats by (rgb * 255).round().to(torch.uint8)"
         )
     return rgb.cpu()
-
-
-@contextmanager
-def _evaluation(generator: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every module gets its own mode back."""
-    modes = [(module, module.training) for module in generator.modules()]
-    generator.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 @contextmanager

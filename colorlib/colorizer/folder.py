@@ -67,7 +67,7 @@ def colorize_all(batch: Batch, colorizer: Colorizer, settings: Settings) -> Iter
         try:
             photo = read_photo(path)
             target = batch.target(path, photo)
-            colored = colorizer.colorize(photo, **settings.chosen())
+            colored = colorizer.colorize(photo, settings)
             write_photo(target, colored, like=photo, note=SYNTHETIC, overwrite=batch.force)
         except PhotoError as error:
             yield path, str(error)

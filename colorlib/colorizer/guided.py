@@ -14,34 +14,6 @@ _RADIUS = 2  # of the guided filter's window, in pixels of the small picture: 5 
 _EPSILON = 1e-3  # its regularisation: an edge of L below about 1.6 CIE units (0.03 scaled) is no colour edge
 
 
-def guided_upsample(ab_low: Tensor, L_low: Tensor, L_full: Tensor) -> Tensor:
-    """Enlarge ab so that its edges fall on the edges of L.
-
-    In every 5 x 5 window of the small picture ab is fitted as a straight line in L; the slopes are averaged
-    over the windows that cover a pixel, and the lines, enlarged bilinearly, are read at the full L. Two
-    deviations: every line goes exactly through the small pixel's own ab, because the paper's filter would
-    blur ab by its window; and the result stays within the ab of the 5 x 5 small pixels around it, so that a
-    highlight does not run along its line out of all colours.
-
-    Args:
-        ab_low: (B, 2, h, w), ab / 110.
-        L_low: (B, 1, h, w), L / 50 - 1 of the same small picture.
-        L_full: (B, 1, H, W), L / 50 - 1 of the photograph.
-
-    Returns:
-        (B, 2, H, W).
-
-    Reference: He and Sun 2015, Fast guided filter, algorithm 2; He, Sun, Tang 2013, Guided image filtering,
-    equations 5 and 6.
-    """
-    if ab_low.shape[-2:] != L_low.shape[-2:]:
-        raise ValueError(
-            f"ab_low is {tuple(ab_low.shape)} and L_low {tuple(L_low.shape)}; both need one height and width"
-        )
-    size = L_full.shape[-2:]
-    return on_lines(upsample_rows(local_lines(ab_low, L_low), slice(0, size[0]), size), L_full)
-
-
 def _windows(x: Tensor, outside: float, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Join the pixels of every window, first along rows, then along columns: by shifted views, because torch's pooling
     takes ten times as long for so few channels. `outside` stands beyond the border."""
@@ -61,11 +33,19 @@ def _box(x: Tensor) -> Tensor:
 def local_lines(ab: Tensor, L: Tensor, strength: float = 1.0) -> Tensor:
     """The line ab = slope * L + offset at each small pixel, and the ab between which it holds.
 
+    In every 5 x 5 window of the small picture ab is fitted as a straight line in L, and the slopes are averaged over the
+    windows that cover a pixel. Two deviations from the paper: every line goes exactly through the small pixel's own ab,
+    because the paper's filter would blur ab by its window; and the result stays within the ab of the 5 x 5 small pixels
+    around it, so that a highlight does not run along its line out of all colours.
+
     Args:
         strength: of the guidance, a factor of the slopes: at 0 the lines are flat, and edges of L mean nothing.
 
     Returns:
         (B, 8, h, w): slope, offset, lowest ab, highest ab, two channels each.
+
+    Reference: He and Sun 2015, Fast guided filter, algorithm 2; He, Sun, Tang 2013, Guided image filtering,
+    equations 5 and 6.
     """
     mean_L, mean_ab = _box(L), _box(ab)
     variance = (_box(L * L) - mean_L.square()).clamp_(min=0)  # rounding may leave it below 0

@@ -1,9 +1,9 @@
-"""Colours of single points: given by a person, held by the colorizer, suggested by its distribution over ab."""
+"""Colours of single points: given by a person, spread over their surfaces, suggested by the network's distribution."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,20 +12,33 @@ from torch import Tensor
 
 from colorlib import color
 from colorlib.color import bins
+from colorlib.generators import Prediction
 
-SUGGESTIONS_APART = 15.0  # CIE units: nearer ones look alike
+SUGGESTIONS_APART = 15.0  # CIE units of ab: nearer ones look alike
+SHADES_APART = 40.0  # 8-bit sRGB: nearer ones look alike on a screen, such as five shades of black
 EVEN_COST, EDGE_COST, TEXTURE = 0.01, 10.0, 0.01  # of `nearness`, per small pixel; gradients of L from 0 to 1
 REACH_SIZE = 96  # short side at which it is computed at most: a hint reaches as far at every larger render size
-TOGETHER = 0.1  # of `surfaces`: hints that count so much at each other's point lie on one
+TOGETHER = 0.1  # of `surfaces`: hints that count so much at each other's point lie on one surface
+SAME_COLOR = 5 / color.AB_SCALE  # of `surfaces`: hints of nearly one colour are given to the network together
+OWN = 0.7  # how much of a surface's colour is the hints' own; the rest is the network's answer to them
+REACHES = (0.1, 10.0)  # smallest and largest reach of a hint
 
 
 class Hint(NamedTuple):
-    """The colour of one point: x to the right, y down, in pixels of the photograph; a, b in CIE units."""
+    """The colour of one point, and how far it spreads.
+
+    x, y: to the right and down, in pixels of the photograph.
+    a, b: CIE units.
+    reach: factor of the distance over which it spreads; 1 is the default, 2 twice as far.
+    erase: keep the network's own colours around this point, whatever other hints say; a and b do not matter.
+    """
 
     x: float
     y: float
     a: float
     b: float
+    reach: float = 1.0
+    erase: bool = False
 
 
 class Suggestion(NamedTuple):
@@ -36,32 +49,174 @@ class Suggestion(NamedTuple):
     probability: float
 
 
-def draw_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Hints as the picture that a generator takes: mask, then ab / 110, one small pixel each.
+class Marks(NamedTuple):
+    """Hints on a small picture: `hints` and `places`, (N, 2) rows and columns, in the same order."""
+
+    hints: tuple[Hint, ...]
+    places: Tensor
+    size: tuple[int, int]
+
+    @property
+    def ab(self) -> Tensor:
+        """(N, 2), scaled."""
+        return torch.tensor([[hint.a, hint.b] for hint in self.hints]).reshape(-1, 2) / color.AB_SCALE
+
+    @property
+    def erases(self) -> Tensor:
+        """(N,), bool."""
+        return torch.tensor([hint.erase for hint in self.hints], dtype=torch.bool)
+
+    def drawn(self, chosen: Tensor | None = None) -> Tensor:
+        """The picture that a generator takes, (1, 3, h, w): mask, then ab / 110, one small pixel a hint; no erasers.
+
+        Args:
+            chosen: (N,), bool: these alone.
+        """
+        picture = torch.zeros(1, 3, *self.size)
+        wanted = ~self.erases if chosen is None else chosen & ~self.erases
+        rows, columns = self.places[wanted].unbind(1)
+        picture[0, 0, rows, columns] = 1.0
+        picture[0, 1:, rows, columns] = self.ab[wanted].T
+        return picture
+
+
+def place_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, int]) -> Marks:
+    """Hints of a photograph on its small picture.
 
     Args:
         hints: in pixels of the photograph and CIE units; of two in one small pixel the later one counts.
         full: height and width of the photograph.
         size: height and width of the small picture.
 
-    Returns:
-        (1, 3, h, w).
-
     Raises:
-        ValueError: a hint outside of the photograph, or an a or b outside of -128 to 127.
+        ValueError: a hint outside the photograph, an a or b outside -128 to 127, or a reach outside 0.1 to 10.
     """
-    drawn = torch.zeros(1, 3, *size)
+    found: dict[tuple[int, int], Hint] = {}
     for hint in hints:
-        x, y, a, b = hint
-        if not (0 <= x < full[1] and 0 <= y < full[0]):
-            raise ValueError(
-                f"a hint at x={x}, y={y} lies outside of the photograph of {full[1]} x {full[0]} pixels"
-            )
-        if not (-128 <= a <= 127 and -128 <= b <= 127):
-            raise ValueError(f"a hint has a={a}, b={b}; both are CIE units from -128 to 127")
-        row, column = int(y * size[0] / full[0]), int(x * size[1] / full[1])
-        drawn[0, :, row, column] = torch.tensor([1.0, a / color.AB_SCALE, b / color.AB_SCALE])
-    return drawn
+        if not (0 <= hint.x < full[1] and 0 <= hint.y < full[0]):
+            raise ValueError(f"a hint at x={hint.x}, y={hint.y} lies outside of the photograph of {full[1]} x {full[0]} pixels")
+        if not (-128 <= hint.a <= 127 and -128 <= hint.b <= 127):
+            raise ValueError(f"a hint has a={hint.a}, b={hint.b}; both are CIE units from -128 to 127")
+        if not REACHES[0] <= hint.reach <= REACHES[1]:
+            raise ValueError(f"a hint has reach={hint.reach}; it is a number from {REACHES[0]} to {REACHES[1]} (1 is the default)")
+        place = int(hint.y * size[0] / full[0]), int(hint.x * size[1] / full[1])
+        found.pop(place, None)
+        found[place] = hint
+    return Marks(tuple(found.values()), torch.tensor(list(found), dtype=torch.long).reshape(-1, 2), size)
+
+
+def nearness(L: Tensor, marks: Marks) -> Tensor:
+    """How much each hint counts where: 1 at the hint, less with every edge on the way.
+
+    The generator also reads a hint as evidence about light and season and shifts the whole picture. A user who clicks a
+    roof means only the roof, so we fade the change with the geodesic distance from the hint: a step costs little on
+    an even surface and much across an edge of L.
+
+    Args:
+        L: (1, 1, h, w), scaled.
+        marks: N hints; their reach divides the distance.
+
+    Returns:
+        (N, 1, h, w), 0 to 1.
+
+    Reference: geodesic distance as in Criminisi et al. 2008, GeoS; shortest paths by scikit-image.
+    """
+    from skimage.graph import MCP_Geometric
+
+    size = L.shape[-2:]
+    scale = min(1.0, REACH_SIZE / min(size))
+    small = [max(1, round(side * scale)) for side in size]
+    light = F.interpolate((L + 1) / 2, small, mode="area") if scale < 1 else (L + 1) / 2
+    light = F.avg_pool2d(light, 3, 1, 1, count_include_pad=False)[0, 0].cpu()
+    # a picture one pixel wide or high has no gradient along that side
+    slopes = [torch.gradient(light, dim=dim)[0] if light.shape[dim] > 1 else torch.zeros_like(light) for dim in (0, 1)]
+    ways = MCP_Geometric((EVEN_COST + EDGE_COST * (torch.hypot(*slopes) - TEXTURE).clamp(min=0)).double().numpy())
+    starts = (marks.places * torch.tensor(small) // torch.tensor(size)).tolist()
+    distances = torch.stack([torch.from_numpy(ways.find_costs([start])[0].copy()) / hint.reach
+                             for start, hint in zip(starts, marks.hints)])
+    near = torch.exp(-0.5 * distances[:, None].square()).to(L)
+    return F.interpolate(near, size, mode="bilinear") if scale < 1 else near
+
+
+def surfaces(near: Tensor, marks: Marks) -> list[Tensor]:
+    """The hints in groups, each given to the network alone: those of one surface or of one colour, without erasers.
+
+    Given hints for a red roof and blue water together, the generator may invent an evening sky between them.
+
+    Args:
+        near: (N, 1, h, w), of `nearness`.
+
+    Returns:
+        (N,), bool, for each group.
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    rows, columns = marks.places.unbind(1)
+    joined = (near[:, 0, rows, columns].cpu() > TOGETHER) | (torch.cdist(marks.ab, marks.ab) < SAME_COLOR)
+    joined &= ~marks.erases & ~marks.erases[:, None]
+    num, of_hint = connected_components(joined.numpy(), directed=False)
+    groups = [torch.from_numpy(of_hint == group) for group in range(num)]
+    return [group for group in groups if not marks.erases[group].any()]
+
+
+class Surface(NamedTuple):
+    """What hints make of their surface.
+
+    answer: the generator's Prediction, given these hints alone.
+    own: (1, 2, h, w), the hints' own colours, scaled; between several hints by nearness.
+    near: (1, 1, h, w), how much the surface counts where, 0 to 1.
+    """
+
+    answer: Prediction
+    own: Tensor
+    near: Tensor
+
+
+def weights_of(surfaces: Sequence[Surface]) -> list[Tensor]:
+    """How much each surface counts where, (1, 1, h, w); surfaces that meet share a place, so the sum is at most 1."""
+    total = sum(surface.near for surface in surfaces)
+    return [surface.near / total.clamp(min=1) for surface in surfaces]
+
+
+def spread(plain: Tensor, surfaces: Sequence[Surface]) -> tuple[Tensor, Tensor, Tensor]:
+    """The generator's colours and the hints' own ones, apart, so that saturation changes the former alone.
+
+    Args:
+        plain: (1, 2, h, w), the generator's answer without hints.
+
+    Returns:
+        ab (1, 2, h, w) with the answers to the hints, own (1, 2, h, w), and share (1, 1, h, w) of own in the result.
+    """
+    weights = weights_of(surfaces)
+    whole = sum(weights)
+    own = sum(weight * surface.own for weight, surface in zip(weights, surfaces)) / whole.clamp(min=1e-6)
+    answers = sum(weight * surface.answer.ab.float() for weight, surface in zip(weights, surfaces))
+    share = OWN * whole
+    return (plain * (1 - whole) + (1 - OWN) * answers) / (1 - share), own, share
+
+
+def follow(L: Tensor, marks: Marks, answer: Callable[[Tensor], Prediction]) -> list[Surface]:
+    """The surfaces of all hints, as the generator and the hints' own colours make them.
+
+    Args:
+        L: (1, 1, h, w), scaled, on the generator's device.
+        answer: called as answer(hints) with (1, 3, h, w) hints; returns a Prediction.
+    """
+    if not marks.hints:
+        return []
+    near = nearness(L, marks)
+    erasers = near[marks.erases.to(near.device)]
+    found = []
+    for group in surfaces(near, marks):
+        own = near[group.to(near.device)]  # (n, 1, h, w)
+        share = own.square() + 1e-12
+        colors = (share * marks.ab[group].to(L)[:, :, None, None]).sum(0, keepdim=True) / share.sum(0, keepdim=True)
+        weight = own.amax(0, keepdim=True)
+        if len(erasers):
+            erased = erasers.amax(0, keepdim=True)  # 1 at an eraser and 0 at a hint, in proportion between them
+            weight = weight * (1 - erased * (1 - weight) / (2 - erased - weight + 1e-6))
+        found.append(Surface(answer(marks.drawn(group).to(L)), colors, weight))
+    return found
 
 
 def hold_hints(ab: Tensor, L: Tensor, hints: Tensor) -> Tensor:
@@ -99,79 +254,23 @@ def hold_hints(ab: Tensor, L: Tensor, hints: Tensor) -> Tensor:
     return ab + torch.minimum(torch.maximum(correction, least), most).unflatten(1, (height, width))
 
 
-def nearness(L: Tensor, hints: Tensor) -> Tensor:
-    """How much of what each hint changes shall count where: 1 at the hint, falling with every edge between.
-
-    A generator takes a hint also as news about the light and the season, and changes the whole picture. Who clicks on a
-    roof means the roof: so the change is faded by the shortest way from the hint, where a step costs little on
-    an even surface and much across an edge of L.
-
-    Args:
-        L: (1, 1, h, w), scaled.
-        hints: (1, 3, h, w): mask, then ab; at least one hint.
-
-    Returns:
-        (N, 1, h, w), 0 to 1, of the N hints row by row.
-
-    Reference: geodesic distance as in Criminisi et al. 2008, GeoS; shortest paths by scikit-image.
-    """
-    from skimage.graph import MCP_Geometric
-
-    size, starts = L.shape[-2:], (hints[0, 0] > 0).nonzero()
-    scale = min(1.0, REACH_SIZE / min(size))
-    small = [max(1, round(side * scale)) for side in size]
-    light = F.interpolate((L + 1) / 2, small, mode="area") if scale < 1 else (L + 1) / 2
-    light = F.avg_pool2d(light, 3, 1, 1, count_include_pad=False)[0, 0].cpu()
-    down, across = torch.gradient(light)
-    ways = MCP_Geometric((EVEN_COST + EDGE_COST * (torch.hypot(down, across) - TEXTURE).clamp(min=0)).double().numpy())
-    starts = (starts.cpu() * torch.tensor(small) // torch.tensor(size)).tolist()
-    distances = torch.stack([torch.from_numpy(ways.find_costs([start])[0].copy()) for start in starts])
-    near = torch.exp(-0.5 * distances[:, None].square()).to(L)
-    return F.interpolate(near, size, mode="bilinear") if scale < 1 else near
-
-
-def surfaces(L: Tensor, hints: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The hints in groups: those of one surface, which reach each other, and how far together.
-
-    A generator that is told of a red roof and of blue water in one breath may paint an evening sky between them. So it is
-    told of each surface alone.
-
-    Args:
-        L, hints: as in `nearness`.
-
-    Returns:
-        For each surface its hints, (1, 3, h, w), and where they count, (1, 1, h, w), 0 to 1.
-    """
-    from scipy.sparse.csgraph import connected_components
-
-    near, places = nearness(L, hints), (hints[0, 0] > 0).nonzero(as_tuple=True)
-    at_others = near[:, 0, places[0], places[1]]
-    num, of_hint = connected_components((at_others > TOGETHER).cpu().numpy(), directed=False)
-    found = []
-    for surface in range(num):
-        own = torch.from_numpy(of_hint == surface)
-        marks = torch.zeros_like(hints)
-        rows, columns = (place[own.to(place.device)] for place in places)
-        marks[0, :, rows, columns] = hints[0, :, rows, columns]
-        found.append((marks, near[own.to(near.device)].amax(0, keepdim=True)))
-    return found
-
-
 def _kernel(first: Tensor, second: Tensor) -> Tensor:
     return torch.exp(-0.5 * torch.cdist(first, second).square())
 
 
 def plausible(probabilities: Tensor, lightness: float, num: int) -> list[Suggestion]:
-    """The likeliest colours of a distribution (Q,) at an L of 0 to 100, at least 15 CIE units apart."""
+    """The likeliest colours of a distribution (Q,) at an L of 0 to 100, no two of them alike on a screen."""
     centres, left = bins.centres(), probabilities.clone()
-    found: list[Suggestion] = []
+    found: list[tuple[Suggestion, Tensor]] = []
     while len(found) < num and float(left.max()) > 0:
         near = (centres - centres[left.argmax()]).norm(dim=1) < SUGGESTIONS_APART
         share = float(left[near].sum())
         mean = (centres[near] * left[near, None]).sum(0) / share
         left[near] = 0  # every bin counts to one suggestion
-        lab = torch.tensor([lightness, *mean.tolist()]).reshape(3, 1, 1)
-        a, b = color.fit_gamut(lab)[1:].flatten().tolist()
-        if all(math.hypot(a - other.a, b - other.b) >= SUGGESTIONS_APART for other in found):
-            found.append(Suggestion(a, b, share))
-    return found
+        lab = color.fit_gamut(torch.tensor([lightness, *mean.tolist()]).reshape(3, 1, 1))
+        a, b = lab[1:].flatten().tolist()
+        rgb = color.lab_to_rgb8(lab).flatten().float()
+        if all(math.hypot(a - other.a, b - other.b) >= SUGGESTIONS_APART and (rgb - shade).norm() >= SHADES_APART
+               for other, shade in found):
+            found.append((Suggestion(a, b, share), rgb))
+    return [suggestion for suggestion, _ in found]

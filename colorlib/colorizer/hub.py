@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import ModelHubMixin, hf_hub_download
+from huggingface_hub.utils import EntryNotFoundError
 
-from colorlib.colorizer.colorizer import Colorizer
+from colorlib.colorizer.colorizer import SIBLING, Colorizer
 
 FILE = "colorizer.safetensors"
 
@@ -15,8 +16,8 @@ FILE = "colorizer.safetensors"
 class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["image-colorization"]):
     """A Colorizer that can be published and loaded by name, or from a folder.
 
-    Only the one safetensors file is fetched, and it is checked like any other weights file: no code and no pickle of
-    the repository is ever read.
+    Only the safetensors files of the colorizer and of its sibling are fetched, and they are checked like any other
+    weights file: no code and no pickle of the repository is ever read.
 
     Example:
         >>> colorizer = HubColorizer.from_pretrained("someone/their-colorizer")  # doctest: +SKIP
@@ -27,6 +28,8 @@ class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["ima
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.save(save_directory / FILE)
+        if self.sibling is not None:
+            self.sibling.save(save_directory / SIBLING)
 
     @classmethod
     def _from_pretrained(
@@ -42,7 +45,13 @@ class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["ima
         **others: object,
     ) -> HubColorizer:
         folder = Path(model_id)
-        path = folder / FILE if folder.is_dir() else hf_hub_download(
-            model_id, FILE, revision=revision, cache_dir=cache_dir, force_download=force_download,
-            local_files_only=local_files_only, token=token, library_name="colorlib")
+        if folder.is_dir():
+            return cls.load(folder / FILE, device)
+        options = {"revision": revision, "cache_dir": cache_dir, "force_download": force_download, "token": token,
+                   "local_files_only": local_files_only, "library_name": "colorlib"}
+        path = hf_hub_download(model_id, FILE, **options)
+        try:
+            hf_hub_download(model_id, SIBLING, **options)  # into the same folder, where `load` finds it
+        except EntryNotFoundError:
+            pass  # published without a sibling
         return cls.load(path, device)

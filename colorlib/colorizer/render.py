@@ -18,7 +18,7 @@ from torch import Tensor
 
 from colorlib import color
 from colorlib.colorizer.guided import local_lines, on_lines, upsample_rows
-from colorlib.colorizer.hints import Hint, draw_hints, hold_hints
+from colorlib.colorizer.hints import Marks, hold_hints
 from colorlib.colorizer.settings import Settings, check_render_size
 
 MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: a panorama needs no more memory
@@ -28,19 +28,23 @@ _STRIP = 2**17  # pixels at a time: the float copies of a strip stay in the cach
 
 
 class Sketch(NamedTuple):
-    """What a generator says of one photograph: while the photograph, the render size, the colouring and the hints stay,
-    every other setting needs this alone, and no network.
+    """What a generator makes of one photograph. Every setting but render size, colouring and hints needs this alone, and
+    no network.
 
     Attributes:
         L: (1, 1, h, w), scaled, at the render size.
-        ab: (1, 2, h, w), scaled; with hints already followed, not yet held.
-        hints: in pixels of a photograph of height and width `full`.
+        ab: (1, 2, h, w), scaled: the generator's colours.
+        marks: the hints on this small picture.
+        full: height and width of the photograph that the hints' pixels belong to.
+        own, share: with hints, their own colours (1, 2, h, w) and how much they count (1, 1, h, w).
     """
 
     L: Tensor
     ab: Tensor
-    hints: tuple[Hint, ...]
+    marks: Marks
     full: tuple[int, int]
+    own: Tensor | None = None
+    share: Tensor | None = None
 
 
 def render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
@@ -81,28 +85,31 @@ def render(
     """
     ab = sketch.ab * settings.saturation
     ab[:, 1] += settings.warmth / color.AB_SCALE
+    if sketch.own is not None:
+        ab = torch.lerp(ab, sketch.own, sketch.share)
     with _one_thread():
-        if sketch.hints:
+        if sketch.marks.hints:
             ab = _held(rgb, ab, sketch, settings.guidance)
         return _join(rgb, ab, sketch.L, settings.guidance, settings.blend, progress)
 
 
 def _held(rgb: Tensor, ab_low: Tensor, sketch: Sketch, guidance: float) -> Tensor:
-    """The small ab, corrected until the hints hold at full size: what the upsampling takes off is asked for on top."""
-    size, low = rgb.shape[-2:], ab_low.shape[-2:]
-    down, across = size[0] / sketch.full[0], size[1] / sketch.full[1]
-    hints = [hint._replace(x=hint.x * across, y=hint.y * down) for hint in sketch.hints]
-    wanted = draw_hints(hints, size, low).to(ab_low)
-    owners = {(int(h.y * low[0] / size[0]), int(h.x * low[1] / size[1])): h for h in hints}
+    """Adjust the low-resolution ab until the hints are met at full size, by adding back what upsampling removes."""
+    size, wanted = rgb.shape[-2:], sketch.marks.drawn().to(ab_low)
+    points = []  # of every hint: its place on the small picture, its pixel of this one, L of that pixel's row
+    for hint, place in zip(sketch.marks.hints, sketch.marks.places.tolist()):
+        if hint.erase:
+            continue
+        x, y = (min(int(at * now / full), now - 1) for at, now, full in
+                ((hint.x, size[1], sketch.full[1]), (hint.y, size[0], sketch.full[0])))
+        strip = slice(y, y + 1)
+        given = ab_low.new_tensor([hint.a, hint.b]) / color.AB_SCALE
+        points.append((*place, strip, x, given, color.rgb_to_L(rgb[None, :, strip].to(ab_low.device))))
     for _ in range(HINT_ROUNDS):
         maps, guided = _maps(hold_hints(ab_low, sketch.L, wanted), sketch.L, size, guidance)
-        for (row, column), hint in owners.items():
-            strip = slice(int(hint.y), int(hint.y) + 1)
+        for row, column, strip, x, given, L in points:
             ab = upsample_rows(maps, strip, size)
-            if guided:
-                ab = on_lines(ab, color.rgb_to_L(rgb[None, :, strip].to(ab.device)))
-            given = ab.new_tensor([hint.a, hint.b]) / color.AB_SCALE
-            wanted[0, 1:, row, column] += given - ab[0, :, 0, int(hint.x)]
+            wanted[0, 1:, row, column] += given - (on_lines(ab, L) if guided else ab)[0, :, 0, x]
     return hold_hints(ab_low, sketch.L, wanted)
 
 

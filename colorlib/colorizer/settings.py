@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from colorlib.colorizer.hints import Hint
 
 DECODES = ("default", "mean")
-_HINT = 'a hint is {!r}; it must be like {{"x": 10, "y": 20, "a": 5.0, "b": -30.0}}'
+_HINT = ('a hint is {!r}; it must be like {{"x": 10, "y": 20, "a": 5.0, "b": -30.0}}, with "reach": 2.0 or '
+         '"erase": true where wanted')
 SHARES = ("adversarial", "guidance", "blend")
 
 
@@ -125,12 +126,13 @@ def _number(value: object) -> bool:
 
 def _named(hint: object) -> Hint:
     """A hint from an object of JSON, which names its numbers."""
-    if not isinstance(hint, dict) or hint.keys() != set(Hint._fields):
+    if not isinstance(hint, dict) or not {"x", "y", "a", "b"} <= hint.keys() <= set(Hint._fields):
         raise ValueError(_HINT.format(hint))
     return _hint(Hint(**hint))
 
 
 def _hint(hint: object) -> Hint:
-    if not (isinstance(hint, tuple) and len(hint) == len(Hint._fields) and all(_number(value) for value in hint)):
+    found = Hint(*hint) if isinstance(hint, tuple) and 4 <= len(hint) <= len(Hint._fields) else None
+    if found is None or not all(_number(value) for value in found[:5]) or not isinstance(found.erase, bool):
         raise ValueError(_HINT.format(hint))
-    return Hint(*hint)
+    return found

@@ -12,7 +12,7 @@ from torch import Tensor
 from colorlib import metrics
 from colorlib.color import rgb_to_L, rgb_to_lab
 from colorlib.colorizer import Colorizer, Hint
-from colorlib.colorizer.hints import draw_hints, nearness
+from colorlib.colorizer.hints import nearness, place_hints
 from colorlib.colorizer.render import render_shape
 
 COUNTS = (0, 1, 2, 5, 10, 20)
@@ -101,7 +101,7 @@ def reach(real: Tensor, x: int, y: int) -> Tensor:
     full = real.shape[1:]
     size = render_shape(*full, REACH_SIZE)
     L = rgb_to_L(F.interpolate(real[None], size, mode="bilinear", antialias=True))
-    return nearness(L, draw_hints([Hint(x, y, 0, 0)], full, size))[0, 0]
+    return nearness(L, place_hints([Hint(x, y, 0, 0)], full, size))[0, 0]
 
 
 def at_doubt_in_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:

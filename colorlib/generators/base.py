@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -83,15 +85,23 @@ class Generator(nn.Module):
         raise NotImplementedError
 
 
-def predict(generator: Generator, L: Tensor, hints: Tensor | None = None, z: Tensor | None = None) -> Prediction:
-    """Call a generator for its answer: in evaluation mode and without gradients; its mode is put back afterwards."""
-    was_training = generator.training
-    generator.eval()
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every submodule gets its own mode back, such as a frozen norm."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
     try:
         with torch.inference_mode():
-            return generator(L, hints=hints, z=z)
+            yield
     finally:
-        generator.train(was_training)
+        for part, mode in modes:
+            part.training = mode
+
+
+def predict(generator: Generator, L: Tensor, hints: Tensor | None = None, z: Tensor | None = None) -> Prediction:
+    """Call a generator in evaluation mode and without gradients; its modes are put back afterwards."""
+    with evaluating(generator):
+        return generator(L, hints=hints, z=z)
 
 
 def num_parameters(module: nn.Module) -> int:

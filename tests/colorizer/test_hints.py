@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from colorlib import color
 from colorlib.color import AB_SCALE, bins
 from colorlib.colorizer import Hint
-from colorlib.colorizer.hints import SUGGESTIONS_APART, draw_hints, hold_hints, nearness, plausible, surfaces
+from colorlib.colorizer.hints import (
+    OWN, SUGGESTIONS_APART, follow, hold_hints, nearness, place_hints, plausible, spread, surfaces,
+)
+from colorlib.generators import Prediction
 
 SIZE = (32, 48)
 
@@ -19,6 +22,10 @@ def two_halves():
     L = torch.full((1, 1, *SIZE), -0.5)
     L[..., 24:] = 0.5
     return L, torch.zeros(1, 2, *SIZE)
+
+
+def marks_of(hints):
+    return place_hints(hints, SIZE, SIZE)
 
 
 def at(ab, hint):
@@ -31,14 +38,14 @@ def at(ab, hint):
 def test_hints_hold_at_their_points(points):
     L, ab = two_halves()
     hints = [Hint(6 * (x // 6), 6 * (y // 6), a, b) for x, y, a, b in points]
-    held = hold_hints(ab, L, draw_hints(hints, SIZE, SIZE))
+    held = hold_hints(ab, L, marks_of(hints).drawn())
     for hint in hints:
         assert (at(held, hint) - torch.tensor([hint.a, hint.b], dtype=torch.float32)).abs().max() < 3
 
 
 def test_a_correction_spreads_over_its_side_and_stops_at_the_edge():
     L, ab = two_halves()
-    held = hold_hints(ab, L, draw_hints([Hint(23, 16, 60, 0)], SIZE, SIZE)) * AB_SCALE
+    held = hold_hints(ab, L, marks_of([Hint(23, 16, 60, 0)]).drawn()) * AB_SCALE
     assert held[0, 0, 16, 22] > 40 and held[0, 0, 18, 23] > 5
     assert held[0, 0, :, 24:].abs().max() < 0.1  # one pixel further, across the edge of L
     assert held[0, 1].abs().max() < 1e-3
@@ -48,13 +55,13 @@ def test_what_the_generator_did_right_is_left_alone():
     L, _ = two_halves()
     ab = torch.randn(1, 2, *SIZE, generator=torch.Generator().manual_seed(0)) * 0.1
     hint = Hint(10, 10, *(ab[0, :, 10, 10] * AB_SCALE).tolist())
-    assert torch.allclose(hold_hints(ab, L, draw_hints([hint], SIZE, SIZE)), ab, atol=1e-4)
+    assert torch.allclose(hold_hints(ab, L, marks_of([hint]).drawn()), ab, atol=1e-4)
     assert hold_hints(ab, L, torch.zeros(1, 3, *SIZE)) is ab
 
 
 def test_neighbours_that_contradict_each_other_do_not_explode():
     L, ab = two_halves()
-    held = hold_hints(ab, L, draw_hints([Hint(10, 10, 60, 0), Hint(11, 10, -60, 0)], SIZE, SIZE)) * AB_SCALE
+    held = hold_hints(ab, L, marks_of([Hint(10, 10, 60, 0), Hint(11, 10, -60, 0)]).drawn()) * AB_SCALE
     assert held.abs().max() < 61 and held[0, 0, 10, 10] > 40 and held[0, 0, 10, 11] < -40
 
 
@@ -78,7 +85,7 @@ def test_suggestions_are_the_likeliest_apart_and_in_gamut():
 
 def test_what_hints_change_fades_across_edges_and_not_over_even_surfaces():
     L, _ = two_halves()
-    near, other = nearness(L, draw_hints([Hint(40, 20, 0, 0), Hint(4, 16, 0, 0)], SIZE, SIZE))[:, 0]  # row by row
+    near, other = nearness(L, marks_of([Hint(4, 16, 0, 0), Hint(40, 20, 0, 0)]))[:, 0]
     assert near.shape == SIZE and near[16, 4] == 1 and other[20, 40] == 1
     assert near[16, 18] > 0.9 and near[:, 28:].max() < 0.1  # 14 pixels on, and beyond the edge
     assert other[16, 44] > 0.9 and other[:, :20].max() < 0.1
@@ -88,7 +95,7 @@ def test_a_hint_reaches_as_far_at_every_large_render_size():
     L, _ = two_halves()
     for width in (144, 288, 400):
         size = (2 * width // 3, width)
-        near = nearness(F.interpolate(L, size), draw_hints([Hint(4, 16, 0, 0)], SIZE, size))
+        near = nearness(F.interpolate(L, size), place_hints([Hint(4, 16, 0, 0)], SIZE, size))
         assert near.shape == (1, 1, *size)
         there = F.interpolate(near, SIZE, mode="area")[0, 0]
         assert there[16, 4] > 0.99 and there[16, 18] > 0.4 and there[:, 28:].max() < 0.1
@@ -99,13 +106,65 @@ def test_a_hint_reaches_as_far_at_every_large_render_size():
 
 def test_hints_of_one_surface_go_together():
     L, _ = two_halves()
-    left, also_left, right = Hint(4, 16, 60, 0), Hint(12, 2, 0, 60), Hint(40, 20, -60, 0)
-    marks = draw_hints([left, right, also_left], SIZE, SIZE)
-    found = sorted(surfaces(L, marks), key=lambda one: float(one[0][0, 0].sum()))
-    assert len(found) == 2 and torch.equal(sum(one for one, _ in found), marks)
-    (alone, reach_right), (both, reach_left) = found
-    assert torch.equal(alone, draw_hints([right], SIZE, SIZE)) and torch.equal(both, draw_hints([left, also_left], SIZE, SIZE))
-    assert torch.equal(reach_right, nearness(L, alone)) and torch.equal(reach_left[0], nearness(L, both).amax(0))
+    marks = marks_of([Hint(4, 16, 60, 0), Hint(40, 20, -60, 0), Hint(12, 2, 0, 60)])
+    groups = sorted(group.tolist() for group in surfaces(nearness(L, marks), marks))
+    assert groups == [[False, True, False], [True, False, True]]
+
+
+def test_hints_of_one_colour_go_together_also_across_an_edge():
+    L, _ = two_halves()
+    marks = marks_of([Hint(4, 16, 60, 0), Hint(40, 20, 61, 2), Hint(40, 4, 0, 60, erase=True)])
+    assert [group.tolist() for group in surfaces(nearness(L, marks), marks)] == [[True, True, False]]
+
+
+def coloured(L, hints, plain=0.0):
+    """ab in CIE units where the generator ignores its hints and gives `plain` everywhere."""
+    ab = torch.full((1, 2, *L.shape[-2:]), plain / AB_SCALE)
+    found = follow(L, marks_of(hints), lambda drawn: Prediction(ab))
+    mixed, own, share = spread(ab, found)
+    return torch.lerp(mixed, own, share)[0] * AB_SCALE
+
+
+def test_a_hint_colours_its_side_and_leaves_the_other():
+    L, _ = two_halves()
+    ab = coloured(L, [Hint(10, 16, 50, -20)])
+    assert (ab[0, 8:24, 4:18] > 0.5 * OWN * 50).all() and ab[0, 16, 10] == pytest.approx(OWN * 50, abs=0.1)
+    assert ab[:, :, 28:].abs().max() < 1
+
+
+def test_reach_says_how_far():
+    L, _ = two_halves()
+    near, middle, far = (coloured(L, [Hint(2, 2, 50, 0, reach)])[0, 30, 20].item() for reach in (0.1, 0.3, 1.0))
+    assert near < 5 < middle - 5 < far - 8
+
+
+def test_an_eraser_keeps_what_the_generator_gives_there():
+    L, _ = two_halves()
+    hint, eraser = Hint(4, 16, 50, 0), Hint(20, 16, 0, 0, erase=True)
+    ab = coloured(L, [hint, eraser], plain=5.0)
+    assert ab[0, 16, 20] == pytest.approx(5, abs=0.1)
+    assert ab[0, 16, 4] == pytest.approx(coloured(L, [hint], plain=5.0)[0, 16, 4].item(), abs=0.1)
+    assert coloured(L, [hint], plain=5.0)[0, 16, 20] > 10
+    assert torch.equal(coloured(L, [hint, eraser])[:, :, 30:], coloured(L, [hint])[:, :, 30:]) or ab[:, :, 30:].max() < 6
+
+
+def test_of_two_hints_in_one_small_pixel_the_later_one_counts():
+    marks = place_hints([Hint(0, 0, 10, 0), Hint(1, 1, 20, 0)], (64, 96), SIZE)
+    assert [hint.a for hint in marks.hints] == [20] and marks.drawn()[0, :, 0, 0].tolist() == pytest.approx([1, 20 / AB_SCALE, 0])
+
+
+@pytest.mark.parametrize("hint, words", [
+    (Hint(48, 0, 0, 0), "x=48, y=0 lies outside"), (Hint(0, 0, 200, 0), "a=200"), (Hint(0, 0, 0, 0, 0.0), "reach=0.0"),
+    (Hint(0, 0, 0, 0, 11.0), "reach=11.0")])
+def test_hints_that_cannot_be_are_refused(hint, words):
+    with pytest.raises(ValueError, match=words):
+        marks_of([hint])
+
+
+def test_a_dark_point_is_not_given_five_shades_of_black():
+    even = torch.full((bins.num_bins(),), 1 / bins.num_bins())
+    dark, light = (plausible(even, lightness, 5) for lightness in (3.0, 60.0))
+    assert len(dark) < 5 == len(light)
 
 
 def test_no_bin_counts_to_two_suggestions():

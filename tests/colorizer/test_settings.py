@@ -14,7 +14,7 @@ from colorlib.colorizer import Colorizer, Hint, Settings
 from colorlib.colorizer.render import render
 
 NUMBERS = st.floats(-100, 100, allow_nan=False)
-HINTS = st.lists(st.builds(Hint, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=3).map(tuple)
+HINTS = st.lists(st.builds(Hint, NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.floats(0.1, 10), st.booleans()), max_size=3).map(tuple)
 ANY = st.builds(
     Settings, st.none() | st.integers(8, 500), st.just("default"), st.integers(0, 9), HINTS, st.floats(0, 1),
     st.floats(0, 1), st.floats(0, 3), NUMBERS, st.floats(0, 1),

@@ -93,3 +93,12 @@ def test_errors_name_the_actual_value(arguments, call, words):
 
 def test_prediction_without_bins():
     assert Prediction(torch.zeros(1)).bins is None
+
+
+def test_predict_leaves_a_frozen_norm_frozen():
+    generator = UNet(base_channels=4, levels=3).train()
+    norms = [module for module in generator.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.eval()
+    predict(generator, torch.zeros(1, 1, 16, 16))
+    assert norms and not any(norm.training for norm in norms) and generator.training
