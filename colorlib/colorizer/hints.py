@@ -15,7 +15,7 @@ from colorlib.color import bins
 from colorlib.generators import Prediction
 
 SUGGESTIONS_APART = 15.0  # CIE units of ab: nearer ones look alike
-SHADES_APART = 40.0  # 8-bit sRGB: nearer ones look alike on a screen, such as five shades of black
+SHADES_APART = 30.0  # 8-bit sRGB: nearer ones look alike on a screen, such as five shades of black
 EVEN_COST, EDGE_COST, TEXTURE = 0.01, 10.0, 0.01  # of `nearness`, per small pixel; gradients of L from 0 to 1
 REACH_SIZE = 96  # short side at which it is computed at most: a hint reaches as far at every larger render size
 TOGETHER = 0.1  # of `surfaces`: hints that count so much at each other's point lie on one surface

@@ -89,7 +89,7 @@ def full_size_link(colorizer: Colorizer, photo: Photo, settings: Settings, forma
     """A link, as HTML, that saves the coloured photograph at full size; the file is in the link."""
     kind, suffix = FORMATS[format]
     with _progress(bar) as progress:
-        colored = colorizer.colorize(photo, progress=lambda share: progress(0.8 * share), **settings.chosen())
+        colored = colorizer.colorize(photo, settings, progress=lambda share: progress(0.8 * share))
         data = encode_photo(colored, format, like=photo, note=SYNTHETIC)
     name = f"{Path(photo.path or 'photo').stem}-colour{suffix}"
     return f"{link(name, kind, data, f'Save {name}')} ({len(data) / 1e6:.1f} MB)"
