@@ -8,12 +8,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file through a temporary one beside it and a rename, so that an interrupted write leaves the old file.
-
-    Args:
-        path: the file; the folders above it are made where they are missing.
-        content: all of its bytes.
-    """
+    """Write a temporary file beside `path` and rename it: an interrupted write leaves the old file. Makes missing folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:

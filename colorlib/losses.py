@@ -1,18 +1,7 @@
-"""Adversarial losses, each one small object; the Lipschitz constraints of a Wasserstein critic; and L1.
+"""Adversarial losses, Lipschitz constraints of a Wasserstein critic, and L1.
 
-Every adversarial loss has the same two methods, both to be minimised and both the mean over the discriminator's whole
-output (one logit per picture or one per patch):
-
-    discriminator(real_logits, fake_logits) -> scalar
-    generator(fake_logits) -> scalar
-
-pix2pix halves the discriminator's loss to slow it down; under Adam a constant factor changes nothing, so the losses
-here are the equations as written.
-
-Wasserstein needs a Lipschitz constraint beside it, an object with two methods of which one does nothing:
-
-    penalty(critic, condition, real, fake) -> scalar, added to the critic's loss
-    project(critic), called after the critic's step
+Every loss is minimised and is the mean over the discriminator's whole output (one logit per picture or per patch).
+They are the equations as written: pix2pix halves the discriminator's loss, which changes nothing under Adam.
 """
 
 from __future__ import annotations
@@ -26,7 +15,7 @@ from torch import Tensor, nn
 
 
 class AdversarialLoss(Protocol):
-    """What the training step asks of an adversarial loss."""
+    """The two losses of a training step, both scalars."""
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
 
@@ -34,7 +23,7 @@ class AdversarialLoss(Protocol):
 
 
 class LipschitzConstraint(Protocol):
-    """What the training step asks of a Lipschitz constraint."""
+    """A scalar that is added to the critic's loss, and a change of the critic after its step; one of them does nothing."""
 
     def penalty(self, critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor) -> Tensor: ...
 
@@ -46,8 +35,8 @@ class Vanilla:
     """The loss of the first GAN: cross-entropy of 'real' and 'generated'.
 
     Args:
-        saturating: train the generator by minimising log(1 - D(fake)), the minimax game as written (equation 1),
-            instead of -log D(fake), which has the larger gradient while the discriminator wins (section 3).
+        saturating: the generator minimises log(1 - D(fake)) (equation 1) instead of -log D(fake), which has the larger
+            gradient while the discriminator wins (section 3).
 
     Reference: Goodfellow et al. 2014, Generative Adversarial Nets.
     """
@@ -66,9 +55,8 @@ class Vanilla:
 class Wasserstein:
     """The dual of the Wasserstein-1 distance: the critic's mean score of real pictures minus that of generated ones.
 
-    Minus the critic's loss estimates the distance only as far as the critic is 1-Lipschitz, |f(x) - f(y)| <= |x - y|
-    for every pair, and trained to its optimum: use it with `GradientPenalty` or `WeightClipping`, without batch norm,
-    and with several critic steps per generator step.
+    Minus the critic's loss estimates the distance only if the critic is 1-Lipschitz and close to its optimum: use it
+    with `GradientPenalty` or `WeightClipping`, without batch norm, and with several critic steps per generator step.
 
     Reference: Arjovsky, Chintala and Bottou 2017, Wasserstein GAN, equations 2 and 3 and algorithm 1.
     """
@@ -80,27 +68,16 @@ class Wasserstein:
         return -fake_logits.mean()
 
 
-def gradient_penalty(
-    critic: nn.Module,
-    condition: Tensor | None,
-    real: Tensor,
-    fake: Tensor,
-    *,
-    one_sided: bool = False,
-    batch_dims: int = 1,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor, *, one_sided: bool = False,
+                     batch_dims: int = 1, generator: torch.Generator | None = None) -> Tensor:
     """Mean of (|gradient of the critic| - 1)^2 at points between real and generated pictures.
 
-    The points lie on straight lines, each between one real and one generated picture, at a place drawn uniformly
-    for each pair. The critic's value of a picture is the mean of its output for it (a patch critic has many), the same
-    mean that `Wasserstein` takes. The graph is kept, so that the penalty can be minimised (a double backward).
+    Each point lies on the straight line between one real and one generated picture, at a place drawn uniformly. The
+    critic's value of a picture is the mean of its output for it. The graph is kept, for a double backward.
 
     Args:
-        critic: called as critic(condition, picture); no batch norm, which would make the gradient at one picture
-            depend on the others (section 4 of the paper).
-        condition: what the pictures were generated from, passed on as it is; the gradient is taken with respect
-            to the picture alone.
+        critic: called as critic(condition, picture); no batch norm, which would mix the pictures (section 4 of the paper).
+        condition: passed on as it is; the gradient is taken with respect to the picture alone.
         real, fake: (B, ...) of the same shape; detached here.
         one_sided: penalise only norms above 1.
         batch_dims: leading dimensions that number the pictures: 1, or 2 for an `Ensemble`'s (S, B, ...).
@@ -117,10 +94,8 @@ def gradient_penalty(
     Reference: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, equation 3 and algorithm 1.
     """
     if real.shape != fake.shape:
-        raise ValueError(
-            f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; every point lies between one of each, "
-            "so they must be equal: cut the larger batch"
-        )
+        raise ValueError(f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; every point lies between one "
+                         "of each, so they must be equal: cut the larger batch")
     place = torch.rand(real.shape[:batch_dims], generator=generator, device=real.device, dtype=real.dtype)
     place = place.reshape(place.shape + (1,) * (real.ndim - batch_dims))
     between = torch.lerp(real.detach(), fake.detach(), place).requires_grad_()
@@ -133,14 +108,7 @@ def gradient_penalty(
 
 @dataclass(frozen=True)
 class GradientPenalty:
-    """Pull the norm of the critic's gradient towards 1: WGAN-GP.
-
-    Args:
-        lambda_gp: weight of the penalty in the critic's loss.
-        one_sided, batch_dims, generator: see `gradient_penalty`.
-
-    Reference: Gulrajani et al. 2017, equation 3 (lambda = 10).
-    """
+    """WGAN-GP: `gradient_penalty`, with its arguments, times `lambda_gp` (10 in Gulrajani et al. 2017, equation 3)."""
 
     lambda_gp: float = 10.0
     one_sided: bool = False
@@ -148,23 +116,19 @@ class GradientPenalty:
     generator: torch.Generator | None = None
 
     def penalty(self, critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor) -> Tensor:
-        return self.lambda_gp * gradient_penalty(
-            critic, condition, real, fake,
-            one_sided=self.one_sided, batch_dims=self.batch_dims, generator=self.generator)
+        return self.lambda_gp * gradient_penalty(critic, condition, real, fake, one_sided=self.one_sided,
+                                                 batch_dims=self.batch_dims, generator=self.generator)
 
     def project(self, critic: nn.Module) -> None:
-        """Nothing: the penalty has done its work in the loss."""
+        pass
 
 
 @dataclass(frozen=True)
 class WeightClipping:
     """Clip every weight of the critic to [-clip, clip] after its step: the first WGAN.
 
-    It makes the critic K-Lipschitz for some K that depends on the architecture, so the loss estimates K times the
-    distance, with an unknown K.
-
-    Raises:
-        ValueError: clip is not positive.
+    The critic becomes K-Lipschitz for an unknown K that depends on its architecture, and its loss estimates K times the
+    distance. A clip that is not positive raises ValueError.
 
     Reference: Arjovsky et al. 2017, algorithm 1 (c = 0.01).
     """
@@ -185,19 +149,8 @@ class WeightClipping:
 
 
 def l1(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference.
-
-    Args:
-        prediction: (B, C, H, W).
-        target: the same shape.
-
-    Raises:
-        ValueError: the shapes differ (broadcasting would compare the wrong pixels in silence).
-
-    Reference: Isola et al. 2017, equation 3.
-    """
-    if prediction.shape != target.shape:
-        raise ValueError(
-            f"prediction has shape {tuple(prediction.shape)} and target {tuple(target.shape)}; they must be equal"
-        )
+    """Mean absolute difference of two (B, C, H, W) (Isola et al. 2017, equation 3); ValueError for different shapes."""
+    if prediction.shape != target.shape:  # broadcasting would compare the wrong pixels
+        raise ValueError(f"prediction has shape {tuple(prediction.shape)} and target {tuple(target.shape)}; "
+                         "they must be equal: resize the target")
     return torch.abs(prediction - target).mean()

@@ -1,8 +1,7 @@
-"""How far a colour photograph is from the real one, and how colourful it is.
+"""How far a colour photograph is from the real one, how colourful it is, and the distance of two clouds of points.
 
-PSNR and SSIM are torchmetrics', CIEDE2000 is scikit-image's; only what they lack is ours. SSIM and CIEDE2000
-go through a photograph in strips of rows, so that 12 megapixels do not need gigabytes.
-The distance of two clouds of points or pictures is here too: `sliced_wasserstein`.
+Photographs are uint8 (3, H, W), else ValueError. PSNR and SSIM are torchmetrics', CIEDE2000 is scikit-image's. SSIM and
+CIEDE2000 take strips of rows, so that 12 megapixels do not need gigabytes.
 """
 
 from __future__ import annotations
@@ -22,33 +21,18 @@ def _check_pair(first: Tensor, second: Tensor) -> None:
     for rgb in (first, second):
         _check_photo(rgb)
     if first.shape != second.shape:
-        raise ValueError(
-            f"the photographs have shapes {tuple(first.shape)} and {tuple(second.shape)}; "
-            "they must be the same: resize neither, compare at the full size of the photograph"
-        )
+        raise ValueError(f"the photographs have shapes {tuple(first.shape)} and {tuple(second.shape)}; "
+                         "they must be the same: compare at the full size of the photograph")
 
 
 def _check_photo(rgb: Tensor) -> None:
     if rgb.dtype != torch.uint8 or rgb.ndim != 3 or rgb.shape[0] != 3 or rgb.numel() == 0:
-        raise ValueError(
-            f"a photograph of dtype {rgb.dtype} and shape {tuple(rgb.shape)}; "
-            "required is uint8 (3, H, W): convert floats by (rgb * 255).round().to(torch.uint8)"
-        )
+        raise ValueError(f"a photograph of dtype {rgb.dtype} and shape {tuple(rgb.shape)}; need uint8 (3, H, W): "
+                         "convert floats by (rgb * 255).round().to(torch.uint8)")
 
 
 def psnr(rgb_a: Tensor, rgb_b: Tensor) -> float:
-    """Peak signal-to-noise ratio over all pixels and channels, through torchmetrics.
-
-    Args:
-        rgb_a: photograph, uint8 (3, H, W).
-        rgb_b: the other one, same shape. The order does not matter.
-
-    Returns:
-        Decibels, 0 to infinity (equal photographs); more is better.
-
-    Raises:
-        ValueError: not uint8 (3, H, W), or different shapes.
-    """
+    """Peak signal-to-noise ratio over all pixels and channels, in decibels: 0 to infinity (equal); more is better."""
     from torchmetrics.functional.image import peak_signal_noise_ratio
 
     _check_pair(rgb_a, rgb_b)
@@ -56,30 +40,19 @@ def psnr(rgb_a: Tensor, rgb_b: Tensor) -> float:
 
 
 def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
-    """Structural similarity: mean over channels and all windows inside the photograph, through torchmetrics.
+    """Structural similarity, mean over channels and all windows inside the photograph: -1 to 1 (equal); more is better.
 
-    Args:
-        rgb_a: photograph, uint8 (3, H, W), H and W at least 11 (the window).
-        rgb_b: the other one, same shape. The order does not matter.
+    SSIM hardly depends on colour: the grey photograph scores high. Photographs smaller than the window raise ValueError.
 
-    Returns:
-        -1 to 1 (equal photographs); more is better. SSIM hardly sees colour: the grey photograph scores high.
-
-    Raises:
-        ValueError: not uint8 (3, H, W), different shapes, or smaller than the window.
-
-    Reference:
-        Wang et al. 2004, Image quality assessment: from error visibility to structural similarity, eq. 13
-        (Gaussian window 11 x 11 of sigma 1.5, K1 = 0.01, K2 = 0.03).
+    Reference: Wang et al. 2004, Image quality assessment: from error visibility to structural similarity, equation 13
+    (Gaussian window 11 x 11 of sigma 1.5, K1 = 0.01, K2 = 0.03).
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     _check_pair(rgb_a, rgb_b)
     height, width = rgb_a.shape[-2:]
     if min(height, width) < _WINDOW:
-        raise ValueError(
-            f"a photograph of {width} x {height} pixels; SSIM needs {_WINDOW} x {_WINDOW}: leave it out"
-        )
+        raise ValueError(f"a photograph of {width} x {height} pixels; SSIM needs {_WINDOW} x {_WINDOW}: leave it out")
     windows = height - _WINDOW + 1
     total, margin = 0.0, _WINDOW // 2
     for top in range(0, windows, _STRIP):
@@ -94,12 +67,11 @@ def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
 def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
     """Area under the curve of the share of pixels whose ab error is at most t, for t from 0 to 150.
 
-    The error of a pixel is the Euclidean distance of the two (a, b). The share of pixels with error <= t is
-    taken at t = 0, 1, ..., 150, integrated by the trapezoidal rule and divided by 150.
+    The error of a pixel is the Euclidean distance of the two (a, b). The share is taken at t = 0, 1, ..., 150,
+    integrated by the trapezoidal rule and divided by 150.
 
     Args:
-        ab_pred: (..., 2, H, W), CIE units (about -128 to 127; not scaled to [-1, 1]).
-        ab_real: same shape and units.
+        ab_pred, ab_real: (..., 2, H, W), both in CIE units (not scaled).
 
     Returns:
         Percent, 0 (every error above 150) to 100 (equal).
@@ -107,13 +79,10 @@ def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
     Raises:
         ValueError: different shapes, no channel of two, or values that are not finite.
 
-    Reference:
-        Zhang, Isola, Efros 2016, Colorful image colorization, section 3.1 (raw accuracy).
+    Reference: Zhang, Isola, Efros 2016, Colorful image colorization, section 3.1 (raw accuracy).
     """
     if ab_pred.shape != ab_real.shape or ab_pred.ndim < 3 or ab_pred.shape[-3] != 2 or ab_pred.numel() == 0:
-        raise ValueError(
-            f"ab of shapes {tuple(ab_pred.shape)} and {tuple(ab_real.shape)}; both must be one (..., 2, H, W)"
-        )
+        raise ValueError(f"ab of shapes {tuple(ab_pred.shape)} and {tuple(ab_real.shape)}; need the same (..., 2, H, W)")
     error = (ab_pred - ab_real).square().sum(-3).sqrt()
     if not torch.isfinite(error).all():
         raise ValueError("ab contains values that are not finite; look for the NaN before measuring it")
@@ -125,20 +94,9 @@ def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
 
 
 def delta_e(rgb_a: Tensor, rgb_b: Tensor) -> float:
-    """Mean CIEDE2000 colour difference, through scikit-image.
+    """Mean CIEDE2000 colour difference: 0 (equal) to about 100; 1 is just noticeable, less is better.
 
-    Args:
-        rgb_a: the real photograph, uint8 (3, H, W).
-        rgb_b: the other one, same shape.
-
-    Returns:
-        0 (equal) to about 100; 1 is a just noticeable difference, less is better.
-
-    Raises:
-        ValueError: not uint8 (3, H, W), or different shapes.
-
-    Reference:
-        Sharma, Wu, Dalal 2005, The CIEDE2000 color-difference formula.
+    Reference: Sharma, Wu, Dalal 2005, The CIEDE2000 color-difference formula.
     """
     from skimage.color import deltaE_ciede2000
 
@@ -146,30 +104,18 @@ def delta_e(rgb_a: Tensor, rgb_b: Tensor) -> float:
     height, width = rgb_a.shape[-2:]
     total = 0.0
     for top in range(0, height, _STRIP):
-        lab_a, lab_b = (
-            color.rgb_to_lab(rgb[:, top : top + _STRIP]).double().cpu().numpy() for rgb in (rgb_a, rgb_b)
-        )
+        lab_a, lab_b = (color.rgb_to_lab(rgb[:, top : top + _STRIP]).double().cpu().numpy() for rgb in (rgb_a, rgb_b))
         total += float(deltaE_ciede2000(lab_a, lab_b, channel_axis=0).sum())
     return total / (height * width)
 
 
 def colourfulness(rgb: Tensor) -> float:
-    """How colourful a photograph looks; says nothing about whether its colours are right.
+    """How colourful a photograph looks, right or wrong: 0 (grey) to about 200 (15 slightly, 33 moderately, 82 highly).
 
-    With rg = R - G and yb = (R + G) / 2 - B over all pixels: the length of their two standard deviations plus
-    0.3 times the length of their two means.
+    With rg = R - G and yb = (R + G) / 2 - B over all pixels: the length of their two standard deviations plus 0.3 times
+    the length of their two means.
 
-    Args:
-        rgb: photograph, uint8 (3, H, W).
-
-    Returns:
-        0 (grey) to about 200; the paper calls 15 slightly, 33 moderately, 59 quite and 82 highly colourful.
-
-    Raises:
-        ValueError: not uint8 (3, H, W).
-
-    Reference:
-        Hasler, Suesstrunk 2003, Measuring colourfulness in natural images, section 7 (the metric M3).
+    Reference: Hasler, Suesstrunk 2003, Measuring colourfulness in natural images, section 7 (the metric M3).
     """
     _check_photo(rgb)
     red, green, blue = rgb.to(torch.int32)
@@ -185,31 +131,23 @@ def colourfulness(rgb: Tensor) -> float:
 def sliced_wasserstein(x: Tensor, y: Tensor, num_projections: int = 64, seed: int = 0) -> float:
     """Sliced Wasserstein-1 distance of two clouds: the mean, over random directions, of the exact distance along each.
 
-    In one dimension the best transport keeps the order, so the distance along a direction is the area between the two
-    quantile functions. It is a metric, 0 for equal clouds; in the plane about 0.64 of the Wasserstein distance where the
-    clouds differ by a shift (the mean of |cosine|), in D dimensions of the order of 1 / sqrt(D). Two finite samples of one
+    Along a direction it is the area between the two quantile functions. In the plane it is about 0.64 of the Wasserstein
+    distance of clouds that differ by a shift, in D dimensions of the order of 1 / sqrt(D). Two finite samples of one
     distribution are not at 0: compare with the distance between two real ones.
 
     Args:
         x: (N, D).
-        y: (M, D); N and M may differ.
+        y: (M, D), in the same units; N and M may differ.
         num_projections: directions, uniform on the sphere.
-        seed: of the directions; the same seed compares along the same ones.
-
-    Returns:
-        The distance, in the units of x.
+        seed: of the directions.
 
     Raises:
         ValueError: not two dimensions, different D, or an empty cloud.
 
-    Example:
-        >>> sliced_wasserstein(torch.zeros(5, 1), torch.full((3, 1), 2.0))
-        2.0
-
     Reference: Rabin et al. 2012; Bonneel et al. 2015, Sliced and Radon Wasserstein Barycenters of Measures.
     """
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
-        raise ValueError(f"the clouds have shapes {tuple(x.shape)} and {tuple(y.shape)}; needed are (N, D) and (M, D): "
+        raise ValueError(f"the clouds have shapes {tuple(x.shape)} and {tuple(y.shape)}; need (N, D) and (M, D): "
                          "flatten pictures first")
     directions = torch.randn(x.shape[1], num_projections, generator=torch.Generator().manual_seed(seed))
     directions = (directions / directions.norm(dim=0)).to(x)

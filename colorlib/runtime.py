@@ -1,7 +1,4 @@
-"""Which machine this is, how big a run it gets, where results go, and work shared out over threads.
-
-One environment variable each: `COLORLIB_PRESET` (smoke, laptop or gpu) and `COLORLIB_RESULTS` (a folder).
-"""
+"""The machine, the size of the runs (COLORLIB_PRESET), the folders (COLORLIB_RESULTS), seeds, and Python threads."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 from typing import TypeVar
 
 import numpy as np
+import psutil
 import torch
 
 PRESETS = ("smoke", "laptop", "gpu")
@@ -30,11 +27,8 @@ _GLOBAL_GENERATOR = threading.RLock()
 
 def device() -> torch.device:
     """The best device here: CUDA, then Apple's MPS, then the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    mps = "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device("cuda" if torch.cuda.is_available() else mps)
 
 
 def preset() -> str:
@@ -50,11 +44,7 @@ def preset() -> str:
 
 
 def pick(*, smoke: T, laptop: T, gpu: T) -> T:
-    """The value for the preset in force, with all three in sight of the reader.
-
-    Example:
-        >>> num_steps = pick(smoke=5, laptop=600, gpu=6000)
-    """
+    """The value for the preset in force, as in `num_steps = pick(smoke=5, laptop=600, gpu=6000)`."""
     return {"smoke": smoke, "laptop": laptop, "gpu": gpu}[preset()]
 
 
@@ -66,68 +56,53 @@ def seed_everything(seed: int) -> None:
 
 
 def seeded(seed: int, make: Callable[[], Result]) -> Result:
-    """`make()` with torch's global generator set to `seed`, and put back after; safe in threads.
-
-    Example:
-        >>> a, b = (seeded(3, lambda: torch.nn.Linear(2, 1)) for _ in range(2))
-        >>> torch.equal(a.weight, b.weight)
-        True
-    """
+    """`make()` with torch's global generator set to `seed`, and put back after; safe in threads."""
     with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         return make()
 
 
 def machine() -> str:
-    """One line: device, cores, memory where it can be read, Python and torch versions, preset."""
-    chosen = device()
-    if chosen.type == "cuda":
+    """One line: device, threads, memory, system, Python and torch versions, preset."""
+    name = f"{device().type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+    if device().type == "cuda":
         name = torch.cuda.get_device_name()
-    else:
-        name = f"{chosen.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
-    memory = ""
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB memory"
-    return (
-        f"{name}{memory}, {platform.system()}, Python {platform.python_version()}, "
-        f"torch {torch.__version__.split('+')[0]}, preset {preset()}"
-    )
+    return (f"{name}, {psutil.virtual_memory().total / 2**30:.0f} GiB memory, {platform.system()}, "
+            f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, preset {preset()}")
 
 
 def checkout() -> Path | None:
-    """The root of the checkout that this package runs from, or None when colorlib was installed from a wheel."""
+    """The root of the checkout that this package runs from; None when colorlib was installed from a wheel."""
     root = Path(__file__).resolve().parent.parent
     return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
 
 
-def results_dir() -> Path:
-    """Where runs write their results: `COLORLIB_RESULTS`, else build/results of the checkout, else ./build/results.
+def shipped_folder(name: str) -> Path:
+    """What came with colorlib, "weights" or "results": data/ of a checkout, a folder of the package in a wheel."""
+    root = checkout()
+    return root / "data" / name if root else Path(__file__).resolve().parent / {"weights": "shipped"}.get(name, name)
 
-    `make notebooks` points it at data/results, so that only that command changes the committed files.
-    """
-    chosen = os.environ.get("COLORLIB_RESULTS")
-    path = Path(chosen) if chosen else (checkout() or Path.cwd()) / "build" / "results"
+
+def results_dir() -> Path:
+    """Where runs write their results: `COLORLIB_RESULTS`, else build/results of the checkout, else ./build/results."""
+    path = Path(os.environ.get("COLORLIB_RESULTS") or (checkout() or Path.cwd()) / "build" / "results")
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-# Python threads for work that is many small torch calls: torch shares out each call, this shares out the work.
-#
-# Torch would split every small operation over its threads and wait for the slowest after each: on a busy machine that
-# stalls, and on a quiet one the waiting costs as much as the second core brings.
+# Python threads, for work of many small torch calls. Torch would split each call over its threads and wait for the
+# slowest: on a busy machine that stalls, on a quiet one the waiting costs as much as the second core brings.
 
 
 def num_shares(num_parts: int) -> int:
-    """Into how many shares it is worth cutting so many parts: one for each thread that torch may use."""
+    """Into how many shares `num_parts` parts are best cut: one for each thread that torch may use."""
     return max(1, min(torch.get_num_threads(), num_parts))
 
 
 def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """`[work(part) for part in parts]`, in as many threads as torch may use, in each of which torch uses one.
+    """`[work(part) for part in parts]`, in as many Python threads as torch may use, each with one torch thread.
 
-    Args:
-        work: called once for each part; grad mode and inference mode are those of the caller.
-        parts: few and large, see `num_shares`; more parts than threads wait for a free one.
+    Grad mode and inference mode are those of the caller. `parts` are best few and large, see `num_shares`.
     """
     if num_shares(len(parts)) < 2:  # also inside such a thread, so that a part may come here again
         return [work(part) for part in parts]
@@ -142,7 +117,7 @@ def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Re
 
 def _pool(size: int) -> ThreadPoolExecutor:
     if size not in _pools:
-        threads, all_here = torch.get_num_threads(), Barrier(size + 1)
+        threads, all_here = torch.get_num_threads(), threading.Barrier(size + 1)
         _pools[size] = ThreadPoolExecutor(size, "colorlib", initializer=_start, initargs=(all_here,))
         for _ in range(size):
             _pools[size].submit(int)  # each finds the others waiting at the barrier, so that every thread is started
@@ -151,7 +126,7 @@ def _pool(size: int) -> ThreadPoolExecutor:
     return _pools[size]
 
 
-def _start(all_here: Barrier) -> None:
+def _start(all_here: threading.Barrier) -> None:
     torch.set_num_threads(1)
     torch.get_num_threads()  # makes torch's setting for this thread final, before the caller takes its own back
     all_here.wait()

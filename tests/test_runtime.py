@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -39,6 +40,14 @@ def test_machine_is_one_line_without_a_host_name(monkeypatch):
 def test_results_go_where_they_are_sent(monkeypatch, tmp_path):
     monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path / "there"))
     assert runtime.results_dir() == tmp_path / "there" and runtime.results_dir().is_dir()
+
+
+def test_what_ships_lies_in_data_of_a_checkout_and_in_the_package_of_a_wheel(monkeypatch):
+    root = Path(__file__).resolve().parents[1]
+    assert runtime.shipped_folder("weights") == root / "data" / "weights"
+    monkeypatch.setattr(runtime, "checkout", lambda: None)
+    found = [runtime.shipped_folder(name) for name in ("weights", "results")]
+    assert found == [root / "colorlib" / "shipped", root / "colorlib" / "results"]  # as in pyproject.toml
 
 
 def test_import_is_cheap():

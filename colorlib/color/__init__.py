@@ -1,8 +1,7 @@
-"""sRGB <-> CIELAB (D65, 2 degrees) on channels-first tensors, and the one owner of the scaling for a network.
+"""sRGB <-> CIELAB (D65, 2 degrees) on tensors (..., channels, H, W), and the only owner of the scaling for networks.
 
-Two roads give the same numbers (to 0.002 in Lab). Float tensors take the differentiable equations.
-8-bit photographs take a road built for speed: tables for the sRGB curve (it has 256 inputs), two Newton steps
-for the cube root, and tiles of pixels that stay in the processor's cache: little memory beyond the result.
+Float tensors take the differentiable equations. 8-bit photographs take a faster path (`fast`); it agrees to 0.002 in Lab.
+Every function raises ValueError for another shape or dtype. Scaled means L / 50 - 1 and ab / 110, both about -1 to 1.
 
 Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).
 """
@@ -20,13 +19,10 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     """Convert sRGB to CIELAB.
 
     Args:
-        rgb: (..., 3, H, W), uint8 in 0..255 (the fast road) or float32/float64 in 0..1 (differentiable).
+        rgb: (..., 3, H, W), uint8 in 0..255 (fast) or float32/float64 in 0..1 (differentiable).
 
     Returns:
         Lab of the same shape: L 0..100, a and b about -128..127; float32 for uint8, else the input's dtype.
-
-    Raises:
-        ValueError: for another shape or dtype.
 
     Example:
         >>> rgb_to_lab(torch.full((3, 1, 1), 255, dtype=torch.uint8)).flatten().round().abs()
@@ -40,48 +36,25 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """Convert CIELAB to sRGB, differentiable and not clipped: colours outside the gamut leave 0..1.
-
-    Args:
-        lab: (..., 3, H, W), float32 or float64 in CIE units.
-
-    Returns:
-        sRGB of the same shape and dtype.
-
-    Raises:
-        ValueError: for another shape or dtype.
-    """
+    """Convert CIELAB (..., 3, H, W), float32 or float64, to sRGB: differentiable; outside the gamut it leaves 0..1."""
     _check(lab, 3, "lab")
     return equations.encoded(equations.mix(equations.RGB_FROM_XYZ, equations.xyz(lab)))
 
 
 def lab_to_rgb8(lab: Tensor, fit: bool = False) -> Tensor:
-    """Convert CIELAB to an 8-bit photograph, fast and without gradient.
+    """Convert CIELAB to uint8 sRGB, fast and without gradient; also raises ValueError for values that are not finite.
 
     Args:
         lab: (..., 3, H, W), any float dtype, CIE units.
-        fit: what happens to colours outside the gamut: False clips each channel (which shifts L),
-            True takes chroma away until they fit and keeps L (see fit_gamut).
-
-    Returns:
-        uint8 sRGB of the same shape.
-
-    Raises:
-        ValueError: for another shape or dtype, and for values that are not finite.
+        fit: how colours outside the gamut are brought into it: False clips each channel, which changes L; True lowers
+            the chroma and keeps L (see fit_gamut).
     """
     _check(lab, 3, "lab", half_too=True)
     return fast_rgb8(lab[..., :1, :, :], lab[..., 1:, :, :], scaled=False, fit=fit)
 
 
 def normalize(lab: Tensor) -> tuple[Tensor, Tensor]:
-    """Split Lab into what a network sees: L / 50 - 1 in [-1, 1] and ab / 110 in about [-1, 1].
-
-    Args:
-        lab: (..., 3, H, W) in CIE units.
-
-    Returns:
-        L (..., 1, H, W) and ab (..., 2, H, W).
-    """
+    """Split Lab (..., 3, H, W) into scaled L (..., 1, H, W) and ab (..., 2, H, W)."""
     _check(lab, 3, "lab")
     return lab[..., :1, :, :] / L_SCALE - 1, lab[..., 1:, :, :] / AB_SCALE
 
@@ -98,11 +71,9 @@ def rgb_to_L_ab(rgb: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rgb_to_L(rgb: Tensor) -> Tensor:
-    """Convert sRGB (..., 3, H, W), uint8 or float in 0..1, to scaled L (..., 1, H, W), the cheap road."""
+    """Convert sRGB (..., 3, H, W), uint8 or float in 0..1, to scaled L (..., 1, H, W); faster than rgb_to_L_ab."""
     _check(rgb, 3, "rgb", bytes_too=True)
-    if rgb.dtype == torch.uint8:
-        return fast_lab(rgb, only_L=True)
-    return rgb_to_L_ab(rgb)[0]
+    return fast_lab(rgb, only_L=True) if rgb.dtype == torch.uint8 else rgb_to_L_ab(rgb)[0]
 
 
 def L_ab_to_rgb8(L: Tensor, ab: Tensor, fit: bool = False) -> Tensor:
@@ -112,19 +83,16 @@ def L_ab_to_rgb8(L: Tensor, ab: Tensor, fit: bool = False) -> Tensor:
 
 
 def fit_gamut(lab: Tensor) -> Tensor:
-    """Move colours outside the sRGB gamut to its boundary at exactly the same L.
+    """Move colours outside the sRGB gamut to its boundary at exactly the same L; colours inside do not change.
 
-    Linear RGB is mixed with the neutral grey of equal luminance Y; the largest share of colour that fits:
-    each channel c must keep 0 <= Y + share (c - Y) <= 1. Colours inside the gamut come back untouched.
+    Linear RGB is mixed with the neutral grey of equal luminance Y. The share of colour is the largest for which each
+    channel c keeps 0 <= Y + share (c - Y) <= 1.
 
     Args:
         lab: (..., 3, H, W), float32 or float64 in CIE units. L outside 0..100 is kept, with a = b = 0.
 
     Returns:
-        Lab of the same shape and dtype. Differentiable if the input requires a gradient, else in tiles.
-
-    Raises:
-        ValueError: for another shape or dtype.
+        Lab of the same shape and dtype; differentiable where the input requires a gradient.
     """
     _check(lab, 3, "lab")
     if torch.is_grad_enabled() and lab.requires_grad:
@@ -149,15 +117,10 @@ def _check(x: Tensor, channels: int, name: str, bytes_too: bool = False, half_to
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} is a {type(x).__name__}; need a torch.Tensor: use torch.as_tensor({name}).")
     if x.dim() < 3 or x.shape[-3] != channels:
-        fix = " Reshape it."
-        if x.dim() >= 3 and x.shape[-1] == channels:
-            fix = f" The channels seem to come last: use {name}.movedim(-1, -3)."
-        raise ValueError(
-            f"{name} has shape {tuple(x.shape)}; need (..., {channels}, H, W), channels first.{fix}"
-        )
-    allowed = [torch.float32, torch.float64]
-    allowed += [torch.uint8] if bytes_too else []
-    allowed += [torch.float16, torch.bfloat16] if half_too else []
+        last = x.dim() >= 3 and x.shape[-1] == channels
+        fix = f"The channels seem to come last: use {name}.movedim(-1, -3)." if last else "Reshape it."
+        raise ValueError(f"{name} has shape {tuple(x.shape)}; need (..., {channels}, H, W), channels first. {fix}")
+    allowed = [torch.float32, torch.float64] + [torch.uint8] * bytes_too + [torch.float16, torch.bfloat16] * half_too
     if x.dtype not in allowed:
         names = ", ".join(str(d).removeprefix("torch.") for d in allowed)
         fix = f"{name}.float()" + (", in 0..1, or .to(torch.uint8), in 0..255" if bytes_too else "")
@@ -168,9 +131,7 @@ def _check_pair(L: Tensor, ab: Tensor) -> None:
     _check(L, 1, "L", half_too=True)
     _check(ab, 2, "ab", half_too=True)
     if L.shape[:-3] != ab.shape[:-3] or L.shape[-2:] != ab.shape[-2:]:
-        raise ValueError(
-            f"L has shape {tuple(L.shape)} and ab {tuple(ab.shape)}; need (..., 1, H, W) and (..., 2, H, W) "
-            "with the same batch and size: resize ab to L."
-        )
+        raise ValueError(f"L has shape {tuple(L.shape)} and ab {tuple(ab.shape)}; need (..., 1, H, W) and "
+                         "(..., 2, H, W) with the same batch and size: resize ab to L.")
     if L.device != ab.device:
         raise ValueError(f"L is on {L.device} and ab on {ab.device}; need one device: use ab.to(L.device).")

@@ -1,12 +1,9 @@
-"""A distribution over ab: a grid of bins over the colours that sRGB can show, and what is read from it.
+"""A distribution over ab: a square grid of bins over the colours of sRGB, and what can be read from it.
 
-A network that says how likely every colour is knows more than one that says a colour: which colours are plausible at a
-point, and how unsure it is. The bins are the points of a square grid; a colour between four of them counts to
-each by bilinear weights, so that the mean of its bins is the colour itself.
+A colour between four bins counts to each by bilinear weights, so that the mean of its bins is the colour itself.
 
 Reference: Zhang, Isola, Efros 2016, Colorful image colorization, sections 2.1 and 2.2 (grid of 10). There a colour counts
-to its five nearest bins by a Gaussian, and rare colours weigh more in the loss; here what the network learns stays a
-probability, so that its shares can be read as such.
+to its five nearest bins by a Gaussian, and rare colours weigh more in the loss; here the outputs stay probabilities.
 """
 
 from __future__ import annotations
@@ -20,20 +17,20 @@ from torch import Tensor
 from colorlib.color import AB_SCALE, rgb_to_lab
 
 SPACING = 10.0  # CIE units
+_CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 @lru_cache(maxsize=1)
 def _grid() -> tuple[Tensor, Tensor, int]:
-    """Centres (Q, 2) in CIE units, the bin number of every node of the rectangle around them (-1: none), its first node."""
+    """Centres (Q, 2) in CIE units; the bin number of each node of the rectangle around them (-1: none); its first node."""
     steps = torch.linspace(0, 1, 52, dtype=torch.float64)
     cube = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")).reshape(3, 1, -1)
     cell = (rgb_to_lab(cube)[1:, 0] / SPACING).floor().long()  # (2, colours)
     first = int(cell.min())
     side = int(cell.max()) - first + 2
     used = torch.zeros(side, side, dtype=torch.bool)
-    for down in (0, 1):
-        for across in (0, 1):
-            used[cell[0] - first + down, cell[1] - first + across] = True
+    for down, across in _CORNERS:
+        used[cell[0] - first + down, cell[1] - first + across] = True
     number = torch.full((side, side), -1)
     number[used] = torch.arange(int(used.sum()))
     return (used.nonzero() + first) * SPACING, number, first
@@ -45,7 +42,7 @@ def centres() -> Tensor:
 
 
 def num_bins() -> int:
-    """How many there are."""
+    """The number of bins, Q."""
     return len(_grid()[0])
 
 
@@ -61,22 +58,17 @@ def encode(ab: Tensor) -> tuple[Tensor, Tensor]:
     all_centres, number, first = (part.to(ab.device) if isinstance(part, Tensor) else part for part in _grid())
     place = (ab * (AB_SCALE / SPACING) - first).clamp(0, len(number) - 1.001)  # (B, 2, H, W) in nodes
     corner = place.floor().long()
-    share = place - corner
-    bins, weights = [], []
-    for down in (0, 1):
-        for across in (0, 1):
-            bins.append(number[corner[:, 0] + down, corner[:, 1] + across])
-            a, b = share[:, 0], share[:, 1]
-            weights.append((a if down else 1 - a) * (b if across else 1 - b))
-    found, weight = torch.stack(bins, 1), torch.stack(weights, 1)
+    a, b = (place - corner).unbind(1)
+    found = torch.stack([number[corner[:, 0] + down, corner[:, 1] + across] for down, across in _CORNERS], 1)
+    weight = torch.stack([(a if down else 1 - a) * (b if across else 1 - b) for down, across in _CORNERS], 1)
     outside = (found < 0).any(1)  # no colour of sRGB; a mean of colours may still lie there
     if outside.any():
         pixels = ab.permute(0, 2, 3, 1)[outside] * AB_SCALE
         nearest = torch.cdist(pixels, all_centres.to(pixels.dtype)).argmin(1)
         whole = outside[:, None].expand_as(found)
-        found = torch.where(whole, torch.zeros_like(found), found)
+        found = found.masked_fill(whole, 0)
         found.permute(0, 2, 3, 1)[outside] = nearest[:, None].expand(-1, 4)
-        weight = torch.where(whole, torch.full_like(weight, 0.25), weight)
+        weight = weight.masked_fill(whole, 0.25)
     return found, weight
 
 
@@ -100,16 +92,12 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
 
 
 def expected_error(probabilities: Tensor, ab: Tensor) -> Tensor:
-    """How far, in CIE units, the real colour is expected to be from `ab`: where this is large the network has no idea.
+    """The uncertainty: mean distance in CIE units, (B, h, w), of the bins from ab under the distribution.
 
     Args:
         probabilities: (B, Q, h, w).
         ab: (B, 2, h, w), scaled.
-
-    Returns:
-        (B, h, w): the mean distance of the bins from ab under the distribution.
     """
     ab = ab.permute(0, 2, 3, 1).flatten(1, 2) * AB_SCALE  # (B, places, 2)
-    every = centres().to(ab).expand(len(ab), -1, -1)
-    distance = torch.cdist(ab, every)  # (B, places, Q)
+    distance = torch.cdist(ab, centres().to(ab).expand(len(ab), -1, -1))  # (B, places, Q)
     return (distance * probabilities.flatten(2).transpose(1, 2)).sum(-1).unflatten(1, probabilities.shape[-2:])

@@ -1,4 +1,4 @@
-"""The equations of sRGB and CIELAB on float tensors (..., C, H, W), differentiable; both roads of `color` use them."""
+"""The equations of sRGB and CIELAB on float tensors (..., C, H, W), differentiable."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor
 
 _ROWS = [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 XYZ_FROM_RGB = torch.tensor(_ROWS, dtype=torch.float64)
-# XYZ is always relative to white here. Rows that sum to exactly 1 give every grey X = Y = Z, so a = b = 0;
-# the published white point, rounded to five digits, leaves greys up to 0.005 off.
+# XYZ is relative to white here. Rows that sum to exactly 1 give every grey a = b = 0; the published white point,
+# rounded to five digits, leaves greys up to 0.005 off.
 XYZ_FROM_RGB = XYZ_FROM_RGB / XYZ_FROM_RGB.sum(1, keepdim=True)
 RGB_FROM_XYZ = torch.linalg.inv(XYZ_FROM_RGB)
 KNEE = 6 / 29  # f below which CIE replaces the cube root by its tangent line

@@ -1,4 +1,8 @@
-"""The fast road of `color`: uint8 <-> Lab in tiles that stay in the processor's cache."""
+"""uint8 <-> Lab in tiles that stay in the processor's cache: tables for the sRGB curve, two Newton steps for the cube root.
+
+Inside a tile every buffer is (3, pixels), and its views are made once for each shape of tile: a tile takes a fraction of
+a millisecond, so that the cost of twenty slices of a microsecond each would show.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,6 @@ from colorlib.runtime import in_threads, num_shares
 
 L_SCALE = 50.0
 AB_SCALE = 110.0
-
-# The fast road. Inside a tile of pixels every buffer is (3, pixels). Its views are made once for each shape
-# of tile: a tile takes a fraction of a millisecond, so that twenty slices of a microsecond each would show.
 
 _TILE = 65536  # pixels: few enough for the cache, enough to hide the cost of a call into torch
 _CODES = 32768  # steps of linear light in the encoding table, 10 and more to one 8-bit code
@@ -42,8 +43,6 @@ def tiles(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 def _constants(device: torch.device) -> dict[str, Tensor]:
     """Tables and scaled matrices. Scales make the root's rows come out as 500 fx, 200 fy, 200 fz."""
     eight_bit = linear(torch.arange(256, dtype=torch.float64) / 255).float()
-    # two bytes in, two floats out
-    pairs = eight_bit[torch.arange(65536).to(torch.uint16).view(torch.uint8).long()]
     scale = torch.tensor([[500.0], [200.0], [200.0]], dtype=torch.float64)
     root = scale / _NEWTON[1]
     bound = (root * KNEE) ** 3
@@ -52,19 +51,19 @@ def _constants(device: torch.device) -> dict[str, Tensor]:
     u = (bound * torch.logspace(0, math.log10(KNEE**-3), 4096, dtype=torch.float64)).float()
     miss = (u ** (1 / 3)).view(torch.int32) - 85 * (u.view(torch.int32) >> 8)
     low, high = miss.amin(1, keepdim=True), miss.amax(1, keepdim=True)
-    magic = (low + (high - low) // 2).int()
     code = (torch.arange(_CODES + math.ceil(_OFFSET) + 1, dtype=torch.float64) + 0.5 - _OFFSET) / _CODES
     table = {
         "eight_bit": eight_bit,
         "xyz": (XYZ_FROM_RGB * root**3).T.float().unsqueeze(-1).contiguous(),  # (input, output, 1)
         "bound": bound.float(),
-        "magic": magic,
+        "magic": (low + (high - low) // 2).int(),
         "line": (scale * SLOPE / root**3).float(),
         "rgb": (RGB_FROM_XYZ * _CODES / 116**3).T.float().unsqueeze(-1).contiguous(),
         "codes": (encoded(code.clamp(0, 1)) * 255).round().to(torch.uint8),
     }
     table = {name: value.to(device) for name, value in table.items()}
-    if device.type == "cpu":
+    if device.type == "cpu":  # two bytes in, two floats out
+        pairs = eight_bit[torch.arange(65536).to(torch.uint16).view(torch.uint8).long()]
         table["pairs"] = pairs.view(torch.float64).view(-1)
     return table
 
@@ -118,12 +117,11 @@ class _ToLab:
         # 116 fy - 16, less the 8 by which the line is too high at the knee
         if self.only_L:
             torch.mul(self.result[0], 0.58 / L_SCALE, out=into[0]).sub_(24 / L_SCALE + 1).clamp_(-1, 1)
-            return
-        x, y, z = self.result
-        L, a, b = into.unbind(0)
-        torch.mul(y, 0.58, out=L).sub_(24).clamp_(0, 100)
-        torch.sub(x, y, alpha=2.5, out=a)
-        torch.sub(y, z, out=b)
+        else:
+            x, y, z = self.result
+            torch.mul(y, 0.58, out=into[0]).sub_(24).clamp_(0, 100)
+            torch.sub(x, y, alpha=2.5, out=into[1])
+            torch.sub(y, z, out=into[2])
 
 
 class _ToRgb8:
@@ -132,8 +130,7 @@ class _ToRgb8:
     def __init__(self, L: Tensor, table: dict[str, Tensor], scaled: bool, fit: bool) -> None:
         pixels, shape, device = L.numel(), (3, *L.shape[1:]), L.device
         self.fit, self.columns = fit, table["rgb"]
-        units = (L_SCALE, L_SCALE + 16, AB_SCALE) if scaled else (1.0, 16.0, 1.0)
-        self.L_unit, self.L_zero, self.ab_unit = units
+        self.L_unit, self.L_zero, self.ab_unit = (L_SCALE, L_SCALE + 16, AB_SCALE) if scaled else (1.0, 16.0, 1.0)
         self.s, self.t = torch.empty(2, 3, pixels, device=device)
         self.xyz, self.t_rows = self.s.view(shape).unbind(0), self.t.unsqueeze(1).unbind(0)
         self.index32 = torch.empty(3, pixels, dtype=torch.int32, device=device)

@@ -14,7 +14,7 @@ from torch import Tensor
 from colorlib import photos
 from colorlib.course.scenes import render, scene_batches
 from colorlib.photos import SPLITS, Source
-from colorlib.runtime import checkout
+from colorlib.runtime import checkout, shipped_folder
 
 NUM_SCENES = {"train": 512, "validation": 64, "test": 64}
 # Scenes of a split start at a seed of their own, so that no test scene is ever drawn in training.
@@ -47,9 +47,8 @@ def source(name: str | None = None, short_side: int = 160) -> Source:
 
 def result_file(name: str) -> Path | None:
     """A committed result, such as "stability_05.json": of the checkout or of the wheel; None where it is in neither."""
-    root = checkout()
-    folder = root / "data" / "results" if root else Path(__file__).resolve().parents[1] / "results"
-    return folder / name if (folder / name).is_file() else None
+    path = shipped_folder("results") / name
+    return path if path.is_file() else None
 
 
 def show_results(name: str) -> None:

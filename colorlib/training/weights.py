@@ -16,6 +16,7 @@ from torch import Tensor
 
 from colorlib.files import write_atomically
 from colorlib.generators import NORMS, Generator, PretrainedUNet, ResidualUNet, UNet
+from colorlib.runtime import shipped_folder
 
 # the networks that a weights file may name; nothing else is ever built from a file
 NETWORKS = {network.__name__: network for network in (UNet, ResidualUNet, PretrainedUNet)}
@@ -63,13 +64,10 @@ def shipped(name: str = "colorizer") -> Path:
     Raises:
         ValueError: there is none.
     """
-    here = Path(__file__).resolve().parents[1]
-    folders = [here / "shipped", here.parent / "data" / "weights"]  # in an installed wheel, in a checkout
-    for folder in folders:
-        path = folder / f"{name}.safetensors"
-        if path.is_file():
-            return path
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.safetensors")})
+    path = shipped_folder("weights") / f"{name}.safetensors"
+    if path.is_file():
+        return path
+    known = sorted(file.stem for file in path.parent.glob("*.safetensors"))
     raise ValueError(f"no weights called {name!r} ship with this colorlib; there are: {', '.join(known) or 'none'}")
 
 

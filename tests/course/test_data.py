@@ -30,10 +30,12 @@ def test_committed_results_and_notebooks_are_found_in_the_checkout():
 
 
 def test_an_installed_colorlib_has_its_results_beside_it(monkeypatch, tmp_path):
+    from colorlib import runtime
     from colorlib.course import data
 
-    monkeypatch.setattr(data, "checkout", lambda: None)
-    monkeypatch.setattr(data, "__file__", str(tmp_path / "colorlib" / "course" / "data.py"))
+    for module in (data, runtime):
+        monkeypatch.setattr(module, "checkout", lambda: None)
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "colorlib" / "runtime.py"))
     (tmp_path / "colorlib" / "results").mkdir(parents=True)
     (tmp_path / "colorlib" / "results" / "a.json").write_text("{}")
     assert result_file("a.json") == tmp_path / "colorlib" / "results" / "a.json" and result_file("b.json") is None
