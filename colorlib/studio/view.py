@@ -66,7 +66,7 @@ class View:
         parts.hints.options = [("none", -1), *((f"{k + 1}: x {h.x:.0f}, y {h.y:.0f}", k) for k, h in enumerate(hints))]
         parts.hints.value = state.selected
         parts.undo.disabled, parts.redo.disabled = not state.past, not state.future
-        a, b = hints[state.selected][2:] if state.selected >= 0 else state.brush or preview.ab(x, y, state.settings)
+        a, b = hints[state.selected][2:4] if state.selected >= 0 else state.brush or preview.ab(x, y, state.settings)
         color, lost = preview.shown_color(Hint(x, y, a, b))
         parts.picker.value = color
         paler = f", {lost:.0f} CIE units paler: a screen has no more colour at this lightness" if lost >= 1 else ""

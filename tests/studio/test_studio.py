@@ -95,7 +95,7 @@ def test_hints_are_chosen_recoloured_moved_deleted_undone_and_redone(studio):
     assert [hint.x for hint in studio.settings.hints] == [320, 50] and parts.hints.value == 1
     parts.hints.value = 0
     parts.picker.value = "#00a0a0"
-    assert studio.settings.hints[0][2:] != studio.settings.hints[1][2:]
+    assert studio.settings.hints[0][2:4] != studio.settings.hints[1][2:4]
     parts.x.value, parts.y.value = 77, 99
     parts.move.click()
     assert studio.settings.hints[0][:2] == (77, 99)
@@ -114,7 +114,7 @@ def test_a_suggestion_colours_the_chosen_hint(studio):
     studio.parts.add.click()
     suggestion = studio._view.suggested[1]
     studio.parts.suggestions[1].click()
-    assert studio.settings.hints[0][2:] == pytest.approx(suggestion[:2], abs=0.05)
+    assert studio.settings.hints[0][2:4] == pytest.approx(suggestion[:2], abs=0.05)
 
 
 def test_a_new_hint_takes_the_colour_that_the_colorizer_gives_there(studio, colorizer):
@@ -125,12 +125,12 @@ def test_a_new_hint_takes_the_colour_that_the_colorizer_gives_there(studio, colo
     send(studio, kind="add", x=224, y=200)
     (hint,) = studio.settings.hints
     whole = colorizer.colorize(studio.photo, warmth=12.0, saturation=1.3)
-    assert hint[2:] == pytest.approx(color.rgb_to_lab(whole)[1:, 200, 224].tolist(), abs=0.06)
+    assert hint[2:4] == pytest.approx(color.rgb_to_lab(whole)[1:, 200, 224].tolist(), abs=0.06)
     assert (picture(studio).int() - before.int()).abs().float().mean() < 2
     studio.parts.picker.value = "#a05a2c"  # a colour that was chosen stays for the next hints
-    chosen = studio.settings.hints[0][2:]
+    chosen = studio.settings.hints[0][2:4]
     send(studio, kind="add", x=40, y=50)
-    assert [h[2:] for h in studio.settings.hints] == [chosen, chosen]
+    assert [h[2:4] for h in studio.settings.hints] == [chosen, chosen]
 
 
 def test_the_picker_shows_the_colour_of_the_selected_hint_or_of_the_next_one(studio):
