@@ -46,15 +46,8 @@ class ResidualBlock(nn.Module):
     residual networks. Weights start as in He et al. 2015.
     """
 
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        norm: type[nn.Module] = nn.BatchNorm2d,
-        pre_activation: bool = True,
-        stride: int = 1,
-        shortcut: bool = True,
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module] = nn.BatchNorm2d,
+                 pre_activation: bool = True, stride: int = 1, shortcut: bool = True) -> None:
         super().__init__()
         self.pre_activation = pre_activation
         bias = norm is nn.Identity  # a norm after the convolution would subtract it again
@@ -112,15 +105,8 @@ class DynamicUNet(Generator):
     Aitken et al. 2017 (its start, ICNR).
     """
 
-    def __init__(
-        self,
-        out_channels: int = 2,
-        blur: bool = True,
-        tanh: bool = True,
-        pretrained: bool = False,
-        download: bool = False,
-        say: Callable[[str], None] = print,
-    ) -> None:
+    def __init__(self, out_channels: int = 2, blur: bool = True, tanh: bool = True, pretrained: bool = False,
+                 download: bool = False, say: Callable[[str], None] = print) -> None:
         from torchvision.models import ResNet18_Weights
 
         super().__init__(in_channels=1, hint_channels=0, z_channels=0)

@@ -56,10 +56,8 @@ class Claim:
         same_side = strong[0][0] == weak[0][0]
         weaker = weak[1] >= strong[1] if strong[0][0] == "<" else weak[1] <= strong[1]
         if not (same_side and weaker):
-            raise ValueError(
-                f"{self.claim}: partly {self.partly!r} is not weaker than supported {self.supported!r}; "
-                "use the same direction and a threshold that is easier to meet"
-            )
+            raise ValueError(f"{self.claim}: partly {self.partly!r} is not weaker than supported {self.supported!r}; "
+                             "use the same direction and a threshold that is easier to meet")
 
     def judge(self, values: Sequence[float], *, seeds: Sequence[int] | None = None, of: str = "seeds") -> Verdict:
         """Compare the values, one per seed, with the thresholds; print the verdict and write it down.
@@ -102,16 +100,11 @@ class Claim:
     def _write(self, values: list[float], origin: dict, result: Verdict) -> None:
         path = results_dir() / "claims" / f"{self.claim}.json"
         # the numbers of a run differ in their last digits from machine to machine; five digits are what they mean
-        rounded = {
-            "values": [float(f"{value:.5g}") for value in values],
-            "mean": float(f"{result.mean:.5g}"),
-            "interval": [float(f"{bound:.5g}") for bound in result.interval],
-        }
+        rounded = {"values": [float(f"{value:.5g}") for value in values], "mean": float(f"{result.mean:.5g}"),
+                   "interval": [float(f"{bound:.5g}") for bound in result.interval]}
         command = os.environ.get("COLORLIB_COMMAND", "the notebook, run from top to bottom")
-        write_json(path, asdict(self) | rounded | {
-            "number": result.number, "verdict": result.verdict, **origin,
-            "preset": preset(), "command": command, "machine": machine(),
-        })
+        write_json(path, asdict(self) | rounded | {"number": result.number, "verdict": result.verdict, **origin,
+                                                   "preset": preset(), "command": command, "machine": machine()})
 
 
 def confidence_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:

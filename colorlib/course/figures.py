@@ -16,10 +16,8 @@ from colorlib.color import AB_SCALE, L_ab_to_rgb8, lab_to_rgb
 # Okabe and Ito's colours: distinguishable with any colour vision; lines differ in style too, for grey print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-STYLE = {
-    "figure.dpi": 100, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False,
-}
+STYLE = {"figure.dpi": 100, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+         "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False}
 
 
 def done(figure: Figure) -> Figure:
@@ -123,9 +121,8 @@ def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: 
     return done(figure)
 
 
-def compare(
-    values: Mapping[str, Sequence[float]], *, ylabel: str, reference: Mapping[str, float] | None = None, title: str = ""
-) -> Figure:
+def compare(values: Mapping[str, Sequence[float]], *, ylabel: str, reference: Mapping[str, float] | None = None,
+            title: str = "") -> Figure:
     """Every seed a dot, every mean a bar of its own colour; horizontal lines for what is known exactly.
 
     Args:
@@ -190,9 +187,8 @@ def ab_plane(points: Mapping[str, Tensor], *, lightness: float = 65.0, limit: fl
     return done(figure)
 
 
-def palettes(
-    kinds: Mapping[str, tuple[Tensor, Tensor]], answers: Mapping[str, Mapping[str, Tensor]], *, lightness: float = 60.0
-) -> Figure:
+def palettes(kinds: Mapping[str, tuple[Tensor, Tensor]], answers: Mapping[str, Mapping[str, Tensor]], *,
+             lightness: float = 60.0) -> Figure:
     """Known colours of a thing as a bar, each as wide as it is frequent, and next to it single answers, all at one L.
 
     Args:
@@ -205,10 +201,9 @@ def palettes(
         return lab_to_rgb(lab[:, None, None])[:, 0, 0].clamp(0, 1).numpy()
 
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            len(kinds), 1 + len(answers), figsize=(4.6 + 1.1 * len(answers), 0.75 * len(kinds) + 0.3), squeeze=False,
-            layout="constrained", gridspec_kw={"width_ratios": [4.0, *[1.0] * len(answers)]},
-        )
+        figure, axes = plt.subplots(len(kinds), 1 + len(answers),
+                                    figsize=(4.6 + 1.1 * len(answers), 0.75 * len(kinds) + 0.3), squeeze=False,
+                                    layout="constrained", gridspec_kw={"width_ratios": [4.0, *[1.0] * len(answers)]})
         for row, (name, (colours, probabilities)) in zip(axes, kinds.items()):
             left = 0.0
             for ab, probability in zip(colours, probabilities.tolist()):
@@ -228,9 +223,8 @@ def palettes(
     return done(figure)
 
 
-def answers_on_plane(
-    answers: Mapping[str, Tensor], palette: Tensor, best: Mapping[str, Tensor], *, lightness: float = 55.0, limit: float = 65.0
-) -> Figure:
+def answers_on_plane(answers: Mapping[str, Tensor], palette: Tensor, best: Mapping[str, Tensor], *,
+                     lightness: float = 55.0, limit: float = 65.0) -> Figure:
     """Predicted colours of things whose true colours are known: one panel per network.
 
     Args:

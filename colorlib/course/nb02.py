@@ -81,17 +81,9 @@ def adam(network: nn.Module, lr: float) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr, BETAS, fused=True)
 
 
-def train_discriminator_alone(
-    generator: Ensemble,
-    discriminator: Ensemble,
-    batches: Iterator[tuple[None, Tensor]],
-    *,
-    num_steps: int,
-    lr: float,
-    seed: int,
-    moments: Sequence[int] = (),
-    look: Callable[[int], None] | None = None,
-) -> None:
+def train_discriminator_alone(generator: Ensemble, discriminator: Ensemble, batches: Iterator[tuple[None, Tensor]], *,
+                              num_steps: int, lr: float, seed: int, moments: Sequence[int] = (),
+                              look: Callable[[int], None] | None = None) -> None:
     """The discriminator learns, the generator stays as it is; look(step) at the moments."""
     optimizer, draws = adam(discriminator, lr), torch.Generator().manual_seed(seed)
     for step in range(num_steps + 1):
@@ -104,9 +96,8 @@ def train_discriminator_alone(
             update_discriminator(discriminator, optimizer, Vanilla(), label, real, fake)
 
 
-def train_generator_alone(
-    generator: Ensemble, discriminator: nn.Module, batch_size: int, *, num_steps: int, lr: float, seed: int
-) -> None:
+def train_generator_alone(generator: Ensemble, discriminator: nn.Module, batch_size: int, *, num_steps: int, lr: float,
+                          seed: int) -> None:
     """The generator learns, the discriminator stays as it is."""
     optimizer, draws = adam(generator, lr), torch.Generator().manual_seed(seed)
     for _ in range(num_steps):
@@ -114,9 +105,8 @@ def train_generator_alone(
         update_generator(discriminator, optimizer, Vanilla(), None, None, generator(z), lambda_l1=0)
 
 
-def gradient_norms(
-    generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss, num: int = 512
-) -> list[float]:
+def gradient_norms(generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss,
+                   num: int = 512) -> list[float]:
     """Norm of the gradient of the generator's loss with respect to all its weights, one per seed."""
     norms = []
     for one, other, z in zip(generator.members(), discriminator.members(), noise(generator, len(generator), num, 3)):
@@ -149,30 +139,18 @@ class Opposition:
         return (torch.stack(changes[whose]) > 0).float().mean(0).tolist()
 
 
-def both_losses(
-    generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss, real: Tensor, z: Tensor
-) -> tuple[Tensor, Tensor]:
+def both_losses(generator: Ensemble, discriminator: Ensemble, adversarial: AdversarialLoss, real: Tensor,
+                z: Tensor) -> tuple[Tensor, Tensor]:
     """The discriminator's loss and the generator's, each (S,)."""
     with torch.no_grad():
         on_real, on_fake = discriminator(None, real), discriminator(None, generator(z))
-    return (
-        torch.stack([adversarial.discriminator(*pair) for pair in zip(on_real, on_fake)]),
-        torch.stack([adversarial.generator(logits) for logits in on_fake]),
-    )
+    return (torch.stack([adversarial.discriminator(*pair) for pair in zip(on_real, on_fake)]),
+            torch.stack([adversarial.generator(logits) for logits in on_fake]))
 
 
-def train_and_watch(
-    generator: Ensemble,
-    discriminator: Ensemble,
-    batches: Iterator[tuple[None, Tensor]],
-    *,
-    adversarial: AdversarialLoss,
-    num_steps: int,
-    lr: float,
-    seed: int,
-    every: int,
-    real: Tensor,
-) -> Opposition:
+def train_and_watch(generator: Ensemble, discriminator: Ensemble, batches: Iterator[tuple[None, Tensor]], *,
+                    adversarial: AdversarialLoss, num_steps: int, lr: float, seed: int, every: int,
+                    real: Tensor) -> Opposition:
     """The loop of `train_gan`, measuring both losses before and after the steps of one round in `every`.
 
     Args:
@@ -251,29 +229,15 @@ def train_and_measure(pictures: Tensor, test: Tensor, *, seed: int, num_steps: i
     """One picture GAN as in section 9; its distance to `test` before training and every `every` updates."""
     generator, discriminator = seeded(seed, lambda: (PictureGenerator(), PictureDiscriminator(norm=nn.BatchNorm2d)))
     distances: list[float] = []
-    train_gan(
-        generator,
-        discriminator,
-        picture_batches(pictures, 16, seed),
-        num_steps=num_steps,
-        lr=1e-3,
-        seed=seed,
-        every=every,
-        look=lambda step: distances.append(picture_distance(generator, test)),
-    )
+    train_gan(generator, discriminator, picture_batches(pictures, 16, seed), num_steps=num_steps, lr=1e-3, seed=seed,
+              every=every, look=lambda step: distances.append(picture_distance(generator, test)))
     return distances
 
 
 def long_run(seeds: Sequence[int] = (0, 1, 2, 3, 4), num_steps: int = 2000, every: int = 500) -> None:
     """Section 9 of the notebook, longer."""
-    header = {
-        "command": "python -m colorlib.course.nb02",
-        "num_steps": num_steps,
-        "batch_size": 16,
-        "lr": 1e-3,
-        "num_pictures": 4096,
-        "size": 32,
-    }
+    header = {"command": "python -m colorlib.course.nb02", "num_steps": num_steps, "batch_size": 16, "lr": 1e-3,
+              "num_pictures": 4096, "size": 32}
     file = ResultFile("pictures_02.json", header)
     pictures, test, test_too = (scene_pictures(num, seed) for num, seed in ((4096, 20), (1000, 21), (1000, 22)))
     floor = sliced_wasserstein(test_too.flatten(1), test.flatten(1), num_projections=256)

@@ -25,15 +25,8 @@ def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tenso
     rows = -(-len(moments) // 4)
     columns = min(4, len(moments))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            rows,
-            columns,
-            figsize=(2.3 * columns + 0.5, 2.45 * rows),
-            squeeze=False,
-            layout="constrained",
-            sharex=True,
-            sharey=True,
-        )
+        figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns + 0.5, 2.45 * rows), squeeze=False,
+                                    layout="constrained", sharex=True, sharey=True)
         filled = None
         for axis in axes.flat[len(moments) :]:
             axis.set_axis_off()
@@ -41,9 +34,8 @@ def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tenso
             if discriminator is not None:
                 with torch.no_grad():
                     answer = discriminator(None, plane).sigmoid().view(81, 81).T
-                filled = axis.contourf(
-                    line, line, answer, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu", alpha=0.75
-                )
+                filled = axis.contourf(line, line, answer, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu",
+                                       alpha=0.75)
                 axis.contour(line, line, answer, levels=[0.5], colors="white", linewidths=1)
             axis.scatter(*data.means.T, s=90, facecolors="none", edgecolors="black", linewidths=0.9)
             axis.scatter(*points[:500].T, s=3, color="black" if discriminator is not None else COLOURS[1], linewidths=0)
@@ -55,13 +47,9 @@ def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tenso
     return done(figure)
 
 
-def lines(
-    panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float], Sequence[Sequence[float]]]]]],
-    *,
-    log_x: Sequence[str] = (),
-    log_y: Sequence[str] = (),
-    references: dict[str, dict[str, float]] | None = None,
-) -> Figure:
+def lines(panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float], Sequence[Sequence[float]]]]]], *,
+          log_x: Sequence[str] = (), log_y: Sequence[str] = (),
+          references: dict[str, dict[str, float]] | None = None) -> Figure:
     """Line panels side by side: the mean over the seeds and a band from the least to the greatest.
 
     Args:
@@ -70,9 +58,8 @@ def lines(
         references: title -> name -> a horizontal line.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False, layout="constrained"
-        )
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False,
+                                    layout="constrained")
         for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
             for (name, (xs, ys)), colour, style in zip(series.items(), cycle(COLOURS), cycle(LINES)):
                 values = torch.as_tensor(ys, dtype=torch.float64)

@@ -19,14 +19,8 @@ from colorlib.course.data import result_file
 from colorlib.course.mixtures import Mixture
 from colorlib.course.seeds import Ensemble, seeded
 from colorlib.course.toys import PointDiscriminator, PointGenerator, train_gan
-from colorlib.losses import (
-    AdversarialLoss,
-    GradientPenalty,
-    LipschitzConstraint,
-    Vanilla,
-    Wasserstein,
-    WeightClipping,
-)
+from colorlib.losses import (AdversarialLoss, GradientPenalty, LipschitzConstraint, Vanilla, Wasserstein,
+                             WeightClipping)
 from colorlib.metrics import sliced_wasserstein
 
 BATCH = 64
@@ -68,12 +62,9 @@ class Architecture:
     layers_d: int = 3
 
 
-ARCHITECTURES = {
-    "balanced": Architecture(),
-    "normalised": Architecture(norm=True),
-    "discriminator strong": Architecture(hidden_d=128, layers_d=4),
-    "discriminator weak": Architecture(hidden_d=8, layers_d=2),
-}
+ARCHITECTURES = {"balanced": Architecture(), "normalised": Architecture(norm=True),
+                 "discriminator strong": Architecture(hidden_d=128, layers_d=4),
+                 "discriminator weak": Architecture(hidden_d=8, layers_d=2)}
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -118,10 +109,8 @@ class Look:
     loss: float
 
 
-def train(
-    method: Method, architecture: Architecture, lr: float, seeds: Sequence[int], mixture: Mixture, *, num_steps: int,
-    every: int,
-) -> tuple[list[list[Look]], Tensor, float]:
+def train(method: Method, architecture: Architecture, lr: float, seeds: Sequence[int], mixture: Mixture, *,
+          num_steps: int, every: int) -> tuple[list[list[Look]], Tensor, float]:
     """Train all seeds as one ensemble.
 
     Args:
@@ -158,8 +147,7 @@ def train(
         if len(seeds) > 1:  # one that diverges stops all: train each alone
             alone = [train(method, architecture, lr, [seed], mixture, num_steps=num_steps, every=every)
                      for seed in seeds]
-            return ([run[0][0] for run in alone], torch.cat([run[1] for run in alone]),
-                    time.perf_counter() - started)
+            return ([run[0][0] for run in alone], torch.cat([run[1] for run in alone]), time.perf_counter() - started)
     seconds = time.perf_counter() - started
     with torch.no_grad():
         return looks, generator(z), seconds

@@ -14,9 +14,8 @@ from colorlib.course.mixtures import Mixture, ring
 from colorlib.course.nb05 import BATCH, with_own_draws
 from colorlib.course.seeds import Ensemble, in_parallel, seeded
 from colorlib.course.toys import PointDiscriminator
-from colorlib.losses import (
-    AdversarialLoss, GradientPenalty, LipschitzConstraint, Vanilla, Wasserstein, WeightClipping, gradient_penalty,
-)
+from colorlib.losses import (AdversarialLoss, GradientPenalty, LipschitzConstraint, Vanilla, Wasserstein,
+                             WeightClipping, gradient_penalty)
 from colorlib.training import update_discriminator
 
 
@@ -138,12 +137,9 @@ class OnALine(NamedTuple):
 
 def critics_on_a_line(seeds: Sequence[int], *, num_steps: int) -> dict[str, OnALine]:
     """Critics between N(-1.5, 0.2^2), real, and N(1.5, 0.2^2), generated, under four constraints. W is 3."""
-    constraints = {
-        "between, both sides": GradientPenalty(10.0, batch_dims=2),
-        "between, only above 1": GradientPenalty(10.0, one_sided=True, batch_dims=2),
-        "at real points only": PenaltyAtReal(),
-        "clipping, c = 0.1": WeightClipping(0.1),
-    }
+    constraints = {"between, both sides": GradientPenalty(10.0, batch_dims=2),
+                   "between, only above 1": GradientPenalty(10.0, one_sided=True, batch_dims=2),
+                   "at real points only": PenaltyAtReal(), "clipping, c = 0.1": WeightClipping(0.1)}
     x = torch.linspace(-3, 3, 301)
 
     def run(lipschitz: LipschitzConstraint) -> OnALine:
@@ -195,13 +191,11 @@ def known_pairs(seed: int) -> list[Pair]:
         clouds = [part for _ in range(2) for part in (normal(POOL), size * normal(POOL) + move)]
         pairs.append(Pair(f"shift {shift:g}" if shift else f"size {size:g}", *clouds, exact))
     circle, line = ring(radius=1.5, std=0.1), torch.linspace(-2, 2, 256)
-    clouds_of_256 = {
-        "ring, blob": (circle.sample(256, draws), normal(256)),
-        "ring, dot": (circle.sample(256, draws), 0.05 * normal(256)),
-        "ring, one mode": (circle.sample(256, draws), circle.means[0] + 0.1 * normal(256)),
-        "cross": (torch.stack([line, line], 1), torch.stack([line, -line], 1)),
-        "half of a ring": (circle.sample(256, draws), torch.stack([line.abs() - 2, line], 1)),
-    }
+    clouds_of_256 = {"ring, blob": (circle.sample(256, draws), normal(256)),
+                     "ring, dot": (circle.sample(256, draws), 0.05 * normal(256)),
+                     "ring, one mode": (circle.sample(256, draws), circle.means[0] + 0.1 * normal(256)),
+                     "cross": (torch.stack([line, line], 1), torch.stack([line, -line], 1)),
+                     "half of a ring": (circle.sample(256, draws), torch.stack([line.abs() - 2, line], 1))}
     for name, (real, fake) in clouds_of_256.items():
         ways = torch.cdist(real, fake).numpy()
         exact = float(ways[linear_sum_assignment(ways)].mean())

@@ -48,12 +48,10 @@ def without_norm(names: dict[str, Any], depth: int) -> nn.Module:
 def unets(names: dict[str, Any]) -> dict[str, tuple[Callable[[], nn.Module], int]]:
     """The U-Nets of about equal size, and how many steps each takes while the residual one takes one."""
     taught_unet = names["TaughtResidualUNet"]
-    return {
-        "pix2pix": (lambda: UNet(base_channels=6, levels=5, dropout=0.0), 4),
-        "residual": (lambda: taught_unet(1, 2, width=8, levels=4), 1),
-        "residual, strided": (lambda: taught_unet(1, 2, width=8, levels=4, pool=False), 1),
-        "library's": (lambda: ResidualUNet(base_channels=24, levels=3), 2),
-    }
+    return {"pix2pix": (lambda: UNet(base_channels=6, levels=5, dropout=0.0), 4),
+            "residual": (lambda: taught_unet(1, 2, width=8, levels=4), 1),
+            "residual, strided": (lambda: taught_unet(1, 2, width=8, levels=4, pool=False), 1),
+            "library's": (lambda: ResidualUNet(base_channels=24, levels=3), 2)}
 
 
 def pooled(pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -63,8 +61,7 @@ def pooled(pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
 
 def main() -> None:
     names = taught()
-    large = [scenes.render(num, size=32, seed=seed).L_ab()
-             for num, seed in ((NUM_TRAIN, 1006), (NUM_VALIDATION, 1007))]
+    large = [scenes.render(num, size=32, seed=seed).L_ab() for num, seed in ((NUM_TRAIN, 1006), (NUM_VALIDATION, 1007))]
     small = [pooled(pairs) for pairs in large]
     results = ResultFile("learning_rates_06.json", {
         "claim": "the learning rates of C23, C24, C25 and C25b",

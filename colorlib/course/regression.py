@@ -137,18 +137,9 @@ class SmallCNN(nn.Sequential):
         super().__init__(*layers, nn.Conv2d(width, 4 * out_channels, 1), nn.PixelShuffle(2), nn.Tanh())
 
 
-def regress(
-    network: nn.Module,
-    L: Tensor,
-    target: Tensor,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    *,
-    num_steps: int,
-    seed: int,
-    lr: float = 3e-3,
-    watch: Callable[[nn.Module], float] | None = None,
-    looks: int = 8,
-) -> list[float]:
+def regress(network: nn.Module, L: Tensor, target: Tensor, loss: Callable[[Tensor, Tensor], Tensor], *, num_steps: int,
+            seed: int, lr: float = 3e-3, watch: Callable[[nn.Module], float] | None = None,
+            looks: int = 8) -> list[float]:
     """Make `loss(network(L), target)` small: Adam, batches of 16, lr in a straight line to 0.
 
     Args:

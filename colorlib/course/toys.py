@@ -38,10 +38,8 @@ class PointGenerator(nn.Module):
         norm: normalisation after every layer but the last; None for none.
     """
 
-    def __init__(
-        self, z_channels: int = 2, hidden: int = 64, num_layers: int = 3, out_channels: int = 2, num_labels: int = 0,
-        norm: type[nn.Module] | None = None,
-    ) -> None:
+    def __init__(self, z_channels: int = 2, hidden: int = 64, num_layers: int = 3, out_channels: int = 2,
+                 num_labels: int = 0, norm: type[nn.Module] | None = None) -> None:
         super().__init__()
         self.z_channels, self.num_labels = z_channels, num_labels
         self.layers = _linear_layers(z_channels + num_labels, hidden, num_layers, out_channels, nn.ReLU(), norm)
@@ -95,15 +93,8 @@ class PictureGenerator(nn.Module):
     Reference: Radford et al. 2016, Unsupervised Representation Learning with DCGANs, section 3; Mirza and Osindero 2014 for the label.
     """
 
-    def __init__(
-        self,
-        z_channels: int = 64,
-        image_channels: int = 3,
-        size: int = 32,
-        base_channels: int = 16,
-        num_labels: int = 0,
-        norm: type[nn.Module] = nn.BatchNorm2d,
-    ) -> None:
+    def __init__(self, z_channels: int = 64, image_channels: int = 3, size: int = 32, base_channels: int = 16,
+                 num_labels: int = 0, norm: type[nn.Module] = nn.BatchNorm2d) -> None:
         super().__init__()
         self.z_channels, self.num_labels = z_channels, num_labels
         widths = [base_channels * 2**level for level in reversed(range(_num_doublings(size)))]  # coarse to fine
@@ -129,14 +120,8 @@ class PictureDiscriminator(nn.Module):
             instance norm.
     """
 
-    def __init__(
-        self,
-        image_channels: int = 3,
-        size: int = 32,
-        base_channels: int = 16,
-        num_labels: int = 0,
-        norm: type[nn.Module] = nn.Identity,
-    ) -> None:
+    def __init__(self, image_channels: int = 3, size: int = 32, base_channels: int = 16, num_labels: int = 0,
+                 norm: type[nn.Module] = nn.Identity) -> None:
         super().__init__()
         self.num_labels = num_labels
         layers: list[nn.Module] = []
@@ -162,22 +147,11 @@ class PictureDiscriminator(nn.Module):
         return self.last(self.features(label, image))
 
 
-def train_gan(
-    generator: nn.Module,
-    discriminator: nn.Module,
-    batches: Iterator[tuple[Tensor | None, Tensor]],
-    *,
-    num_steps: int,
-    adversarial: AdversarialLoss = Vanilla(),
-    lipschitz: LipschitzConstraint | None = None,
-    n_critic: int = 1,
-    lr: float = 2e-4,
-    lr_discriminator: float | None = None,
-    betas: tuple[float, float] = (0.5, 0.999),
-    seed: int = 0,
-    every: int = 0,
-    look: Callable[[int], None] | None = None,
-) -> dict[str, list[float]]:
+def train_gan(generator: nn.Module, discriminator: nn.Module, batches: Iterator[tuple[Tensor | None, Tensor]], *,
+              num_steps: int, adversarial: AdversarialLoss = Vanilla(), lipschitz: LipschitzConstraint | None = None,
+              n_critic: int = 1, lr: float = 2e-4, lr_discriminator: float | None = None,
+              betas: tuple[float, float] = (0.5, 0.999), seed: int = 0, every: int = 0,
+              look: Callable[[int], None] | None = None) -> dict[str, list[float]]:
     """Train a GAN from noise. Each network makes its step on fresh noise, as in the first paper.
 
     Args:

@@ -108,9 +108,8 @@ def one_cycle(progress: float) -> float:
     return progress / 0.15 if progress < 0.15 else 0.5 * (1 + math.cos(math.pi * (progress - 0.15) / 0.85))
 
 
-def train(
-    make: Callable[[], Generator], data: Photographs, seconds: float, lr: float, batch_size: int, seed: int
-) -> tuple[Generator, dict[str, float]]:
+def train(make: Callable[[], Generator], data: Photographs, seconds: float, lr: float, batch_size: int,
+          seed: int) -> tuple[Generator, dict[str, float]]:
     """Train with L1 for a budget of processor seconds; returns the network and what it took."""
     generator = seeded(seed, make)
     optimizer = torch.optim.AdamW(generator.parameters(), lr, betas=(0.9, 0.99), fused=True)
@@ -125,9 +124,8 @@ def train(
         optimizer.step()
         used, steps = used + time.process_time() - started, steps + 1
     speed = steps * batch_size / used
-    return generator, {
-        "parameters": num_parameters(generator), "seconds": seconds, "steps": steps, "pictures_per_second": speed,
-    }
+    return generator, {"parameters": num_parameters(generator), "seconds": seconds, "steps": steps,
+                       "pictures_per_second": speed}
 
 
 def step_seconds(make: Callable[[], Generator], size: int, batch_size: int) -> float:

@@ -24,12 +24,11 @@ PATCHES = (1, 16, 70, 286)
 def main() -> None:
     options = arguments(__doc__, photographs=False, steps=(200, "updates per run"),
                         base_channels=(8, "width of the networks"), seeds=(3, "runs per patch size"))
-    results = ResultFile("patch_sizes.json", {
-        "claim": "C16", "command": "python -m colorlib.course.long.patch_sizes",
-        "data": f"{NUM_TRAIN} scenes to train on, {NUM_TEST} to measure on, {SIZE} x {SIZE}",
-        "steps": options.steps, "base_channels": options.base_channels, "batch_size": 1, "lambda_l1": 100,
-        "lr": 2e-4, "seeds": list(range(options.seeds)),
-    })
+    results = ResultFile("patch_sizes.json",
+                         {"claim": "C16", "command": "python -m colorlib.course.long.patch_sizes",
+                          "data": f"{NUM_TRAIN} scenes to train on, {NUM_TEST} to measure on, {SIZE} x {SIZE}",
+                          "steps": options.steps, "base_channels": options.base_channels, "batch_size": 1,
+                          "lambda_l1": 100, "lr": 2e-4, "seeds": list(range(options.seeds))})
     condition, target = scenes.render(NUM_TRAIN, size=SIZE, seed=100).L_ab()
     held_out = scenes.render(NUM_TEST, size=SIZE, seed=200)
     L, ab_real = held_out.L_ab()
@@ -45,10 +44,8 @@ def main() -> None:
                 discriminator=discriminator, progress=False)
             ab = predict(generator, L).ab
             free, rest = held_out.free > 0, held_out.free == 0
-            results.add(name, seed, {
-                "colour_distance": colour_distance(pixels(ab, free), pixels(ab_real, free)),
-                "l1_rest": float((pixels(ab, rest) - pixels(ab_real, rest)).abs().mean()),
-            })
+            results.add(name, seed, {"colour_distance": colour_distance(pixels(ab, free), pixels(ab_real, free)),
+                                     "l1_rest": float((pixels(ab, rest) - pixels(ab_real, rest)).abs().mean())})
 
 
 if __name__ == "__main__":

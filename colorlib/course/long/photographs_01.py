@@ -68,9 +68,8 @@ class Data:
         self.test = color.rgb_to_L_ab(pictures["test"][order["test"][:NUM_TEST]])
         self.seed = seed
 
-    def trained(
-        self, loss, *, rgb: bool = False, num: int | None = None, steps: int = NUM_STEPS
-    ) -> tuple[Tensor, list]:
+    def trained(self, loss, *, rgb: bool = False, num: int | None = None,
+                steps: int = NUM_STEPS) -> tuple[Tensor, list]:
         """Train; the answers for the test pictures, and (validation error, test error) at the looks."""
         torch.manual_seed(self.seed)
         network = regression.SmallCNN(3 if rgb else 2)
@@ -151,18 +150,16 @@ def main() -> None:
         mean, (low, high) = confidence_interval(values)
         spread[key] = {"values": [round(v, 4) for v in values], "mean": round(mean, 4),
                        "text": f"{mean:.3g} ({low:.3g} to {high:.3g})"}
-    rows = [{"claim": claim, "measure": what, "number": spread[key]["text"]}
-            for (claim, what), key in ROWS.items()]
+    rows = [{"claim": claim, "measure": what, "number": spread[key]["text"]} for (claim, what), key in ROWS.items()]
     for row in rows:
         print(f"{row['claim']:4} {row['number']:26} {row['measure']}")
     folder = options.out or (runtime.checkout() or Path.cwd()) / "data" / "results"
-    write_json(folder / f"{NAME}.json", {
-        "command": f"python -m colorlib.course.long.{NAME} --photos DIR", "machine": runtime.machine(),
-        "seconds": round(time.time() - started), "seeds": list(SEEDS),
-        "photographs": {**counts, "grey_left_out": grey, "unreadable": bad, "size": SIZE, "text": text},
-        "num_steps": NUM_STEPS, "spread": "mean and 95 % interval over seeds (Student's t)",
-        "rows": rows, "numbers": spread,
-    })
+    write_json(folder / f"{NAME}.json",
+               {"command": f"python -m colorlib.course.long.{NAME} --photos DIR", "machine": runtime.machine(),
+                "seconds": round(time.time() - started), "seeds": list(SEEDS),
+                "photographs": {**counts, "grey_left_out": grey, "unreadable": bad, "size": SIZE, "text": text},
+                "num_steps": NUM_STEPS, "spread": "mean and 95 % interval over seeds (Student's t)", "rows": rows,
+                "numbers": spread})
 
 
 if __name__ == "__main__":

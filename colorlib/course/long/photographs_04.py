@@ -22,17 +22,10 @@ from colorlib.training import fit
 
 SIZE, BATCH_SIZE, NUM_TEST = 64, 4, 400
 # name -> receptive field (None: no discriminator), whether it sees L, weight of L1, skips
-RUNS = {
-    "L1": (None, True, 1.0, True),
-    "GAN": (16, False, 0.0, True),
-    "cGAN": (16, True, 0.0, True),
-    "L1 + GAN": (16, False, 100.0, True),
-    "L1 + cGAN": (16, True, 100.0, True),
-    "L1 + cGAN, patch 1": (1, True, 100.0, True),
-    "L1 + cGAN, patch 34": (34, True, 100.0, True),
-    "L1 + cGAN, patch 70": (70, True, 100.0, True),
-    "L1, no skips": (None, True, 1.0, False),
-}
+RUNS = {"L1": (None, True, 1.0, True), "GAN": (16, False, 0.0, True), "cGAN": (16, True, 0.0, True),
+        "L1 + GAN": (16, False, 100.0, True), "L1 + cGAN": (16, True, 100.0, True),
+        "L1 + cGAN, patch 1": (1, True, 100.0, True), "L1 + cGAN, patch 34": (34, True, 100.0, True),
+        "L1 + cGAN, patch 70": (70, True, 100.0, True), "L1, no skips": (None, True, 1.0, False)}
 
 
 def at_edges(L: Tensor) -> Tensor:
@@ -70,12 +63,11 @@ def main() -> None:
             fit(generator, photographs.batches("train", SIZE, BATCH_SIZE, seed), num_steps=options.steps,
                 discriminator=discriminator, lambda_l1=lambda_l1, progress=False)
             ab = torch.cat([predict(generator, part).ab for part in L.split(50)])
-            results.add(name, seed, {
-                "l1": AB_SCALE * float((ab - ab_real).abs().mean()),
-                "l1_at_edges": AB_SCALE * float((pixels(ab, edges) - pixels(ab_real, edges)).abs().mean()),
-                "colour_distance": AB_SCALE * colour_distance(pixels(ab), pixels(ab_real)),
-                "chroma_ratio": float(pixels(ab).norm(dim=1).mean() / pixels(ab_real).norm(dim=1).mean()),
-            })
+            results.add(name, seed,
+                        {"l1": AB_SCALE * float((ab - ab_real).abs().mean()),
+                         "l1_at_edges": AB_SCALE * float((pixels(ab, edges) - pixels(ab_real, edges)).abs().mean()),
+                         "colour_distance": AB_SCALE * colour_distance(pixels(ab), pixels(ab_real)),
+                         "chroma_ratio": float(pixels(ab).norm(dim=1).mean() / pixels(ab_real).norm(dim=1).mean())})
 
 
 if __name__ == "__main__":

@@ -54,10 +54,8 @@ def main() -> None:
             f"{len(split['test'][0])} of the test split to measure on; grey ones left out")
 
     def header(what: str, size: int, batch_size: int) -> dict:
-        return {
-            "claim": what, "command": "python -m colorlib.course.long.photographs_06 --photos DIR",
-            "data": f"{data}; {size} x {size}", "steps": steps, "batch_size": batch_size, "seeds": seeds,
-        }
+        return {"claim": what, "command": "python -m colorlib.course.long.photographs_06 --photos DIR",
+                "data": f"{data}; {size} x {size}", "steps": steps, "batch_size": batch_size, "seeds": seeds}
 
     def chosen_lr(file: str, name: str, make: Make, parts: dict, num_steps: int, batch_size: int, lrs: tuple) -> float:
         """The best of three learning rates on the validation split."""
@@ -91,13 +89,11 @@ def main() -> None:
         run = names["train"](seeded(seed, makes[name]), small["train"], small["test"], seed, steps, lr, steps // 10,
                              look=lambda network: names["gradient_by_block"](network, probe))
         twin = name.replace("residual", "plain")  # its time is what a residual run may use
-        results.add(name, seed, {
-            "l1_equal_steps": names["at"](run, steps),
-            "l1_equal_time": names["at"](run, steps * min(1.0, cost[twin] / cost[name])),
-            "steps_to_target": names["steps_to"](run, target),
-            "orders_at_start": orders(run.looks[0]),
-            "orders_in_training": sum(map(orders, run.looks[1:])) / len(run.looks[1:]),
-        })
+        results.add(name, seed,
+                    {"l1_equal_steps": names["at"](run, steps),
+                     "l1_equal_time": names["at"](run, steps * min(1.0, cost[twin] / cost[name])),
+                     "steps_to_target": names["steps_to"](run, target), "orders_at_start": orders(run.looks[0]),
+                     "orders_in_training": sum(map(orders, run.looks[1:])) / len(run.looks[1:])})
 
     # U-Nets: C25b, and what the shortcuts give there
     results = ResultFile("photographs_06_unets.json", header("C25b on photographs", SIZE, 8))
@@ -113,11 +109,9 @@ def main() -> None:
         run = names["train"](seeded(seed, make), split["train"], split["test"], seed, factor * steps, lr,
                              steps // 10, 8)
         in_time = min(factor_ * steps * cost[other] for other, (_, factor_) in arms.items())
-        results.add(name, seed, {
-            "l1_equal_steps": names["at"](run, steps),
-            "l1_equal_time": names["at"](run, in_time / cost[name]),
-            "ms_per_step": 1000 * cost[name],
-        })
+        results.add(name, seed,
+                    {"l1_equal_steps": names["at"](run, steps), "l1_equal_time": names["at"](run, in_time / cost[name]),
+                     "ms_per_step": 1000 * cost[name]})
 
 
 if __name__ == "__main__":

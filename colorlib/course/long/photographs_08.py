@@ -28,22 +28,16 @@ KINDS = ("landscapes", "objects")
 COMMAND = "python -m colorlib.course.long.photographs_08 --photos DIR"
 # One point of AuC is 1.5 units of ab less error, a tenth of what grey has to lose: less than that would hardly be seen.
 GAIN = {"measure": "AuC of the default decoding minus the grey photograph's, points", "supported": "> 1", "partly": "> 0"}
-CLAIMS = {
-    "landscapes": Claim("C27b", "learned colorization is good on photographs never seen: landscapes", **GAIN),
-    "objects": Claim("C27c", "learned colorization is good on photographs never seen: objects", **GAIN),
-}
+CLAIMS = {"landscapes": Claim("C27b", "learned colorization is good on photographs never seen: landscapes", **GAIN),
+          "objects": Claim("C27c", "learned colorization is good on photographs never seen: objects", **GAIN)}
 SHARE = Claim("C27d", "on most photographs colours are nearer to the truth than grey is",
               measure="share of the photographs whose AuC is above the grey photograph's", supported="> 0.75", partly="> 0.5")
 
 
 def measured(rgb: Tensor, real: Tensor) -> dict[str, float]:
     """Every figure of one coloured photograph."""
-    return {
-        "auc": metrics.auc(rgb_to_lab(rgb)[1:], rgb_to_lab(real)[1:]),
-        "psnr": metrics.psnr(rgb, real),
-        "delta_e": metrics.delta_e(real, rgb),
-        "colourfulness": metrics.colourfulness(rgb),
-    }
+    return {"auc": metrics.auc(rgb_to_lab(rgb)[1:], rgb_to_lab(real)[1:]), "psnr": metrics.psnr(rgb, real),
+            "delta_e": metrics.delta_e(real, rgb), "colourfulness": metrics.colourfulness(rgb)}
 
 
 def colours(rgb: Tensor, num: int = 200) -> Tensor:

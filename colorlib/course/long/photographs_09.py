@@ -34,10 +34,8 @@ MEASURES = ("error", "auc", "colourfulness", "detail")
 # more, five hints do what eight random ones do, which a user would notice.
 SAVED = {"measure": "error that 5 hints at the most uncertain points save compared with 5 random ones, % of the error without hints",
          "supported": "> 5", "partly": "> 0"}
-C32 = {
-    "landscapes": Claim("C32b", "hints help most where the network is unsure: landscapes", **SAVED),
-    "objects": Claim("C32c", "hints help most where the network is unsure: objects", **SAVED),
-}
+C32 = {"landscapes": Claim("C32b", "hints help most where the network is unsure: landscapes", **SAVED),
+       "objects": Claim("C32c", "hints help most where the network is unsure: objects", **SAVED)}
 C33 = Claim("C33b", "a smaller render size gives more vivid colours: photographs of the test split",
             measure="colourfulness at render size 64 / at 192", supported="> 1.1", partly="> 1")
 

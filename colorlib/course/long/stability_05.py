@@ -35,12 +35,10 @@ def main() -> None:
                         out=((checkout() or Path.cwd()) / "data" / "results" / "stability_05.json", "the result file"))
     torch.set_num_threads(1)
     started, mixture = time.perf_counter(), ring()
-    header = {
-        "command": "python -m colorlib.course.long.stability_05", "data": "ring of 8 Gaussians, radius 2, std 0.05",
-        "criterion": CRITERION, "seeds": list(SEEDS), "learning_rates": list(LEARNING_RATES),
-        "architectures": list(ARCHITECTURES), "steps": STEPS, "equal_steps": EQUAL_STEPS,
-        "methods": {name: repr(method) for name, method in METHODS.items()},
-    }
+    header = {"command": "python -m colorlib.course.long.stability_05",
+              "data": "ring of 8 Gaussians, radius 2, std 0.05", "criterion": CRITERION, "seeds": list(SEEDS),
+              "learning_rates": list(LEARNING_RATES), "architectures": list(ARCHITECTURES), "steps": STEPS,
+              "equal_steps": EQUAL_STEPS, "methods": {name: repr(method) for name, method in METHODS.items()}}
     results = ResultFile(options.out, header)
     for lr in LEARNING_RATES:
         for shape, architecture in ARCHITECTURES.items():

@@ -22,17 +22,14 @@ from colorlib.color import lab_to_rgb8, rgb_to_L_ab
 from colorlib.course.scenes.canvas import NUM_DRAWS
 from colorlib.course.scenes.landscape import draw
 from colorlib.course.scenes.materials import CLASSES, FACTS_OF_SLOT, KINDS, LABELS, SEASONS, TIMES
-from colorlib.course.scenes.optimum import (
-    PALETTES, Distances, Palette, best_l1, best_l2, distances, entropy, expected_l2,
-)
+from colorlib.course.scenes.optimum import (PALETTES, Distances, Palette, best_l1, best_l2, distances, entropy,
+                                            expected_l2)
 from colorlib.course.scenes.ramps import tables
 from colorlib.runtime import in_threads, num_shares
 
-__all__ = [
-    "CLASSES", "KINDS", "LABELS", "NUM_LABELS", "PALETTES", "SEASONS", "TIMES", "Distances", "Palette", "Scenes",
-    "batches", "best_l1", "best_l2", "day_to_night", "distances", "edges_to_scene", "entropy", "expected_l2",
-    "grey_to_color", "labels_to_scene", "pairs", "render", "scene_batches",
-]
+__all__ = ["CLASSES", "KINDS", "LABELS", "NUM_LABELS", "PALETTES", "SEASONS", "TIMES", "Distances", "Palette", "Scenes",
+           "batches", "best_l1", "best_l2", "day_to_night", "distances", "edges_to_scene", "entropy", "expected_l2",
+           "grey_to_color", "labels_to_scene", "pairs", "render", "scene_batches"]
 
 NUM_LABELS = len(LABELS)
 MIN_SIZE = 32
@@ -200,13 +197,8 @@ def labels_to_scene(scenes: Scenes) -> tuple[Tensor, Tensor]:
     return (scenes.labels[:, None] == channels).float() * 2 - 1, _to_float(scenes.rgb)
 
 
-def pairs(
-    make_pair: Callable[[Scenes], tuple[Tensor, Tensor]],
-    size: int,
-    batch_size: int,
-    seed: int = 0,
-    device: str | torch.device = "cpu",
-) -> Iterator[tuple[Tensor, Tensor]]:
+def pairs(make_pair: Callable[[Scenes], tuple[Tensor, Tensor]], size: int, batch_size: int, seed: int = 0,
+          device: str | torch.device = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
     """Fresh pairs without end.
 
     Args:
@@ -221,8 +213,7 @@ def pairs(
     return map(make_pair, batches(size, batch_size, seed, device))
 
 
-def scene_batches(
-    size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu"
-) -> Iterator[tuple[Tensor, Tensor]]:
+def scene_batches(size: int, batch_size: int, seed: int = 0,
+                  device: str | torch.device = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
     """(L, ab) of fresh scenes without end: pairs(grey_to_color, ...)."""
     return pairs(grey_to_color, size, batch_size, seed, device)

@@ -48,9 +48,7 @@ def _lattice(count_y: int, count_x: int, rows: int, columns: int, generator: tor
     return torch.lerp(rows_mixed[:, x0], rows_mixed[:, x1], tx[None])
 
 
-def _fractal(
-    size: int, first_y: int, first_x: int, generator: torch.Generator, ridged=False, gain=0.5
-) -> Tensor:
+def _fractal(size: int, first_y: int, first_x: int, generator: torch.Generator, ridged=False, gain=0.5) -> Tensor:
     """Several octaves of value noise over a period of two pictures, scaled to mean 0.5 and deviation about
     0.18."""
     total, weight = torch.zeros(2 * size, 2 * size), 1.0
@@ -97,9 +95,7 @@ def noise_bank(size: int, device: torch.device) -> Bank:
             picture = torch.cat([picture, picture.narrow(axis, 0, size)], axis)
         return picture.contiguous().to(device)
 
-    return Bank(
-        *(wrapped(p) for p in (fine, cloud, wave, relief, star)), *(wrapped(p) for p in (ridge, soft))
-    )
+    return Bank(*(wrapped(p) for p in (fine, cloud, wave, relief, star)), *(wrapped(p) for p in (ridge, soft)))
 
 
 def windows(picture: Tensor, offsets: Tensor, size: int) -> Tensor:

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from colorlib.course.scenes.canvas import Canvas, Draws, noise_bank, windows
-from colorlib.course.scenes.materials import (
-    CARS, CLOUD, COAST, FAR_HILL, FAR_ROCK, FAR_SNOW, FLOWERS, GRASS, HILL, HOUSES, KINDS, LINE, ROAD, ROCK, SAND, SEA,
-    SKY, SNOW, STAR, SUN, TREES, WINTER, palette,
-)
+from colorlib.course.scenes.materials import (CARS, CLOUD, COAST, FAR_HILL, FAR_ROCK, FAR_SNOW, FLOWERS, GRASS, HILL,
+                                              HOUSES, KINDS, LINE, ROAD, ROCK, SAND, SEA, SKY, SNOW, STAR, SUN, TREES,
+                                              WINTER, palette)
 from colorlib.course.scenes.objects import Row, cars, flowers, houses, trees
 from colorlib.course.scenes.ramps import slot_ramps
 

@@ -32,12 +32,9 @@ NUM_SLOTS = FLOWER + FLOWERS
 
 # kind -> colours (CIE a, b), probabilities, and the range of L that it is drawn in, where all of its colours
 # are inside sRGB. Chosen so that the mean and the median are dull and far from each of the colours.
-FREE = {
-    "roof": (((45, 32), (5, -38), (-38, 12), (8, 48)), (0.31, 0.29, 0.25, 0.15), (46.0, 66.0)),
-    "car": (((54, 34), (6, -45), (-36, 12), (2, 45)), (0.27, 0.30, 0.23, 0.20), (47.0, 61.0)),
-    "flower": (((52, -22), (-2, 52), (5, -40), (42, 32), (-32, -8)), (0.22, 0.26, 0.16, 0.17, 0.19), (58.0,
-        69.0)),
-}
+FREE = {"roof": (((45, 32), (5, -38), (-38, 12), (8, 48)), (0.31, 0.29, 0.25, 0.15), (46.0, 66.0)),
+        "car": (((54, 34), (6, -45), (-36, 12), (2, 45)), (0.27, 0.30, 0.23, 0.20), (47.0, 61.0)),
+        "flower": (((52, -22), (-2, 52), (5, -40), (42, 32), (-32, -8)), (0.22, 0.26, 0.16, 0.17, 0.19), (58.0, 69.0))}
 
 
 def palette(kind: str) -> tuple[Tensor, Tensor, tuple[float, float]]:
@@ -50,11 +47,9 @@ def _label(slot: int) -> str:
         if slot >= first:
             return name
     return {SKY: "sky", STAR: "sky", SUN: "sun", CLOUD: "cloud", FAR_ROCK: "mountain", ROCK: "mountain",
-            FAR_SNOW: "snow", SNOW: "snow", FAR_HILL: "hill", HILL: "hill", SEA: "sea", SAND: "sand",
-                GRASS: "grass",
+            FAR_SNOW: "snow", SNOW: "snow", FAR_HILL: "hill", HILL: "hill", SEA: "sea", SAND: "sand", GRASS: "grass",
             ROAD: "road", LINE: "road", TRUNK: "tree", HEART: "flower", STEM: "grass", WINDOW_DARK: "window",
-            WINDOW_LIT: "window", DOOR: "wall", GLASS: "window", WHEEL: "car", LAMP: "car",
-                CHIMNEY: "wall"}[slot]
+            WINDOW_LIT: "window", DOOR: "wall", GLASS: "window", WHEEL: "car", LAMP: "car", CHIMNEY: "wall"}[slot]
 
 
 LABEL_OF_SLOT = torch.tensor([LABELS.index(_label(slot)) for slot in range(NUM_SLOTS)], dtype=torch.uint8)

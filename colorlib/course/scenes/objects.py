@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from colorlib.course.scenes.canvas import Canvas, Patch, least
-from colorlib.course.scenes.materials import (
-    CAR, CHIMNEY, DOOR, FLOWER, GLASS, HEART, LAMP, LEAF, ROOF, STEM, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
-)
+from colorlib.course.scenes.materials import (CAR, CHIMNEY, DOOR, FLOWER, GLASS, HEART, LAMP, LEAF, ROOF, STEM, TRUNK,
+                                              WALL, WHEEL, WINDOW_DARK, WINDOW_LIT)
 
 CRISP = 2.0  # soft edges of half a pixel: mixed pixels have no free colour, and small things would lose too many
 
@@ -128,8 +127,7 @@ def cars(row: Row, flip: Tensor, shape: Tensor) -> None:
     roof_line = 0.80 - 0.08 * ((u + 0.1) / 0.5) ** 2
     cabin = least(roof_line - v, (u + 0.62 + long) - 0.40 * (v - 0.44), (0.48 - u) - 0.75 * (v - 0.44), v - 0.3)
     body = least(0.47 - v - 0.10 * u.clamp(min=0) ** 2, v - 0.14, 1.0 - u.abs() - 0.35 * (v - 0.3).abs())
-    patch.paint(patch.cover(torch.maximum(cabin, body) * s, CRISP), CAR + row.slot,
-                0.2 + 1.05 * v - 0.25 * (v < 0.24))
+    patch.paint(patch.cover(torch.maximum(cabin, body) * s, CRISP), CAR + row.slot, 0.2 + 1.05 * v - 0.25 * (v < 0.24))
     panes = torch.minimum(cabin - 0.075, v - 0.46)
     panes = torch.minimum(panes, (u + 0.08).abs() - 0.03)
     patch.paint(patch.cover(panes * s), GLASS, 0.25 + 0.8 * (v - 0.46) + 0.3 * u.abs())

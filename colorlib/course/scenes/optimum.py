@@ -106,12 +106,9 @@ def distances(ab: Tensor, scenes, radius: float = 0.1) -> dict[str, Distances]:
             return (predicted[:, None] - answers.to(predicted).view(1, -1, 2)).norm(dim=-1)
 
         to_modes = distance(PALETTES[kind].ab)
-        reports[kind] = Distances(
-            pixels=len(predicted),
-            to_best_l1=float(distance(best_l1(kind)).mean()),
-            to_best_l2=float(distance(best_l2(kind)).mean()),
-            to_nearest_mode=float(to_modes.min(1).values.mean()),
-            near_mode=(to_modes <= radius).float().mean(0).cpu(),
-            chroma_ratio=float(predicted.norm(dim=1).mean() / real.norm(dim=1).mean()),
-        )
+        reports[kind] = Distances(pixels=len(predicted), to_best_l1=float(distance(best_l1(kind)).mean()),
+                                  to_best_l2=float(distance(best_l2(kind)).mean()),
+                                  to_nearest_mode=float(to_modes.min(1).values.mean()),
+                                  near_mode=(to_modes <= radius).float().mean(0).cpu(),
+                                  chroma_ratio=float(predicted.norm(dim=1).mean() / real.norm(dim=1).mean()))
     return reports

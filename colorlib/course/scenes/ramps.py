@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from colorlib.color import lab_to_rgb8
-from colorlib.course.scenes.materials import (
-    CAR, CHIMNEY, CLOUD, DOOR, FAR_HILL, FAR_ROCK, FAR_SNOW, FAR_TREES, FLOWER, FREE, GLASS, GRASS, HEART, HILL,
-    HOUSES, KINDS, LAMP, LEAF, LINE, NUM_SKIES, NUM_SLOTS, ROAD, ROCK, ROOF, SAND, SEA, SEASONS, SKY, SNOW, STAR, STEM,
-    SUN, TREES, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT,
-)
+from colorlib.course.scenes.materials import (CAR, CHIMNEY, CLOUD, DOOR, FAR_HILL, FAR_ROCK, FAR_SNOW, FAR_TREES,
+                                              FLOWER, FREE, GLASS, GRASS, HEART, HILL, HOUSES, KINDS, LAMP, LEAF, LINE,
+                                              NUM_SKIES, NUM_SLOTS, ROAD, ROCK, ROOF, SAND, SEA, SEASONS, SKY, SNOW,
+                                              STAR, STEM, SUN, TREES, TRUNK, WALL, WHEEL, WINDOW_DARK, WINDOW_LIT)
 
 # Skies: Lab from the zenith to the horizon, the light they cast (factor on L, shift of a and b), and their clouds.
 _SKIES = (
@@ -51,21 +50,17 @@ _LEAF_AB = {
     "autumn": (((20, 20), (34, 40), (34, 54), (22, 60)), ((12, 20), (18, 44), (14, 60), (4, 66)),
                ((26, 16), (42, 34), (42, 42), (30, 42))),
 }
-_GRASS_AB = {
-    "spring": (((-20, 26), (-28, 42), (-28, 50), (-22, 48)), ((-18, 24), (-30, 40), (-30, 46), (-26, 48))),
-    "summer": (((-18, 22), (-26, 36), (-24, 44), (-18, 46)), ((-14, 24), (-18, 38), (-16, 46), (-10, 46))),
-    "autumn": (((2, 22), (6, 38), (4, 46), (0, 46)), ((-8, 22), (-8, 38), (-6, 44), (-4, 46))),
-}
+_GRASS_AB = {"spring": (((-20, 26), (-28, 42), (-28, 50), (-22, 48)), ((-18, 24), (-30, 40), (-30, 46), (-26, 48))),
+             "summer": (((-18, 22), (-26, 36), (-24, 44), (-18, 46)), ((-14, 24), (-18, 38), (-16, 46), (-10, 46))),
+             "autumn": (((2, 22), (6, 38), (4, 46), (0, 46)), ((-8, 22), (-8, 38), (-6, 44), (-4, 46)))}
 _SNOW = ((56, 0, -16), (78, -1, -9), (92, 0, -3), (99, 0, 1))
 
 
 def _by_season(lightness, colors, winter) -> list[list[tuple]]:
     """Stops (L, a, b) for each variant and season."""
     variants = len(colors["spring"])
-    green = [
-        [tuple((L, *ab) for L, ab in zip(lightness, colors[season][variant])) for season in SEASONS[:3]]
-        for variant in range(variants)
-    ]
+    green = [[tuple((L, *ab) for L, ab in zip(lightness, colors[season][variant])) for season in SEASONS[:3]]
+             for variant in range(variants)]
     return [seasons + [winter[v % len(winter)]] for v, seasons in enumerate(green)]
 
 
@@ -166,14 +161,12 @@ class Tables:
             low_sun = sky // 3 != 1
             sun = _ramp([(93, 6, 44), (97, 0, 26)]) if low_sun else _ramp([(97, -2, 24), (100, 0, 10)])
             glass = _lit(_ramp(_MATERIALS["window"][0][0][0]), gain, da, db)
-            for name, by_day, by_night in (
-                ("sky", day, night),
-                ("star", day, star),
-                ("sun", sun, _ramp([(72, 0, 4), (94, -1, 10)])),
-                ("cloud", _ramp(cloud), _ramp([(12, 3, -18), (20, 2, -18), (34, 0, -16)])),
-                ("lit", glass, _ramp([(74, 14, 56), (90, 3, 52)])),
-                ("lamp", _ramp([(88, 0, 8), (95, 0, 6)]), _ramp([(92, -2, 40), (99, -2, 14)])),
-            ):
+            for name, by_day, by_night in (("sky", day, night), ("star", day, star),
+                                           ("sun", sun, _ramp([(72, 0, 4), (94, -1, 10)])),
+                                           ("cloud", _ramp(cloud), _ramp([(12, 3, -18), (20, 2, -18), (34, 0, -16)])),
+                                           ("lit", glass, _ramp([(74, 14, 56), (90, 3, 52)])),
+                                           ("lamp", _ramp([(88, 0, 8), (95, 0, 6)]),
+                                            _ramp([(92, -2, 40), (99, -2, 14)]))):
                 lab[0, first[name][0] + sky], lab[1, first[name][0] + sky] = by_day, by_night
             for name, (ramps, haziness, dark) in _MATERIALS.items():
                 for variant, seasons in enumerate(ramps):
