@@ -1,5 +1,4 @@
-"""The residual U-Net as it is commonly taught, for comparison only: 8.2 M parameters, first level at full
-resolution.
+"""The residual U-Net as it is commonly taught, for comparison only: 8.2 M parameters, first level at full resolution.
 
 Channels 64-128-256-512, two 3x3 convolutions with batch norm per residual block, max pooling, bilinear
 enlarging, the encoder's features appended. Written from the papers.
@@ -34,8 +33,7 @@ class CommonResidualUNet(Generator):
         self.decoder = nn.ModuleList(ResidualBlock(coarse + width, width, pre_activation=False) for coarse,
                                      width in zip(widths[:0:-1], widths[-2::-1]))
         self.exit = nn.Conv2d(base_channels, out_channels, 1)
-        # starts near grey, as ours does; with PyTorch's own start tanh saturates and the first 100 steps are
-        # lost
+        # starts near grey, as ours does; with PyTorch's own start tanh saturates and the first 100 steps are lost
         nn.init.normal_(self.exit.weight, 0.0, 0.01)
 
     def predict_from(self, x: Tensor) -> Prediction:

@@ -2,12 +2,11 @@
 
     OMP_NUM_THREADS=1 python -m colorlib.course.long.design --photos DIR --stage all
 
-Ours and the common network (common_residual_unet.py) get their learning rate and batch size
-by the same small grid. Then the stages: `design` trains every variant of ours equally long; `ours` and
-`common` train each with growing budgets. A budget is seconds of processor time of one thread, spent in
-training steps and in making their batches, so that other work on the machine counts little; every run has its
-own one-cycle schedule over its budget. The error is that of ab on validation photographs: 64 x 64, the
-central square.
+Ours and the common network (common_residual_unet.py) get their learning rate and batch size by the same small grid.
+Then the stages: `design` trains every variant of ours equally long; `ours` and `common` train each with growing
+budgets. A budget is seconds of processor time of one thread, spent in training steps and in making their batches, so
+that other work on the machine counts little; every run has its own one-cycle schedule over its budget. The error is
+that of ab on validation photographs: 64 x 64, the central square.
 
 Writes residual_unet_design.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on.
 """

@@ -49,8 +49,7 @@ def _lattice(count_y: int, count_x: int, rows: int, columns: int, generator: tor
 
 
 def _fractal(size: int, first_y: int, first_x: int, generator: torch.Generator, ridged=False, gain=0.5) -> Tensor:
-    """Several octaves of value noise over a period of two pictures, scaled to mean 0.5 and deviation about
-    0.18."""
+    """Several octaves of value noise over a period of two pictures, scaled to mean 0.5 and deviation about 0.18."""
     total, weight = torch.zeros(2 * size, 2 * size), 1.0
     for octave in range(7):  # the same draws at every size, so that a scene looks alike at every size
         layer = _lattice(first_y << octave, first_x << octave, 2 * size, 2 * size, generator)
@@ -99,8 +98,7 @@ def noise_bank(size: int, device: torch.device) -> Bank:
 
 
 def windows(picture: Tensor, offsets: Tensor, size: int) -> Tensor:
-    """One window per scene. picture (3S, 3S) or (3S,), offsets (n, 2) or (n, 1) in [0, 1) -> (n, S, S) or (n,
-    S)."""
+    """One window per scene. picture (3S, 3S) or (3S,), offsets (n, 2) or (n, 1) in [0, 1) -> (n, S, S) or (n, S)."""
     start = (offsets * 2 * size).long()
     steps = torch.arange(size, device=picture.device)
     if picture.dim() == 1:
@@ -167,8 +165,7 @@ class Patch(Canvas):
         self.canvas.share.view(-1).scatter_(0, index, self.share.view(-1))
 
     def cover(self, distance: Tensor, sharpness: float = 1.0) -> Tensor:
-        """Signed distance to the outline (inside > 0, in picture widths) -> share of the pixel that is
-        covered."""
+        """Signed distance to the outline (inside > 0, in picture widths) -> share of the pixel that is covered."""
         return (distance * (self.size * sharpness) + 0.5).clamp_(0, 1)
 
 

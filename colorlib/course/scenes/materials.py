@@ -17,8 +17,7 @@ COAST, MOUNTAINS, MEADOW, VILLAGE, FOREST = range(len(CLASSES))
 WINTER = 3
 NUM_SKIES = 9                               # three for each time of day
 
-# Slots: what a pixel can show. Things of which there are several, and whose colours differ, have one slot
-# each.
+# Slots: what a pixel can show. Things of which there are several, and whose colours differ, have one slot each.
 HOUSES, CARS, TREES, FLOWERS = 6, 2, 14, 24
 FAR_TREES = 8                               # the first of the trees stand far away
 (SKY, STAR, SUN, CLOUD, FAR_ROCK, FAR_SNOW, ROCK, SNOW, FAR_HILL, HILL, SEA, SAND, GRASS, ROAD, LINE, TRUNK,
