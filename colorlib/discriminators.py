@@ -13,34 +13,25 @@ STRIDED_LAYERS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
 
 class PatchDiscriminator(nn.Module):
-    """Says of every patch of a picture whether it looks real; with a condition, whether the pair looks real.
+    """Predicts for every patch of a picture whether it is real; with a condition, whether the pair is real.
 
-    It does not compare the picture with a target: it never sees which picture belongs to the condition other than
-    through the real pairs of its training.
+    It does not compare the picture with a target: it learns from real pairs which picture fits the condition.
 
     Args:
-        image_channels: channels of the picture that is judged (2 for ab, 3 for RGB).
-        condition_channels: channels of the condition (1 for L); 0 makes an unconditional discriminator, which
-            ignores the condition that it is called with.
-        receptive_field: side of the patch in pixels: 1 (PixelGAN), 16, 34, 70 (pix2pix's default), 142 or
-            286 (covers a 256 x 256 picture: ImageGAN).
+        image_channels: channels of the picture (2 for ab, 3 for RGB).
+        condition_channels: channels of the condition (1 for L); 0 makes it ignore the condition.
+        receptive_field: side of the patch in pixels, a key of `STRIDED_LAYERS`: 70 is pix2pix's.
         base_channels: channels after the first convolution; they double up to 8 times that.
         norm: normalisation after every convolution but the first and the last.
 
     Raises:
-        ValueError: a receptive field that no number of layers gives.
+        ValueError: a receptive field that is not in `STRIDED_LAYERS`.
 
     Reference: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
     """
 
-    def __init__(
-        self,
-        image_channels: int = 2,
-        condition_channels: int = 1,
-        receptive_field: int = 70,
-        base_channels: int = 64,
-        norm: type[nn.Module] = nn.BatchNorm2d,
-    ) -> None:
+    def __init__(self, image_channels: int = 2, condition_channels: int = 1, receptive_field: int = 70,
+                 base_channels: int = 64, norm: type[nn.Module] = nn.BatchNorm2d) -> None:
         super().__init__()
         if receptive_field not in STRIDED_LAYERS:
             raise ValueError(f"receptive_field is {receptive_field}; choose one of {sorted(STRIDED_LAYERS)}")
@@ -63,73 +54,43 @@ class PatchDiscriminator(nn.Module):
         self.apply(init_weights)
 
     def forward(self, condition: Tensor | None, image: Tensor) -> Tensor:
-        """Judge `image` (B, image_channels, H, W) given `condition` (B, condition_channels, H, W).
-
-        Returns:
-            Logits (B, 1, h, w), one per patch; positive means real.
-
-        Raises:
-            ValueError: the condition is missing or does not fit, or the picture is smaller than one output needs.
-        """
+        """Logits (B, 1, h, w), one per patch, positive for real, of `image` (B, image_channels, H, W) given `condition`
+        (B, condition_channels, H, W); ValueError for a condition that does not fit or a picture that is too small."""
         if self.condition_channels:
-            image = torch.cat([self._checked(condition, image), image], dim=1)  # (B, condition + image, H, W)
-        smallest = min(image.shape[-2:])
+            expected = (image.shape[0], self.condition_channels, *image.shape[-2:])
+            if condition is None or tuple(condition.shape) != expected:
+                actual = None if condition is None else tuple(condition.shape)
+                raise ValueError(f"the condition has shape {actual}; for this picture it must be {expected}")
+            image = torch.cat([condition, image], dim=1)  # (B, condition + image, H, W)
         needed = minimum_size(self)
-        if smallest < needed:
-            raise ValueError(
-                f"the picture is {image.shape[-2]} x {image.shape[-1]}; this discriminator "
-                f"(receptive field {receptive_field(self)}) needs sides of at least {needed}: "
-                "take a smaller receptive_field or larger pictures"
-            )
+        if min(image.shape[-2:]) < needed:
+            raise ValueError(f"the picture is {image.shape[-2]} x {image.shape[-1]}; this discriminator (receptive field "
+                             f"{receptive_field(self)}) needs sides of at least {needed}: take a smaller receptive_field "
+                             "or larger pictures")
         return self.layers(image)
-
-    def _checked(self, condition: Tensor | None, image: Tensor) -> Tensor:
-        expected = (image.shape[0], self.condition_channels, *image.shape[-2:])
-        if condition is None or tuple(condition.shape) != expected:
-            actual = None if condition is None else tuple(condition.shape)
-            raise ValueError(f"the condition has shape {actual}; for this picture it must be {expected}")
-        return condition
 
 
 class LayerNorm2d(nn.GroupNorm):
-    """Layer norm of a picture's features: mean and variance over channels, height and width, of each picture alone.
-
-    Reference: Ba et al. 2016; as one group of GroupNorm (Wu and He 2018).
-    """
+    """Layer norm over channels, height and width of each picture (Ba et al. 2016), as one group of GroupNorm."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(1, channels)
 
 
 class Critic(PatchDiscriminator):
-    """A PatchDiscriminator as Wasserstein critic: its output is a score without bounds, not a logit, one per patch.
+    """A PatchDiscriminator as Wasserstein critic: unbounded scores, one per patch; their mean is the picture's value.
 
-    The mean over the patches is the critic's value of the picture.
-
-    Args:
-        image_channels, condition_channels, receptive_field, base_channels: see PatchDiscriminator.
-        norm: nn.Identity (none), LayerNorm2d or nn.InstanceNorm2d. Batch norm is refused: the gradient penalty holds for
-            the critic as a function of one picture, and batch norm mixes the pictures of a batch.
-
-    Raises:
-        ValueError: a batch norm, or what PatchDiscriminator raises.
+    The arguments are PatchDiscriminator's. Batch norm raises ValueError: the gradient penalty holds for the critic as a
+    function of one picture, and batch norm mixes the pictures of a batch.
 
     Reference: Arjovsky et al. 2017; Gulrajani et al. 2017, section 4, 'No critic batch normalization'.
     """
 
-    def __init__(
-        self,
-        image_channels: int = 2,
-        condition_channels: int = 1,
-        receptive_field: int = 70,
-        base_channels: int = 64,
-        norm: type[nn.Module] = nn.Identity,
-    ) -> None:
+    def __init__(self, image_channels: int = 2, condition_channels: int = 1, receptive_field: int = 70,
+                 base_channels: int = 64, norm: type[nn.Module] = nn.Identity) -> None:
         if issubclass(norm, nn.modules.batchnorm._BatchNorm):
-            raise ValueError(
-                f"norm is {norm.__name__}: a critic under a gradient penalty cannot have batch norm, which makes the "
-                "score of one picture depend on the others; take nn.Identity, LayerNorm2d or nn.InstanceNorm2d"
-            )
+            raise ValueError(f"norm is {norm.__name__}: a critic under a gradient penalty cannot have batch norm, which "
+                             "mixes the pictures of a batch; take nn.Identity, LayerNorm2d or nn.InstanceNorm2d")
         super().__init__(image_channels, condition_channels, receptive_field, base_channels, norm)
         # pix2pix's N(0, 0.02) keeps the scores of a network without batch norm near 0 for many steps
         for layer in self.layers:
@@ -138,13 +99,9 @@ class Critic(PatchDiscriminator):
 
 
 class MultiScale(nn.Module):
-    """Several critics, the first on pictures of half the side, each further one on half of that.
+    """Several critics, called as critic(condition, image): the first at half the picture's side, the next at half of that.
 
-    Colour is judged where it lives: a small critic on a small picture sees all of it, one on a larger picture sees where
-    colours end, and neither pays for full resolution.
-
-    Args:
-        critics: called as critic(condition, image).
+    At a small size a small critic covers the whole picture, at a larger one it covers the edges of colours.
 
     Reference: Wang et al. 2018, pix2pixHD, section 3.2 (there the first one works at full size).
     """
@@ -164,17 +121,10 @@ class MultiScale(nn.Module):
 
 
 def receptive_field(module: nn.Module) -> int:
-    """Side in pixels of the input square that one output depends on, computed from the layers.
+    """Side in pixels of the input square that one output of a chain of Conv2d and pooling layers depends on.
 
-    Walking from input to output, a convolution with kernel k widens the field by (k - 1) times the product of the
-    strides before it. Holds for a chain of convolutions and pooling layers, not for branches.
-
-    Args:
-        module: a chain; its Conv2d and pooling layers are taken in the order in which they were registered.
-
-    Example:
-        >>> receptive_field(PatchDiscriminator(receptive_field=70))
-        70
+    From input to output, a kernel of k widens the field by (k - 1) times the product of the strides before it. The layers
+    are taken in the order in which they were registered; branches are not handled.
     """
     field, jump = 1, 1
     for kernel, stride, dilation, _ in _geometry(module):
@@ -196,9 +146,7 @@ def _geometry(module: nn.Module) -> list[tuple[int, int, int, int]]:
         return value if isinstance(value, int) else value[0]
 
     chain = [m for m in module.modules() if isinstance(m, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d))]
-    return [
-        (first(m.kernel_size), first(m.stride), first(getattr(m, "dilation", 1)), first(m.padding)) for m in chain
-    ]
+    return [(first(m.kernel_size), first(m.stride), first(getattr(m, "dilation", 1)), first(m.padding)) for m in chain]
 
 
 def init_weights(module: nn.Module) -> None:

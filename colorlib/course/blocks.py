@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlib.generators import Generator, Prediction
-from colorlib.generators.residual_blocks import AFTER_RELU, start
+from colorlib.generators.residual_unet import AFTER_RELU, start
 from colorlib.training.weights import NETWORKS
 
 _BUILT_FOR = (64, 64)  # fastai finds with a picture of this size where the encoder halves it; any size works later

@@ -14,26 +14,20 @@ NORMS = {norm.__name__: norm for norm in (nn.BatchNorm2d, nn.InstanceNorm2d, nn.
 
 
 class Prediction(NamedTuple):
-    """What a generator says of a batch.
+    """The output of a generator for a batch; a part that the network does not predict is None."""
 
-    ab: (B, out_channels, H, W), the predicted channels; for a colorizer ab / 110.
-    bins: logits over ab bins (B, bins, h, w) where the network has them, else None.
-    code: mean and log standard deviation, (B, 2 K), of the K numbers that describe the picture's colours given L alone
-        (see `training.recipe`), where the network predicts them, else None.
-    """
-
-    ab: Tensor
-    bins: Tensor | None = None
-    code: Tensor | None = None
+    ab: Tensor  # (B, out_channels, H, W); for a colorizer ab / 110
+    bins: Tensor | None = None  # logits over ab bins (B, bins, h, w)
+    code: Tensor | None = None  # (B, 2 K): mean and log deviation of K numbers of the colours (see training.recipe)
 
 
 class Generator(nn.Module):
-    """The one call that every generator shares. A subclass sets `config` and implements `predict_from(x)`.
+    """The call that every generator shares. A subclass sets `config` and implements `predict_from(x)`.
 
     Args:
         in_channels: channels of the condition (1 for L).
         hint_channels: 3 when the generator takes hints (mask, a, b), else 0.
-        z_channels: channels of the noise that is appended to the condition, else 0.
+        z_channels: channels of the noise that is appended to the condition, or 0.
     """
 
     config: dict  # the constructor's arguments, JSON-able: a weights file rebuilds the network from them
@@ -49,8 +43,7 @@ class Generator(nn.Module):
 
         Args:
             L: (B, in_channels, H, W), any H and W; for a colorizer L / 50 - 1.
-            hints: (B, 3, H, W): mask (1 where a colour is given), then ab / 110 there and 0 elsewhere.
-                None is no hint at all.
+            hints: (B, 3, H, W): mask (1 where a colour is given), then ab / 110 there and 0 elsewhere; None for no hint.
             z: noise (B, z_channels); None draws it from N(0, 1).
 
         Returns:
@@ -60,9 +53,7 @@ class Generator(nn.Module):
             ValueError: a shape that does not fit, or hints or z for a generator that takes none.
         """
         if L.dim() != 4 or L.shape[1] != self.in_channels:
-            raise ValueError(
-                f"the condition has shape {tuple(L.shape)}; this generator takes (B, {self.in_channels}, H, W)"
-            )
+            raise ValueError(f"the condition has shape {tuple(L.shape)}; this generator takes (B, {self.in_channels}, H, W)")
         parts, (batch, _, height, width) = [L], L.shape
         if hints is not None and not self.hint_channels:
             raise ValueError("this generator takes no hints; make it with hint_channels=3, or call it without hints")
@@ -102,6 +93,12 @@ def predict(generator: Generator, L: Tensor, hints: Tensor | None = None, z: Ten
     """Call a generator in evaluation mode and without gradients; its modes are put back afterwards."""
     with evaluating(generator):
         return generator(L, hints=hints, z=z)
+
+
+def check_norm(norm: type[nn.Module]) -> None:
+    """Raise ValueError for a normalisation that a weights file cannot name."""
+    if norm not in NORMS.values():
+        raise ValueError(f"norm is {norm}; choose one of {', '.join('nn.' + name for name in NORMS)}")
 
 
 def num_parameters(module: nn.Module) -> int:

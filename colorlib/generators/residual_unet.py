@@ -6,29 +6,107 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlib.generators.base import NORMS, Generator, Prediction
-from colorlib.generators.residual_blocks import (
-    HINTS, LAST, BottleneckBlock, Double, Halve, coarser_hints, padded, start,
-)
+from colorlib.generators.base import Generator, Prediction, check_norm
 
+AFTER_RELU = 2**0.5  # He et al. 2015: a ReLU halves the variance
+HINTS = 3.0  # ab / 110 is small, so the layers of hints start larger
+LAST = 0.1  # last layers start small: blocks begin close to the identity, the picture close to grey
+
+
+class BottleneckBlock(nn.Module):
+    """Identity plus: 1x1 convolution to half the channels, 3x3 convolution, 1x1 convolution back.
+
+    It takes less than a fifth of the textbook block's arithmetic and weights at the same width.
+
+    Reference: He et al. 2016a, section 4.1; ours is pre-activated, and has no norm before the 3x3 convolution.
+    """
+
+    def __init__(self, channels: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        inner = max(1, channels // 2)
+        self.norm1 = norm(channels)
+        self.reduce = nn.Conv2d(channels, inner, 1)
+        self.conv = nn.Conv2d(inner, inner, 3, padding=1, bias=norm is nn.Identity)
+        self.norm2 = norm(inner)
+        self.widen = nn.Conv2d(inner, channels, 1)
+        start(self.reduce), start(self.conv, AFTER_RELU), start(self.widen, LAST)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
+        branch = self.conv(F.relu(self.reduce(self.norm1(x))))
+        return x + self.widen(F.relu(self.norm2(branch)))
+
+
+class Halve(nn.Module):
+    """Halve the picture: norm - 2x2 convolution with stride 2."""
+
+    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.norm = norm(channels_in)
+        self.conv = nn.Conv2d(channels_in, channels_out, 2, stride=2)
+        start(self.conv)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, channels_out, ceil(H / 2), ceil(W / 2))
+        return self.conv(padded(self.norm(x), 2))
+
+
+class Double(nn.Module):
+    """Double the picture, add the encoder's features: norm - 1x1 convolution - shift - bilinear - sum."""
+
+    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.norm = norm(channels_in)
+        self.conv = nn.Conv2d(channels_in, channels_out, 1)
+        start(self.conv)
+
+    def forward(self, x: Tensor, finer: Tensor, shift: Tensor | float) -> Tensor:
+        # the convolution comes first, so that half as many channels are enlarged
+        x = F.interpolate(self.conv(self.norm(x)) + shift, scale_factor=2, mode="bilinear")
+        return x[..., : finer.shape[-2], : finer.shape[-1]] + finer
+
+
+def coarser_hints(hints: Tensor, factor: int) -> Tensor:
+    """Hints (mask, a, b) for a picture `factor` times smaller: the mean of the hints in each place, as strong as one."""
+    mean = F.avg_pool2d(padded(hints, factor), factor)
+    share = mean[:, :1]
+    there = share > 0
+    ab = mean[:, 1:] / share.where(there, torch.ones_like(share)) * there
+    return torch.cat([there.to(hints.dtype), ab], dim=1)
+
+
+def unhinted(hints: Tensor) -> Tensor:
+    """Hints with 1 - mask for the mask: 1 where there is no hint, so that pictures without hints train the layer too."""
+    return torch.cat([1 - hints[:, :1], hints[:, 1:]], dim=1)
+
+
+def padded(x: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are multiples."""
+    down, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
+    return F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
+
+
+def start(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
+    """Weights that keep the variance of their input, times gain squared; AFTER_RELU makes up for a ReLU."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    with torch.no_grad():
+        layer.weight.mul_(gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 class Context(nn.Module):
-    """What the whole picture shows and z, as a vector that shifts the channels of every level of the decoder.
+    """A vector of the whole picture and z, which shifts the channels of every level of the decoder.
 
-    Which colours a picture has is decided by what it shows, and, where several answers are right, by z: both
-    act on the whole picture at once, and here they do so for the price of a few vectors. A shift comes before
-    the norm and the ReLU of the next block, so it also switches channels on and off.
+    A shift comes before the norm and the ReLU of the next block, so it also switches channels on and off.
 
     Args:
         channels: of the coarsest features.
         z_channels: of the noise; 0 for none.
         pooled: whether the coarsest features take part; if not, the vector comes from z alone.
-        widths: channels of the levels that are steered, from coarse to fine.
+        widths: channels of the decoder's levels, from coarse to fine.
     """
 
     def __init__(self, channels: int, z_channels: int, pooled: bool, widths: list[int]) -> None:
         super().__init__()
-        # two layers, so that z, of a few numbers, starts with as much weight as the picture's hundreds
+        # two layers, so that the few numbers of z start with as much weight as the picture's hundreds
         self.of_picture = nn.Linear(2 * channels, channels) if pooled else None
         self.of_z = nn.Linear(z_channels, channels) if z_channels else None
         self.heads = nn.ModuleList(nn.Linear(channels, width) for width in widths)
@@ -60,63 +138,40 @@ class Context(nn.Module):
 
 
 class ResidualUNet(Generator):
-    """A U-Net of residual blocks that works where colour lives: coarsely, and on the whole picture.
+    """A U-Net of residual blocks; chroma is smooth, so no layer with weights runs at full resolution.
 
-    Chroma is smooth and is decided by what the picture shows, so no layer with weights runs at full
-    resolution, and five sixths of the arithmetic happen at a quarter of the picture's side and coarser:
+    - The stem moves blocks of stem x stem pixels into channels (pixel unshuffle), which loses nothing of L or the hints.
+    - The encoder has strided 2x2 convolutions with bottleneck blocks between them; hints enter at every level.
+    - At the coarsest level a vector of the whole picture (`Context`), with z, shifts every level of the decoder.
+    - The decoder enlarges bilinearly, without a chequerboard, and adds the encoder's features of the same size.
+    - ab is predicted at the stem's resolution and enlarged bilinearly.
 
-    - a stem that moves blocks of stem x stem pixels into channels (pixel unshuffle): nothing of L or of the
-      hints is lost, and the first convolution runs over a fraction of the places;
-    - an encoder of strided 2x2 convolutions that touch every value once, with bottleneck blocks between them;
-    - at the coarsest level a vector of the whole picture (`Context`), which with z steers every level of the
-      decoder;
-    - a decoder that narrows before it enlarges, adds the encoder's features of the same size instead of
-      appending them, and enlarges bilinearly, which has no chequerboard;
-    - ab at the stem's resolution, enlarged bilinearly;
-    - hints, where it takes them, beside L at every level of the encoder (`coarser_hints`).
-
-    An odd side is padded at the level where it occurs and cut again on the way back. The memory format is
-    channels last: on a CPU it makes enlarging ten times and norms twice as fast, and it is what tensor cores
-    want.
+    An odd side is padded at the level where it occurs and cut again on the way back. Memory is channels last: on a CPU it
+    makes enlarging ten times and norms twice as fast.
 
     Args:
-        in_channels: channels of the condition.
+        in_channels, hint_channels, z_channels: see Generator.
         out_channels: channels to predict; 2 for ab.
         base_channels: channels of the first level; they double at each.
         levels: how often the picture is halved, the stem included.
-        blocks: residual blocks at the coarsest level; the others have one on each way, the finest one has it
-            on the way back only.
-        stem: 1, 2 or 4: the resolution of the finest level is the picture's divided by it.
-        norm: normalisation: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none). In training, batch norm
-            needs more than one place at the coarsest level: several pictures, or sides above 2**levels.
-        hint_channels, z_channels: see Generator.
-        num_bins: bins of the distribution over ab that it predicts beside ab, at twice the stem's coarseness;
-            0 for none.
-        context: whether the picture as a whole steers the decoder; without it the receptive field is finite.
+        blocks: residual blocks at the coarsest level; the others have one on each way, the finest on the way back only.
+        stem: 1, 2 or 4: the side of the finest level is the picture's divided by it.
+        norm: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none). In training, batch norm needs several pictures, or
+            sides above 2**levels.
+        num_bins: bins of the distribution over ab, predicted at half the stem's resolution; 0 for none.
+        context: whether the whole picture acts on the decoder; without it the receptive field is finite.
         tanh: bound the output to [-1, 1]; False for logits (segmentation).
 
     Raises:
         ValueError: levels, stem, blocks or norm out of range.
 
-    Reference: Ronneberger et al. 2015 and He et al. 2016 for the two ideas; Shi et al. 2016 for pixel
-    (un)shuffle. The combination is ours; what each part gives: colorlib/course/long/design.py.
+    Reference: Ronneberger et al. 2015 and He et al. 2016; Shi et al. 2016 for pixel (un)shuffle. The combination is ours;
+    colorlib/course/long/design.py measures what each part gives.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 1,
-        out_channels: int = 2,
-        base_channels: int = 32,
-        levels: int = 4,
-        blocks: int = 2,
-        stem: int = 2,
-        norm: type[nn.Module] = nn.BatchNorm2d,
-        hint_channels: int = 0,
-        z_channels: int = 0,
-        num_bins: int = 0,
-        context: bool = True,
-        tanh: bool = True,
-    ) -> None:
+    def __init__(self, in_channels: int = 1, out_channels: int = 2, base_channels: int = 32, levels: int = 4,
+                 blocks: int = 2, stem: int = 2, norm: type[nn.Module] = nn.BatchNorm2d, hint_channels: int = 0,
+                 z_channels: int = 0, num_bins: int = 0, context: bool = True, tanh: bool = True) -> None:
         super().__init__(in_channels, hint_channels, z_channels)
         if stem not in (1, 2, 4):
             raise ValueError(f"stem is {stem}; it is 1, 2 or 4: the side in pixels of the finest places")
@@ -124,14 +179,11 @@ class ResidualUNet(Generator):
             raise ValueError(f"levels is {levels}; with stem={stem} at least {stem // 2 + 1} are needed")
         if blocks < 1:
             raise ValueError(f"blocks is {blocks}; the coarsest level needs at least 1")
-        if norm not in NORMS.values():
-            raise ValueError(f"norm is {norm}; choose one of {', '.join('nn.' + name for name in NORMS)}")
-        self.config = {
-            "in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
-            "levels": levels, "blocks": blocks, "stem": stem, "norm": norm.__name__,
-            "hint_channels": hint_channels, "z_channels": z_channels, "num_bins": num_bins,
-            "context": context, "tanh": tanh,
-        }  # fmt: skip
+        check_norm(norm)
+        self.config = {"in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
+                       "levels": levels, "blocks": blocks, "stem": stem, "norm": norm.__name__,
+                       "hint_channels": hint_channels, "z_channels": z_channels, "num_bins": num_bins,
+                       "context": context, "tanh": tanh}
         self.stem, self.tanh = stem, tanh
         widths = [base_channels * 2**level for level in range(levels - stem // 2 + 1)]
         self.entry = nn.Conv2d((in_channels + hint_channels) * stem**2, widths[0], 3, padding=1)
@@ -142,8 +194,7 @@ class ResidualUNet(Generator):
         self.downs = nn.ModuleList(Halve(fine, coarse, norm) for fine, coarse in zip(widths, widths[1:]))
         self.encoder = nn.ModuleList(
             nn.Sequential(*(BottleneckBlock(width, norm) for _ in range(depth)))
-            for width, depth in zip(widths[1:], [1] * (len(widths) - 2) + [blocks])
-        )
+            for width, depth in zip(widths[1:], [1] * (len(widths) - 2) + [blocks]))
         finer = widths[-2::-1]  # from the second coarsest level to the finest
         self.context = Context(widths[-1], z_channels, context, finer) if context or z_channels else None
         self.ups = nn.ModuleList(Double(2 * width, width, norm) for width in finer)
@@ -169,8 +220,7 @@ class ResidualUNet(Generator):
                 x = self.downs[level - 1](x)
             if given is not None:
                 given = coarser_hints(given, 2 if level else self.stem)
-                # where there is none (1 - mask): then the layer learns from pictures without hints too
-                x = x + self.hints[level](torch.cat([1 - given[:, :1], given[:, 1:]], dim=1))
+                x = x + self.hints[level](unhinted(given))
             if level > 0:
                 x = self.encoder[level - 1](x)
         shifts = [0.0] * len(self.ups) if self.context is None else self.context(x, z)

@@ -7,23 +7,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlib.discriminators import init_weights
-from colorlib.generators.base import NORMS, Generator, Prediction
+from colorlib.generators.base import Generator, Prediction, check_norm
 
 
 class Down(nn.Module):
     """Halve the picture: LeakyReLU - 4x4 convolution with stride 2 - norm, as in pix2pix."""
 
-    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module] | None, activate: bool) -> None:
+    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module], activate: bool) -> None:
         super().__init__()
         self.activate = activate
-        normed = norm is not None and norm is not nn.Identity
-        self.conv = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1, bias=not normed)
-        self.norm = norm(channels_out) if normed else nn.Identity()
+        self.conv = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1, bias=norm is nn.Identity)
+        self.norm = norm(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, channels_out, ceil(H / 2), ceil(W / 2))
         height, width = x.shape[-2:]
         if height % 2 or width % 2:
-            # one more row or column where a side is odd, so that any size goes through and none is cut off
+            # one more row or column where a side is odd, so that any size works
             x = F.pad(x, (0, width % 2, 0, height % 2), mode="replicate")
         return self.norm(self.conv(F.leaky_relu(x, 0.2) if self.activate else x))
 
@@ -31,13 +30,11 @@ class Down(nn.Module):
 class Up(nn.Module):
     """Double the picture: ReLU - 4x4 transposed convolution with stride 2 - norm - dropout, cut to `size`."""
 
-    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module] | None, dropout: float) -> None:
+    def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module], dropout: float) -> None:
         super().__init__()
-        normed = norm is not None and norm is not nn.Identity
-        self.conv = nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=not normed)
-        self.norm = norm(channels_out) if normed else nn.Identity()
-        self.dropout = dropout
-        self.noise = False
+        self.conv = nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=norm is nn.Identity)
+        self.norm = norm(channels_out)
+        self.dropout, self.noise = dropout, False
 
     def forward(self, x: Tensor, size: torch.Size) -> Tensor:
         x = self.norm(self.conv(F.relu(x)))[..., : size[0], : size[1]]
@@ -47,67 +44,48 @@ class Up(nn.Module):
 class UNet(Generator):
     """pix2pix's U-Net: an encoder of strided convolutions, a decoder that mirrors it, and a skip at every level.
 
-    With levels=8 and base_channels=64 it is the network of the paper (54 M parameters). Differences: an odd side is
-    padded by one at the level where it occurs, so any size works; the innermost level has no norm, as in the authors'
-    code (a batch norm over one 1 x 1 picture would erase it).
+    The defaults are the paper's network (54 M parameters), but an odd side is padded by one at its level, so any size
+    works. The innermost level has no norm, as in the authors' code: a batch norm over one 1 x 1 picture would erase it.
 
     Args:
-        in_channels: channels of the condition.
+        in_channels, hint_channels, z_channels: see Generator.
         out_channels: channels to predict; 2 for ab.
         base_channels: channels of the first level; they double up to 8 times that.
         levels: how often the picture is halved; at most log2 of the shorter side is useful.
-        skips: join each encoder level to the decoder level of the same size. False cuts them (claim C22).
+        skips: join each encoder level to the decoder level of the same size.
         dropout: rate in the inner decoder levels (up to three, never the outermost); pix2pix's noise.
         norm: normalisation: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none).
-        hint_channels, z_channels: see Generator.
         tanh: bound the output to [-1, 1]; False for logits (segmentation).
 
     Raises:
-        ValueError: fewer than 2 levels, or a norm that a weights file could not name.
+        ValueError: fewer than 2 levels, or another norm.
 
     Reference: Isola et al. 2017, appendix 6.1.1; Ronneberger et al. 2015.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 1,
-        out_channels: int = 2,
-        base_channels: int = 64,
-        levels: int = 8,
-        skips: bool = True,
-        dropout: float = 0.5,
-        norm: type[nn.Module] = nn.BatchNorm2d,
-        hint_channels: int = 0,
-        z_channels: int = 0,
-        tanh: bool = True,
-    ) -> None:
+    def __init__(self, in_channels: int = 1, out_channels: int = 2, base_channels: int = 64, levels: int = 8,
+                 skips: bool = True, dropout: float = 0.5, norm: type[nn.Module] = nn.BatchNorm2d, hint_channels: int = 0,
+                 z_channels: int = 0, tanh: bool = True) -> None:
         super().__init__(in_channels, hint_channels, z_channels)
         if levels < 2:
             raise ValueError(f"levels is {levels}; a U-Net needs at least 2")
-        if norm not in NORMS.values():
-            raise ValueError(f"norm is {norm}; choose one of {', '.join('nn.' + name for name in NORMS)}")
-        self.config = {
-            "in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
-            "levels": levels, "skips": skips, "dropout": dropout, "norm": norm.__name__,
-            "hint_channels": hint_channels, "z_channels": z_channels, "tanh": tanh,
-        }
+        check_norm(norm)
+        self.config = {"in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
+                       "levels": levels, "skips": skips, "dropout": dropout, "norm": norm.__name__,
+                       "hint_channels": hint_channels, "z_channels": z_channels, "tanh": tanh}
         self.skips, self.tanh = skips, tanh
         widths = [base_channels * min(2**level, 8) for level in range(levels)]
         entries = [in_channels + hint_channels + z_channels, *widths]
         self.downs = nn.ModuleList(
-            Down(entries[level], widths[level], norm if 0 < level < levels - 1 else None, activate=level > 0)
-            for level in range(levels)
-        )
-        ups = []
+            Down(entries[level], widths[level], norm if 0 < level < levels - 1 else nn.Identity, activate=level > 0)
+            for level in range(levels))
+        self.ups = nn.ModuleList()
         for level in reversed(range(levels)):
-            # what comes from below, and beside it the encoder's output of the same size, except at the bottom
+            # the deeper level's output, and beside it the encoder's output of the same size, except at the bottom
             incoming = widths[level] * (2 if skips and level < levels - 1 else 1)
             inner = levels - 4 <= level < levels - 1 and level > 0
-            ups.append(
-                Up(incoming, widths[level - 1] if level else out_channels, norm if level else None,
-                   dropout if inner else 0.0)
-            )
-        self.ups = nn.ModuleList(ups)
+            self.ups.append(Up(incoming, widths[level - 1] if level else out_channels, norm if level else nn.Identity,
+                               dropout if inner else 0.0))
         self.apply(init_weights)
 
     def use_noise(self, on: bool = True) -> UNet:

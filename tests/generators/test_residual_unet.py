@@ -8,7 +8,7 @@ from torch import nn
 
 from colorlib.course.blocks import ResidualBlock
 from colorlib.generators import ResidualUNet, predict
-from colorlib.generators.residual_blocks import coarser_hints
+from colorlib.generators.residual_unet import coarser_hints
 from colorlib.training import fit
 from colorlib.training.weights import load_generator, save_weights
 

@@ -28,7 +28,7 @@ from colorlib.course.long.common_residual_unet import CommonResidualUNet
 from colorlib.course.results import ResultFile, arguments
 from colorlib.course.seeds import seeded
 from colorlib.generators import Generator, ResidualUNet, num_parameters, predict
-from colorlib.generators.residual_blocks import LAST, BottleneckBlock, start
+from colorlib.generators.residual_unet import LAST, BottleneckBlock, start
 
 SIZE, NUM_VALIDATION = 64, 400
 BATCHES = {64: 8, 128: 2, 256: 1}  # side -> pictures in a batch, where a step is timed
