@@ -216,6 +216,17 @@ def test_colours_end_at_the_edge_of_L():
     assert along < 0.1 * bilinear
 
 
+def test_the_slopes_of_the_lines_are_averaged_over_the_windows():
+    """ab follows L with another slope on each side of column 8; a pixel's slope is the mean over the 5 windows around it."""
+    L = torch.rand(1, 1, 12, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    ab = torch.where(torch.arange(16) < 8, 0.5 * L, -0.3 * L).repeat(1, 2, 1, 1)
+    slope = guided.local_lines(ab, L)[:, :2]
+    box = lambda x: F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)  # noqa: E731
+    of_windows = (box(L * ab) - box(L) * box(ab)) / (box(L * L) - box(L) ** 2 + guided._EPSILON)
+    assert torch.allclose(slope, box(of_windows), atol=1e-4)
+    assert (slope - of_windows).abs().max() > 0.05  # or the mean would mean nothing here
+
+
 def test_an_outlier_of_L_takes_no_colour_from_outside_of_its_neighbourhood():
     L = torch.where(torch.arange(80.0) < 40, -0.2, 0.0).expand(1, 1, 80, 80).contiguous()
     ab = L.repeat(1, 2, 1, 1) * 2
