@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR --choose --weights FILE
 
 Each folder directly below DIR is reported for itself, photographs at full size. Rows: the grey photograph, the sibling
-trained without a critic, and the colorizer's mean, default and four other colourings. Further numbers: the rank
+trained without a critic, and the colorizer's mean, default and six other colourings. Further numbers: the rank
 correlation of its uncertainty with its error, the distance between the colourings, the fall of the error with hints at random
 points, and the deviation from a hint at its point.
 
@@ -18,6 +18,7 @@ import random
 import sys
 from collections import defaultdict
 from pathlib import Path
+from statistics import median
 
 import torch
 from scipy.stats import spearmanr
@@ -31,8 +32,8 @@ from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
 from colorlib.training.weights import shipped
 
-VARIANTS = (1, 2, 3, 4)
-HINTS = (1, 5, 20)
+VARIANTS = (1, 2, 3, 4, 5, 6)
+HINTS = (1, 3, 5, 10, 20)
 PIXELS = 64  # drawn from each photograph for the distribution of ab
 CHOICES = {"render size": (80, 96, 112, 128, 160), "colourfulness": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)}
 
@@ -87,19 +88,21 @@ def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor]) -> dict
     }
     rows = {name: rounded(measured(painted, real)) for name, painted in ways.items()}
     rows |= {f"variant {number}": rounded(measured(painted, real)) for number, painted in zip(VARIANTS, variants)}
-    return {"photographs": len(real), "rows": rows, "variants": diversity(variants, real),
+    return {"photographs": len(real), "rows": rows, "variants": diversity([ways["default"], *variants], real),
             "uncertainty": uncertainty(colorizer, ways["mean"], real), "hints": hinted(colorizer, real)}
 
 
 def diversity(variants: list[list[Tensor]], real: list[Tensor]) -> dict[str, float]:
     """How far the colourings of one photograph lie apart, CIE units, and how near the best of them comes."""
-    apart, best = [], []
+    apart, least, best = [], [], []
     for number, truth in enumerate(real):
         painted = [ab_of(group[number]) for group in variants]
         pairs = [(a, b) for k, a in enumerate(painted) for b in painted[k + 1:]]
-        apart.append(sum(float((a - b).norm(dim=0).mean()) for a, b in pairs) / len(pairs))
+        distances = [float((a - b).norm(dim=0).mean()) for a, b in pairs]
+        apart.append(sum(distances) / len(pairs)), least.append(min(distances))
         best.append(max(metrics.auc(ab, ab_of(truth)) for ab in painted))
-    return rounded({"mean distance of two": sum(apart) / len(apart), "auc of the best of four": sum(best) / len(best)})
+    return rounded({"mean distance of two": sum(apart) / len(apart), "least distance of two, median": median(least),
+                    "auc of the best": sum(best) / len(best)})
 
 
 def uncertainty(colorizer: Colorizer, painted: list[Tensor], real: list[Tensor]) -> dict[str, float]:
