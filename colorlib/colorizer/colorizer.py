@@ -73,6 +73,7 @@ class Colorizer:
         self.metadata = dict(metadata or {})
         self.z = {decode: self._read_z(f"z_{decode}", 0.0) for decode in DECODES}
         self.z_std = self._read_z("z_std", 1.0)
+        self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
 
     def _read_z(self, name: str, missing: float) -> Tensor:
         wanted = self.generator.config.get("z_channels", 0)
@@ -220,6 +221,8 @@ class Colorizer:
         Of DRAWS draws those are taken, one after the other, whose colours are farthest from the default and from each
         other (Gonzalez 1985, farthest-point clustering). The colours are compared on a small picture.
         """
+        if self._last is not None and torch.equal(self._last[0], L):
+            return self._last[1]
         z = torch.stack([self.z["default"], *(self._draw(seed) for seed in range(1, DRAWS + 1))])
         scale = min(1.0, VARIANT_SIZE / min(L.shape[-2:]))
         small = F.interpolate(L, [max(1, round(side * scale)) for side in L.shape[-2:]], mode="bilinear", antialias=True)
@@ -230,6 +233,7 @@ class Colorizer:
         for _ in range(VARIANTS):
             chosen.append(int(nearest.argmax()))
             nearest = torch.minimum(nearest, apart[chosen[-1]])
+        self._last = L, z[chosen]  # the six are asked for one after the other
         return z[chosen]
 
     def _distribution(

@@ -17,6 +17,7 @@ from colorlib.generators import Prediction
 SUGGESTIONS_APART = 15.0  # CIE units of ab: nearer ones look alike
 SHADES_APART = 30.0  # 8-bit sRGB: nearer ones look alike on a screen, such as five shades of black
 EVEN_COST, EDGE_COST, TEXTURE = 0.01, 10.0, 0.01  # of `nearness`, per small pixel; gradients of L from 0 to 1
+ALONE = 2.0  # how much more an edge costs a single hint, which means its thing; many hints describe the picture
 REACH_SIZE = 96  # short side at which it is computed at most: a hint reaches as far at every larger render size
 TOGETHER = 0.1  # of `surfaces`: hints that count so much at each other's point lie on one surface
 SAME_COLOR = 5 / color.AB_SCALE  # of `surfaces`: hints of nearly one colour are given to the network together
@@ -130,7 +131,8 @@ def nearness(L: Tensor, marks: Marks) -> Tensor:
     light = F.avg_pool2d(light, 3, 1, 1, count_include_pad=False)[0, 0].cpu()
     # a picture one pixel wide or high has no gradient along that side
     slopes = [torch.gradient(light, dim=dim)[0] if light.shape[dim] > 1 else torch.zeros_like(light) for dim in (0, 1)]
-    ways = MCP_Geometric((EVEN_COST + EDGE_COST * (torch.hypot(*slopes) - TEXTURE).clamp(min=0)).double().numpy())
+    cost = EDGE_COST * (1 + ALONE / len(marks.hints))
+    ways = MCP_Geometric((EVEN_COST + cost * (torch.hypot(*slopes) - TEXTURE).clamp(min=0)).double().numpy())
     starts = (marks.places * torch.tensor(small) // torch.tensor(size)).tolist()
     distances = torch.stack([torch.from_numpy(ways.find_costs([start])[0].copy()) / hint.reach
                              for start, hint in zip(starts, marks.hints)])

@@ -12,7 +12,7 @@ from torch import nn
 
 from colorlib import color
 from colorlib.color import bins
-from colorlib.colorizer import Colorizer, ColorizerError, Hint, guided, render as rendering
+from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings, guided, render as rendering
 from colorlib.colorizer.guided import upsample_rows
 from colorlib.colorizer.hints import Surface, place_hints, spread
 from colorlib.colorizer.render import render_shape
@@ -505,3 +505,14 @@ def test_suggestions_and_doubts_are_those_of_the_mean_answer():
     painter = Colorizer(Listening(distribution([0.0, 0.0], [9.0, 9.0])), 16, metadata=metadata)
     painter.suggest(photo(20, 20), 3, 3), painter.uncertainty(photo(20, 20))
     assert seen == [[0.5, 0.25, -1.0]] * 2
+
+
+def test_the_six_variants_lie_as_far_apart_as_the_draws_allow():
+    painter, rgb = Colorizer(Steered(), 16), torch.full((3, 20, 30), 128, dtype=torch.uint8)
+    near = [torch.randn(3, generator=torch.Generator().manual_seed(seed))[1:] for seed in range(1, 25)]
+    painted = [painter.sketch(rgb, Settings(variant=number)).ab[0, :, 0, 0] for number in range(7)]
+    apart = min(float((a - b).norm()) for k, a in enumerate(painted) for b in painted[k + 1:])
+    first_six = [torch.zeros(2), *[z for z in near[:6]]]
+    assert apart > min(float((a - b).norm()) for k, a in enumerate(first_six) for b in first_six[k + 1:])
+    other = torch.full((3, 20, 30), 60, dtype=torch.uint8)
+    assert torch.equal(painter.colorize(other, variant=2), Colorizer(Steered(), 16).colorize(other, variant=2))
