@@ -64,9 +64,9 @@ class PatchDiscriminator(nn.Module):
             image = torch.cat([condition, image], dim=1)  # (B, condition + image, H, W)
         needed = minimum_size(self)
         if min(image.shape[-2:]) < needed:
-            raise ValueError(f"the picture is {image.shape[-2]} x {image.shape[-1]}; this discriminator (receptive field "
-                             f"{receptive_field(self)}) needs sides of at least {needed}: take a smaller receptive_field "
-                             "or larger pictures")
+            raise ValueError(f"the picture is {image.shape[-2]} x {image.shape[-1]}; this discriminator (receptive "
+                             f"field {receptive_field(self)}) needs sides of at least {needed}: take a smaller "
+                             "receptive_field or larger pictures")
         return self.layers(image)
 
 
@@ -89,8 +89,8 @@ class Critic(PatchDiscriminator):
     def __init__(self, image_channels: int = 2, condition_channels: int = 1, receptive_field: int = 70,
                  base_channels: int = 64, norm: type[nn.Module] = nn.Identity) -> None:
         if issubclass(norm, nn.modules.batchnorm._BatchNorm):
-            raise ValueError(f"norm is {norm.__name__}: a critic under a gradient penalty cannot have batch norm, which "
-                             "mixes the pictures of a batch; take nn.Identity, LayerNorm2d or nn.InstanceNorm2d")
+            raise ValueError(f"norm is {norm.__name__}: a critic under a gradient penalty cannot have batch norm, "
+                             "which mixes the pictures of a batch; take nn.Identity, LayerNorm2d or nn.InstanceNorm2d")
         super().__init__(image_channels, condition_channels, receptive_field, base_channels, norm)
         # pix2pix's N(0, 0.02) keeps the scores of a network without batch norm near 0 for many steps
         for layer in self.layers:
@@ -99,7 +99,7 @@ class Critic(PatchDiscriminator):
 
 
 class MultiScale(nn.Module):
-    """Several critics, called as critic(condition, image): the first at half the picture's side, the next at half of that.
+    """Several critics, called as critic(condition, image): the first at half the side, each further one at half of that.
 
     At a small size a small critic covers the whole picture, at a larger one it covers the edges of colours.
 
@@ -123,7 +123,7 @@ class MultiScale(nn.Module):
 def receptive_field(module: nn.Module) -> int:
     """Side in pixels of the input square that one output of a chain of Conv2d and pooling layers depends on.
 
-    From input to output, a kernel of k widens the field by (k - 1) times the product of the strides before it. The layers
+    From input to output, a kernel of k widens the field by (k - 1) times the product of the strides before it. Layers
     are taken in the order in which they were registered; branches are not handled.
     """
     field, jump = 1, 1
@@ -142,11 +142,9 @@ def minimum_size(module: nn.Module) -> int:
 
 
 def _geometry(module: nn.Module) -> list[tuple[int, int, int, int]]:
-    def first(value: int | tuple[int, ...]) -> int:
-        return value if isinstance(value, int) else value[0]
-
     chain = [m for m in module.modules() if isinstance(m, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d))]
-    return [(first(m.kernel_size), first(m.stride), first(getattr(m, "dilation", 1)), first(m.padding)) for m in chain]
+    values = [(m.kernel_size, m.stride, getattr(m, "dilation", 1), m.padding) for m in chain]
+    return [tuple(value if isinstance(value, int) else value[0] for value in each) for each in values]
 
 
 def init_weights(module: nn.Module) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a temporary file beside `path` and rename it: an interrupted write leaves the old file. Makes missing folders."""
+    """Write a temporary file beside `path` and rename it: an interruption leaves the old file. Makes folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:

@@ -18,15 +18,13 @@ class AdversarialLoss(Protocol):
     """The two losses of a training step, both scalars."""
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
-
     def generator(self, fake_logits: Tensor) -> Tensor: ...
 
 
 class LipschitzConstraint(Protocol):
-    """A scalar that is added to the critic's loss, and a change of the critic after its step; one of them does nothing."""
+    """A scalar added to the critic's loss, and a change of the critic after its step; one of them does nothing."""
 
     def penalty(self, critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor) -> Tensor: ...
-
     def project(self, critic: nn.Module) -> None: ...
 
 
@@ -68,15 +66,15 @@ class Wasserstein:
         return -fake_logits.mean()
 
 
-def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor, *, one_sided: bool = False,
-                     batch_dims: int = 1, generator: torch.Generator | None = None) -> Tensor:
+def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, fake: Tensor, *,
+                     one_sided: bool = False, batch_dims: int = 1, generator: torch.Generator | None = None) -> Tensor:
     """Mean of (|gradient of the critic| - 1)^2 at points between real and generated pictures.
 
     Each point lies on the straight line between one real and one generated picture, at a place drawn uniformly. The
     critic's value of a picture is the mean of its output for it. The graph is kept, for a double backward.
 
     Args:
-        critic: called as critic(condition, picture); no batch norm, which would mix the pictures (section 4 of the paper).
+        critic: called as critic(condition, picture); no batch norm, which would mix the pictures (section 4).
         condition: passed on as it is; the gradient is taken with respect to the picture alone.
         real, fake: (B, ...) of the same shape; detached here.
         one_sided: penalise only norms above 1.
@@ -94,8 +92,8 @@ def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, 
     Reference: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, equation 3 and algorithm 1.
     """
     if real.shape != fake.shape:
-        raise ValueError(f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; every point lies between one "
-                         "of each, so they must be equal: cut the larger batch")
+        raise ValueError(f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; every point lies between "
+                         "one of each, so they must be equal: cut the larger batch")
     place = torch.rand(real.shape[:batch_dims], generator=generator, device=real.device, dtype=real.dtype)
     place = place.reshape(place.shape + (1,) * (real.ndim - batch_dims))
     between = torch.lerp(real.detach(), fake.detach(), place).requires_grad_()

@@ -42,7 +42,7 @@ def psnr(rgb_a: Tensor, rgb_b: Tensor) -> float:
 def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
     """Structural similarity, mean over channels and all windows inside the photograph: -1 to 1 (equal); more is better.
 
-    SSIM hardly depends on colour: the grey photograph scores high. Photographs smaller than the window raise ValueError.
+    SSIM hardly depends on colour: the grey photograph scores high. ValueError for photographs smaller than the window.
 
     Reference: Wang et al. 2004, Image quality assessment: from error visibility to structural similarity, equation 13
     (Gaussian window 11 x 11 of sigma 1.5, K1 = 0.01, K2 = 0.03).
@@ -82,7 +82,7 @@ def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
     Reference: Zhang, Isola, Efros 2016, Colorful image colorization, section 3.1 (raw accuracy).
     """
     if ab_pred.shape != ab_real.shape or ab_pred.ndim < 3 or ab_pred.shape[-3] != 2 or ab_pred.numel() == 0:
-        raise ValueError(f"ab of shapes {tuple(ab_pred.shape)} and {tuple(ab_real.shape)}; need the same (..., 2, H, W)")
+        raise ValueError(f"ab of shapes {tuple(ab_pred.shape)} and {tuple(ab_real.shape)}; need equal (..., 2, H, W)")
     error = (ab_pred - ab_real).square().sum(-3).sqrt()
     if not torch.isfinite(error).all():
         raise ValueError("ab contains values that are not finite; look for the NaN before measuring it")
@@ -131,8 +131,8 @@ def colourfulness(rgb: Tensor) -> float:
 def sliced_wasserstein(x: Tensor, y: Tensor, num_projections: int = 64, seed: int = 0) -> float:
     """Sliced Wasserstein-1 distance of two clouds: the mean, over random directions, of the exact distance along each.
 
-    Along a direction it is the area between the two quantile functions. In the plane it is about 0.64 of the Wasserstein
-    distance of clouds that differ by a shift, in D dimensions of the order of 1 / sqrt(D). Two finite samples of one
+    Along a direction it is the area between the two quantile functions. In the plane it is about 0.64 of the
+    Wasserstein distance of clouds that differ by a shift, in D dimensions of the order of 1 / sqrt(D). Two finite samples of one
     distribution are not at 0: compare with the distance between two real ones.
 
     Args:

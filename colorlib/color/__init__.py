@@ -1,6 +1,6 @@
 """sRGB <-> CIELAB (D65, 2 degrees) on tensors (..., channels, H, W), and the only owner of the scaling for networks.
 
-Float tensors take the differentiable equations. 8-bit photographs take a faster path (`fast`); it agrees to 0.002 in Lab.
+Float tensors take the differentiable equations, 8-bit photographs a faster path (`fast`) that agrees to 0.002 in Lab.
 Every function raises ValueError for another shape or dtype. Scaled means L / 50 - 1 and ab / 110, both about -1 to 1.
 
 Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).

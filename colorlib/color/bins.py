@@ -2,8 +2,8 @@
 
 A colour between four bins counts to each by bilinear weights, so that the mean of its bins is the colour itself.
 
-Reference: Zhang, Isola, Efros 2016, Colorful image colorization, sections 2.1 and 2.2 (grid of 10). There a colour counts
-to its five nearest bins by a Gaussian, and rare colours weigh more in the loss; here the outputs stay probabilities.
+Reference: Zhang, Isola, Efros 2016, Colorful image colorization, sections 2.1 and 2.2 (grid of 10). There a colour
+counts to its five nearest bins by a Gaussian, and rare colours weigh more in the loss; here outputs stay probabilities.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 @lru_cache(maxsize=1)
 def _grid() -> tuple[Tensor, Tensor, int]:
-    """Centres (Q, 2) in CIE units; the bin number of each node of the rectangle around them (-1: none); its first node."""
+    """Centres (Q, 2) in CIE units; the bin number of each node of the rectangle around them, or -1; its first node."""
     steps = torch.linspace(0, 1, 52, dtype=torch.float64)
     cube = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")).reshape(3, 1, -1)
     cell = (rgb_to_lab(cube)[1:, 0] / SPACING).floor().long()  # (2, colours)

@@ -1,7 +1,7 @@
-"""uint8 <-> Lab in tiles that stay in the processor's cache: tables for the sRGB curve, two Newton steps for the cube root.
+"""uint8 <-> Lab in tiles that stay in the cache: tables for the sRGB curve, two Newton steps for the cube root.
 
-Inside a tile every buffer is (3, pixels), and its views are made once for each shape of tile: a tile takes a fraction of
-a millisecond, so that the cost of twenty slices of a microsecond each would show.
+Inside a tile every buffer is (3, pixels). Its views are made once for each shape of tile: a tile takes a fraction of a
+millisecond, so twenty slices of a microsecond each would slow it down.
 """
 
 from __future__ import annotations

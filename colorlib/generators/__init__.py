@@ -5,4 +5,5 @@ from colorlib.generators.pretrained_unet import PretrainedUNet
 from colorlib.generators.residual_unet import ResidualUNet
 from colorlib.generators.unet import UNet
 
-__all__ = ["NORMS", "Generator", "Prediction", "PretrainedUNet", "ResidualUNet", "UNet", "evaluating", "num_parameters", "predict"]
+__all__ = ["NORMS", "Generator", "Prediction", "PretrainedUNet", "ResidualUNet", "UNet", "evaluating", "num_parameters",
+           "predict"]

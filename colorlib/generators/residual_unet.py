@@ -65,7 +65,7 @@ class Double(nn.Module):
 
 
 def coarser_hints(hints: Tensor, factor: int) -> Tensor:
-    """Hints (mask, a, b) for a picture `factor` times smaller: the mean of the hints in each place, as strong as one."""
+    """Hints (mask, a, b) for a picture `factor` times smaller: in each place the mean of its hints, undiluted."""
     mean = F.avg_pool2d(padded(hints, factor), factor)
     share = mean[:, :1]
     there = share > 0
@@ -74,7 +74,7 @@ def coarser_hints(hints: Tensor, factor: int) -> Tensor:
 
 
 def unhinted(hints: Tensor) -> Tensor:
-    """Hints with 1 - mask for the mask: 1 where there is no hint, so that pictures without hints train the layer too."""
+    """Hints with 1 - mask for the mask: 1 where there is no hint, so that pictures without hints train it too."""
     return torch.cat([1 - hints[:, :1], hints[:, 1:]], dim=1)
 
 
@@ -140,14 +140,14 @@ class Context(nn.Module):
 class ResidualUNet(Generator):
     """A U-Net of residual blocks; chroma is smooth, so no layer with weights runs at full resolution.
 
-    - The stem moves blocks of stem x stem pixels into channels (pixel unshuffle), which loses nothing of L or the hints.
+    - The stem moves blocks of stem x stem pixels into channels (pixel unshuffle), which loses nothing of its input.
     - The encoder has strided 2x2 convolutions with bottleneck blocks between them; hints enter at every level.
     - At the coarsest level a vector of the whole picture (`Context`), with z, shifts every level of the decoder.
     - The decoder enlarges bilinearly, without a chequerboard, and adds the encoder's features of the same size.
     - ab is predicted at the stem's resolution and enlarged bilinearly.
 
-    An odd side is padded at the level where it occurs and cut again on the way back. Memory is channels last: on a CPU it
-    makes enlarging ten times and norms twice as fast.
+    An odd side is padded at the level where it occurs and cut again on the way back. Memory is channels last: on a
+    CPU this makes enlarging ten times and norms twice as fast.
 
     Args:
         in_channels, hint_channels, z_channels: see Generator.
@@ -156,8 +156,8 @@ class ResidualUNet(Generator):
         levels: how often the picture is halved, the stem included.
         blocks: residual blocks at the coarsest level; the others have one on each way, the finest on the way back only.
         stem: 1, 2 or 4: the side of the finest level is the picture's divided by it.
-        norm: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none). In training, batch norm needs several pictures, or
-            sides above 2**levels.
+        norm: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none). In training, batch norm needs several pictures
+            or sides above 2**levels.
         num_bins: bins of the distribution over ab, predicted at half the stem's resolution; 0 for none.
         context: whether the whole picture acts on the decoder; without it the receptive field is finite.
         tanh: bound the output to [-1, 1]; False for logits (segmentation).
@@ -165,8 +165,8 @@ class ResidualUNet(Generator):
     Raises:
         ValueError: levels, stem, blocks or norm out of range.
 
-    Reference: Ronneberger et al. 2015 and He et al. 2016; Shi et al. 2016 for pixel (un)shuffle. The combination is ours;
-    colorlib/course/long/design.py measures what each part gives.
+    Reference: Ronneberger et al. 2015 and He et al. 2016; Shi et al. 2016 for pixel (un)shuffle. The combination is
+    ours; colorlib/course/long/design.py measures what each part gives.
     """
 
     def __init__(self, in_channels: int = 1, out_channels: int = 2, base_channels: int = 32, levels: int = 4,

@@ -64,8 +64,8 @@ class UNet(Generator):
     """
 
     def __init__(self, in_channels: int = 1, out_channels: int = 2, base_channels: int = 64, levels: int = 8,
-                 skips: bool = True, dropout: float = 0.5, norm: type[nn.Module] = nn.BatchNorm2d, hint_channels: int = 0,
-                 z_channels: int = 0, tanh: bool = True) -> None:
+                 skips: bool = True, dropout: float = 0.5, norm: type[nn.Module] = nn.BatchNorm2d,
+                 hint_channels: int = 0, z_channels: int = 0, tanh: bool = True) -> None:
         super().__init__(in_channels, hint_channels, z_channels)
         if levels < 2:
             raise ValueError(f"levels is {levels}; a U-Net needs at least 2")
