@@ -92,14 +92,13 @@ class Critic(PatchDiscriminator):
             raise ValueError(f"norm is {norm.__name__}: a critic under a gradient penalty cannot have batch norm, "
                              "which mixes the pictures of a batch; take nn.Identity, LayerNorm2d or nn.InstanceNorm2d")
         super().__init__(image_channels, condition_channels, receptive_field, base_channels, norm)
-        # pix2pix's N(0, 0.02) keeps the scores of a network without batch norm near 0 for many steps
         for layer in self.layers:
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d):  # N(0, 0.02) without batch norm keeps the scores near 0 for many steps
                 nn.init.kaiming_normal_(layer.weight, a=0.2)
 
 
 class MultiScale(nn.Module):
-    """Several critics, called as critic(condition, image): the first at half the side, each further one at half of that.
+    """Several critics, each called as critic(condition, image): at half the side, a quarter, and so on.
 
     At a small size a small critic covers the whole picture, at a larger one it covers the edges of colours.
 

@@ -32,9 +32,8 @@ class LipschitzConstraint(Protocol):
 class Vanilla:
     """The loss of the first GAN: cross-entropy of 'real' and 'generated'.
 
-    Args:
-        saturating: the generator minimises log(1 - D(fake)) (equation 1) instead of -log D(fake), which has the larger
-            gradient while the discriminator wins (section 3).
+    `saturating`: the generator minimises log(1 - D(fake)) (equation 1) instead of -log D(fake), which has the larger
+    gradient while the discriminator wins (section 3).
 
     Reference: Goodfellow et al. 2014, Generative Adversarial Nets.
     """
@@ -76,13 +75,10 @@ def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, 
     Args:
         critic: called as critic(condition, picture); no batch norm, which would mix the pictures (section 4).
         condition: passed on as it is; the gradient is taken with respect to the picture alone.
-        real, fake: (B, ...) of the same shape; detached here.
+        real, fake: (B, ...) of the same shape, else ValueError; detached here.
         one_sided: penalise only norms above 1.
         batch_dims: leading dimensions that number the pictures: 1, or 2 for an `Ensemble`'s (S, B, ...).
         generator: where the places on the lines are drawn from; None is torch's own.
-
-    Raises:
-        ValueError: the shapes of real and fake differ.
 
     Example:
         >>> ones = lambda condition, x: x.sum(dim=1, keepdim=True)  # gradient (1, 1), norm sqrt(2)

@@ -71,13 +71,10 @@ def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
     integrated by the trapezoidal rule and divided by 150.
 
     Args:
-        ab_pred, ab_real: (..., 2, H, W), both in CIE units (not scaled).
+        ab_pred, ab_real: (..., 2, H, W), both in CIE units (not scaled) and finite, else ValueError.
 
     Returns:
         Percent, 0 (every error above 150) to 100 (equal).
-
-    Raises:
-        ValueError: different shapes, no channel of two, or values that are not finite.
 
     Reference: Zhang, Isola, Efros 2016, Colorful image colorization, section 3.1 (raw accuracy).
     """
@@ -132,8 +129,8 @@ def sliced_wasserstein(x: Tensor, y: Tensor, num_projections: int = 64, seed: in
     """Sliced Wasserstein-1 distance of two clouds: the mean, over random directions, of the exact distance along each.
 
     Along a direction it is the area between the two quantile functions. In the plane it is about 0.64 of the
-    Wasserstein distance of clouds that differ by a shift, in D dimensions of the order of 1 / sqrt(D). Two finite samples of one
-    distribution are not at 0: compare with the distance between two real ones.
+    Wasserstein distance of clouds that differ by a shift, in D dimensions of the order of 1 / sqrt(D). Two
+    finite samples of one distribution are not at 0: compare with the distance between two real ones.
 
     Args:
         x: (N, D).

@@ -32,11 +32,7 @@ def device() -> torch.device:
 
 
 def preset() -> str:
-    """The size of the runs: `COLORLIB_PRESET` if it is set, else "gpu" where there is a GPU, else "laptop".
-
-    Raises:
-        ValueError: `COLORLIB_PRESET` is set to something else than smoke, laptop or gpu.
-    """
+    """The size of the runs: COLORLIB_PRESET (ValueError if unknown), else "gpu" where there is a GPU, else "laptop"."""
     chosen = os.environ.get("COLORLIB_PRESET") or ("laptop" if device().type == "cpu" else "gpu")
     if chosen not in PRESETS:
         raise ValueError(f"COLORLIB_PRESET is {chosen!r}; set it to one of {', '.join(PRESETS)}, or unset it")

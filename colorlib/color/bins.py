@@ -76,11 +76,8 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
     """Mean cross-entropy of the predicted distributions and the real colours, in nats.
 
     Args:
-        logits: (B, Q, h, w).
+        logits: (B, Q, h, w); ValueError for another number of bins.
         ab: (B, 2, H, W), scaled; averaged over the part of the picture that each of the h x w places covers.
-
-    Raises:
-        ValueError: another number of bins.
 
     Reference: Zhang et al. 2016, equation 2, without weights.
     """

@@ -39,15 +39,12 @@ class Generator(nn.Module):
         self.in_channels, self.hint_channels, self.z_channels = in_channels, hint_channels, z_channels
 
     def forward(self, L: Tensor, hints: Tensor | None = None, z: Tensor | None = None) -> Prediction:
-        """Predict from the condition.
+        """Predict from the condition; the prediction has the same height and width.
 
         Args:
             L: (B, in_channels, H, W), any H and W; for a colorizer L / 50 - 1.
             hints: (B, 3, H, W): mask (1 where a colour is given), then ab / 110 there and 0 elsewhere; None: no hint.
             z: noise (B, z_channels); None draws it from N(0, 1).
-
-        Returns:
-            A Prediction of the same height and width.
 
         Raises:
             ValueError: a shape that does not fit, or hints or z for a generator that takes none.

@@ -138,8 +138,7 @@ class PretrainedUNet(Generator):
             target.copy_(value)
 
     def predict_from(self, x: Tensor) -> Prediction:
-        height, width = x.shape[-2:]
-        z, given = None, None
+        (height, width), z, given = x.shape[-2:], None, None
         if self.z_channels:
             x, z = x[:, : -self.z_channels], x[:, -self.z_channels :, 0, 0]  # z is the same at every place
         if self.hint_channels:

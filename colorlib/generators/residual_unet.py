@@ -128,12 +128,8 @@ class Context(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor | None) -> list[Tensor]:
         """A shift (B, width, 1, 1) for every level, from x (B, channels, h, w) and z (B, z_channels)."""
-        vector = 0.0
-        if self.of_picture is not None:
-            vector = vector + self.of_picture(self.pool(x))
-        if self.of_z is not None:
-            vector = vector + self.of_z(z)
-        vector = F.relu(vector)
+        vector = 0.0 if self.of_picture is None else self.of_picture(self.pool(x))
+        vector = F.relu(vector if self.of_z is None else vector + self.of_z(z))
         return [head(vector)[:, :, None, None] for head in self.heads]
 
 
@@ -206,8 +202,7 @@ class ResidualUNet(Generator):
         self.to(memory_format=torch.channels_last)
 
     def predict_from(self, x: Tensor) -> Prediction:
-        height, width = x.shape[-2:]
-        z = None
+        (height, width), z = x.shape[-2:], None
         if self.z_channels:
             x, z = x[:, : -self.z_channels], x[:, -self.z_channels :, 0, 0]  # z is the same at every place
         given = x[:, self.in_channels :] if self.hint_channels else None  # the hints, (B, 3, H, W)
