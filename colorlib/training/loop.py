@@ -5,13 +5,12 @@
         return {"l1": loss}
 
     history = run(step, 1000, state={"generator": generator, "optimizer": optimizer}, out=Path("run"))
-
-Devices, mixed precision and several processes come from Hugging Face Accelerate (`accelerated`).
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
 import signal
 import threading
@@ -27,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from colorlib.files import write_json
-from colorlib.training.weights import checksum, load_state, read_checked, write_tensors
+from colorlib.training.weights import load_state, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -38,12 +37,10 @@ _ACCELERATE = threading.Lock()  # its state belongs to the process, and seeds ma
 
 @dataclass
 class History:
-    """The numbers of a training run.
+    """The numbers of a training run, over all its resumed pieces.
 
-    losses: name -> one value for each step in which the step returned it.
-    seconds: time spent in training, over all resumed pieces.
-    num_steps: steps done, over all resumed pieces.
-    interrupted: True when Ctrl-C ended the run; a checkpoint was written if `out` was given.
+    losses: name -> one value for each step that returned it.
+    interrupted: Ctrl-C ended the run.
     """
 
     losses: dict[str, list[float]] = field(default_factory=dict)
@@ -65,7 +62,7 @@ def run(
     out: str | Path | None = None,
     resume: bool = False,
     every: int = 1000,
-    save: Callable[[int], None] | None = None,
+    save: Callable[[int], None] = lambda steps: None,
     look: Callable[[int], None] | None = None,
     progress: bool = True,
     accelerator: Accelerator | None = None,
@@ -76,9 +73,8 @@ def run(
         step: step(k) does update k = 0, 1, ... and returns its losses, scalar tensors by name. It may depend on k and
             on `state` alone; then a resumed run equals an uninterrupted one.
         num_steps: steps in all, including those before a resume.
-        state: by name, what the checkpoint holds: modules, optimizers (without their learning rates), torch.Generators,
-            and objects whose `state_dict` is plain JSON, such as batches. The global random states of torch (CPU, CUDA,
-            MPS), Python and numpy are always in it.
+        state: what the checkpoint holds, by name: modules, optimizers (without learning rates), torch.Generators, and
+            objects whose `state_dict` is plain JSON. The global random states are always in it.
         out: folder for checkpoint.safetensors and history.json; None keeps nothing.
         resume: go on from the checkpoint in `out`.
         every: steps between two checkpoints.
@@ -88,8 +84,7 @@ def run(
         accelerator: where several processes train, the main one writes the files.
 
     Returns:
-        The History. Ctrl-C finishes the step under way, writes the checkpoint and returns with
-        `interrupted=True`; a second Ctrl-C stops at once.
+        The History. Ctrl-C finishes the step, writes the checkpoint and returns; a second Ctrl-C stops at once.
 
     Raises:
         ValueError: bad arguments; resume without a checkpoint; a checkpoint of another network.
@@ -101,24 +96,36 @@ def run(
         raise ValueError(f"num_steps is {num_steps}; it must be at least 1")
     if resume and out is None:
         raise ValueError(f"resume=True needs out, the folder that holds {CHECKPOINT}")
-    state, out = dict(state or {}), None if out is None else Path(out)
-    history = load_checkpoint(out / CHECKPOINT, state) if resume else History()
-    is_main = accelerator is None or accelerator.is_main_process
+    state, is_main = dict(state or {}), accelerator is None or accelerator.is_main_process
+    history = load_checkpoint(Path(out, CHECKPOINT), state) if resume else History()
 
     def keep() -> None:
         if out is not None and is_main:
-            if save is not None:
-                save(history.num_steps)
-            write_json(out / "history.json", {
+            save(history.num_steps)
+            write_json(Path(out, "history.json"), {
                 "losses": history.losses, "seconds": history.seconds, "steps": history.num_steps})
-            save_checkpoint(out / CHECKPOINT, state, history)  # the last: what it stands for is there already
+            save_checkpoint(Path(out, CHECKPOINT), state, history)  # the last: what it stands for is there already
+
+    def drain() -> None:
+        """Move the losses from the device into the history, and show their means."""
+        shown = {}
+        for name in list(recorded):
+            values = torch.stack(recorded.pop(name)).tolist()
+            for value in values:
+                if not math.isfinite(value):
+                    raise FloatingPointError(f"the loss {name!r} is {value} at or before step {history.num_steps}: "
+                                             "training diverged; take a smaller learning rate, or precision='no'")
+            history.losses.setdefault(name, []).extend(values)
+            shown[name] = f"{sum(values) / len(values):.3f}"
+        bar.set_postfix(shown, refresh=False)
+        bar.update(history.num_steps - bar.n)
 
     recorded: dict[str, list[Tensor]] = {}
     started = time.perf_counter() - history.seconds
     if look is not None and not history.num_steps:
         look(0)
-    bar = tqdm(total=num_steps, initial=history.num_steps, disable=not progress or not is_main)
-    with bar, deferred_interrupt() as interrupt:
+    with (tqdm(total=num_steps, initial=history.num_steps, disable=not progress or not is_main) as bar,
+          deferred_interrupt() as interrupt):
         while history.num_steps < num_steps and not interrupt.is_set():
             for name, loss in step(history.num_steps).items():
                 recorded.setdefault(name, []).append(loss.detach())  # on the device: reading it would wait for the GPU
@@ -126,14 +133,12 @@ def run(
             history.seconds = time.perf_counter() - started
             due = history.num_steps % every == 0 and history.num_steps < num_steps
             if history.num_steps % 25 == 0 or due:
-                bar.set_postfix(_drain(recorded, history), refresh=False)
-                bar.update(history.num_steps - bar.n)
+                drain()
             if look is not None:
                 look(history.num_steps)
             if due:
                 keep()
-        bar.set_postfix(_drain(recorded, history))
-        bar.update(history.num_steps - bar.n)
+        drain()
         history.interrupted = history.num_steps < num_steps
         keep()
     if accelerator is not None:
@@ -142,11 +147,7 @@ def run(
 
 
 def accelerated(precision: str = "no") -> Accelerator:
-    """Accelerate's device, precision and processes for a run; safe in threads.
-
-    Args:
-        precision: "no" (float32), "bf16" or "fp16".
-    """
+    """Accelerate's device and processes for a run in precision "no" (float32), "bf16" or "fp16"; safe in threads."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
@@ -157,7 +158,7 @@ def accelerated(precision: str = "no") -> Accelerator:
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any], history: History) -> None:
-    """Write the state of a run, whole or not at all, as tensors and JSON with a checksum."""
+    """Write the state of a run as tensors and JSON."""
     tensors = {f"losses/{name}": torch.tensor(values, dtype=torch.float64) for name, values in history.losses.items()}
     plain = {"steps": history.num_steps, "seconds": history.seconds}
     for name, part in state.items():
@@ -175,23 +176,19 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], history: History) -> N
         tensors |= {f"random/cuda{index}": value for index, value in enumerate(torch.cuda.get_rng_state_all())}
     if torch.backends.mps.is_available():
         tensors["random/mps"] = torch.mps.get_rng_state()
-    numbers = np.random.get_state(legacy=True)
-    plain["random"] = {"python": random.getstate(), "numpy": [numbers[0], numbers[1].tolist(), *numbers[2:]]}
-    write_tensors(path, tensors, {"run": json.dumps(plain), "sha256": checksum(tensors)})
+    kind, numbers, *rest = np.random.get_state(legacy=True)
+    plain["random"] = {"python": random.getstate(), "numpy": [kind, numbers.tolist(), *rest]}
+    write_tensors(path, tensors, {"run": json.dumps(plain)})
 
 
 def load_checkpoint(path: Path, state: Mapping[str, Any]) -> History:
-    """Put back, in place, what `save_checkpoint` wrote.
-
-    Raises:
-        ValueError: no checkpoint, a damaged one, or one of another state.
-    """
-    tensors, metadata = read_checked(path)
+    """Put back, in place, what `save_checkpoint` wrote; a ValueError where it is none, damaged or of another state."""
+    tensors, metadata = read_tensors(path)
     plain = json.loads(metadata["run"])
     for name, part in state.items():
         own = _below(tensors, f"{name}/")
         if isinstance(part, nn.Module):
-            load_state(part, own, str(path))
+            load_state(part, own, path)
         elif isinstance(part, torch.optim.Optimizer):
             _load_optimizer(part, own)
         elif isinstance(part, torch.Generator) and "random" in own:
@@ -201,8 +198,8 @@ def load_checkpoint(path: Path, state: Mapping[str, Any]) -> History:
         else:
             raise ValueError(f"{path}: holds no state of {name!r}: it is another run's checkpoint, name its folder")
     torch.set_rng_state(tensors["random/cpu"])
-    if torch.cuda.is_available() and "random/cuda0" in tensors:
-        for index in range(min(torch.cuda.device_count(), sum(name.startswith("random/cuda") for name in tensors))):
+    for index in range(torch.cuda.device_count()):
+        if f"random/cuda{index}" in tensors:
             torch.cuda.set_rng_state(tensors[f"random/cuda{index}"], index)
     if torch.backends.mps.is_available() and "random/mps" in tensors:
         torch.mps.set_rng_state(tensors["random/mps"])
@@ -227,23 +224,6 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _drain(recorded: dict[str, list[Tensor]], history: History) -> dict[str, str]:
-    """Move the losses from the device into the history; refuse to go on when one is not finite."""
-    shown = {}
-    for name, losses in recorded.items():
-        if not losses:
-            continue
-        values = torch.stack(losses).tolist()
-        if not np.isfinite(values).all():
-            raise FloatingPointError(
-                f"the loss {name!r} is {next(value for value in values if not np.isfinite(value))} at or before step "
-                f"{history.num_steps}: training diverged; take a smaller learning rate, or precision='no'")
-        history.losses.setdefault(name, []).extend(values)
-        shown[name] = f"{sum(values) / len(values):.3f}"
-        losses.clear()
-    return shown
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import nn
 from colorlib.generators import UNet
 from colorlib.training import fit
 from colorlib.training.loop import CHECKPOINT, History, accelerated, load_checkpoint, run, save_checkpoint
-from colorlib.training.weights import read_tensors, write_tensors
+from colorlib.training.weights import read_tensors
 
 
 def draws():
@@ -97,9 +97,9 @@ def test_a_damaged_checkpoint_or_another_runs_is_refused(tmp_path):
                          ({"model": nn.Linear(3, 1)}, "does not fit this Linear")):
         with pytest.raises(ValueError, match=words):
             load_checkpoint(path, state)
-    tensors, metadata = read_tensors(path)
-    tensors["model/weight"] += 1
-    write_tensors(path, tensors, metadata)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1  # still a whole safetensors file
+    path.write_bytes(data)
     with pytest.raises(ValueError, match="another checksum"):
         load_checkpoint(path, {"model": model})
 

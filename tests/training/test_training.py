@@ -186,6 +186,37 @@ def test_resume_continues_as_if_never_interrupted(tmp_path):
         assert torch.allclose(value, again_d.state_dict()[key], atol=1e-6), key
 
 
+def test_wgan_gp_resumes_bit_for_bit(tmp_path):
+    """The places of the penalty, drawn from a generator of their own, are part of the checkpoint."""
+    def train(out, num_steps, seed, resume=False):
+        places = torch.Generator().manual_seed(seed)
+        generator, critic, arguments = wgan(GradientPenalty(generator=places))
+        history = fit(generator, Pairs(), num_steps=num_steps, discriminator=critic, n_critic=3, out=out, resume=resume,
+                      **arguments)
+        return {**generator.state_dict(), **critic.state_dict()}, history.losses
+
+    (straight, losses), _ = train(tmp_path / "a", 7, seed=3), train(tmp_path / "b", 4, seed=3)
+    resumed, again = train(tmp_path / "b", 7, seed=8, resume=True)
+    assert set(losses) == {"l1", "generator", "discriminator", "penalty"} and losses == again
+    for name, value in straight.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+@pytest.mark.parametrize("lipschitz", [GradientPenalty(), WeightClipping(0.2)], ids=repr)
+def test_a_wasserstein_run_with_torchs_own_generator_resumes_bit_for_bit(tmp_path, lipschitz):
+    def train(out, num_steps, resume=False):
+        generator, critic, arguments = wgan(lipschitz)
+        torch.manual_seed(99 if resume else 1)
+        fit(generator, Pairs(), num_steps=num_steps, discriminator=critic, n_critic=3, out=out, resume=resume,
+            **arguments)
+        return {**generator.state_dict(), **critic.state_dict()}
+
+    straight, _ = train(tmp_path / "a", 7), train(tmp_path / "b", 4)
+    resumed = train(tmp_path / "b", 7, resume=True)
+    for name, value in straight.items():
+        assert torch.equal(value, resumed[name]), name
+
+
 def test_weights_file_gives_the_trained_generator(tmp_path):
     generator, _ = networks()
     fit(generator, Pairs(), num_steps=3, out=tmp_path, metadata={"recipe": "test"}, progress=False)

@@ -96,8 +96,14 @@ def test_half_precision_halves_the_file_and_hardly_changes_the_answer(tmp_path):
     L = torch.randn(1, 1, 32, 32)
     assert torch.allclose(predict(generator, L).ab, predict(loaded, L).ab, atol=5e-3)
     with torch.no_grad():
-        next(generator.parameters()).fill_(1e6)
-    with pytest.raises(ValueError, match="too large for 16 bits"):
+        generator.downs[0].conv.weight.fill_(1e6)  # beyond 16 bits: this tensor stays in 32
+    save_weights(half, generator, half=True)
+    stored = read_tensors(half)[0]
+    assert {tensor.dtype for name, tensor in stored.items() if name != "downs.0.conv.weight"} <= {torch.float16, torch.int64}
+    assert torch.equal(stored["downs.0.conv.weight"], generator.downs[0].conv.weight)
+    with torch.no_grad():
+        generator.downs[0].conv.weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="downs.0.conv.weight holds NaN"):
         save_weights(half, generator, half=True)
     load_generator(half)  # the old file is still there
 
