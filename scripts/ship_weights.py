@@ -13,7 +13,7 @@ import argparse
 import json
 from pathlib import Path
 
-from colorlib.training.palette import Z_CHANNELS
+from colorlib.training.recipe import Z_CHANNELS
 from colorlib.training.weights import load_generator, save_weights
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "weights"

@@ -13,17 +13,13 @@ from torch import Tensor
 def windows(
     L: Tensor, ab: Tensor, size: int, sides: tuple[float, float], share: float, random: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Random square windows, resized to `size`; some turned by up to 17 degrees, their sides scaled by up to a fifth.
-
-    A few thousand photographs are memorised within a few dozen epochs, so each one is distorted differently every time.
-    Pixels from outside the picture are filled by reflection.
+    """Random square windows, resized to `size` pixels; outside of a picture is its reflection.
 
     Args:
-        L: (B, 1, S, S).
-        ab: (B, 2, S, S).
-        size: of the result, pixels.
+        L, ab: (B, 1, S, S) and (B, 2, S, S).
         sides: smallest and largest side of a window, as shares of S.
-        share: of the pictures that are turned and stretched.
+        share: of the pictures that are turned by up to 17 degrees, their sides scaled by up to a fifth: a few thousand
+            photographs are memorised within a few dozen epochs, unless each is distorted differently every time.
     """
     draw = torch.rand(7, len(L), generator=random, device=L.device)
     side = sides[0] + (sides[1] - sides[0]) * draw[0]
@@ -38,16 +34,11 @@ def windows(
 
 
 def random_hints(ab: Tensor, share: float, random: torch.Generator, most: int = 24) -> Tensor:
-    """Hints as a user might give them: a few small squares of one colour each.
-
-    Args:
-        ab: (B, 2, H, W), the real colours, scaled.
-        share: of the pictures that get any.
-        most: hints of a picture.
+    """Hints as a user might give them: at most `most` small squares of one colour each, in a share of the pictures.
 
     Returns:
-        (B, 3, H, W): mask, then ab: the mean of the 3 x 3 pixels in the middle of each square; where squares overlap,
-        the mean of theirs; 0 elsewhere.
+        (B, 3, H, W): mask, then ab: the mean of the 3 x 3 pixels of ab (B, 2, H, W) in the middle of each square; where
+        squares overlap, the mean of theirs; 0 elsewhere.
 
     Reference: Zhang et al. 2017, section 3.1: the number of hints is geometric with p = 1/8, squares of 1 to 9 pixels
     at Gaussian places, in 1 % of the pictures all colours. Here squares have 1 to 5 pixels, as our pictures are
@@ -74,12 +65,8 @@ def random_hints(ab: Tensor, share: float, random: torch.Generator, most: int = 
 
 
 def aged(L: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """Some pictures as an old print and a scanner would give them: another gamma, faded, blurred, grainy.
-
-    Args:
-        L: (B, 1, H, W) in [-1, 1].
-        share: of the pictures that are changed.
-    """
+    """L (B, 1, H, W) in [-1, 1], a share of it as an old print and a scanner give it: another gamma, faded, blurred,
+    grainy."""
     draw = torch.rand(5, len(L), generator=random, device=L.device)[:, :, None, None, None]  # (5, B, 1, 1, 1)
     light = ((L + 1) / 2).clamp(0, 1) ** torch.exp(0.8 * (draw[1] - 0.5))
     light = light * (1 - 0.4 * draw[2]) + 0.2 * draw[2]  # blacks turn grey, whites too

@@ -1,14 +1,12 @@
-"""The training step of pix2pix, and `fit`, which repeats it.
+"""The training step of pix2pix, and `fit`, which gives it to the one loop (`training.loop`).
 
     condition, target = next(batches)
     fake = generator(condition).ab
     update_discriminator(discriminator, optimizer_d, adversarial, condition, target, fake)
     update_generator(discriminator, optimizer_g, adversarial, condition, target, fake, lambda_l1=100)
 
-WGAN-GP is the same step with `adversarial=Wasserstein()` and `lipschitz=GradientPenalty()`, the first line `n_critic`
-times before the second.
-
-`fit` gives this step to the one loop (`training.loop`).
+WGAN-GP is the same step with `adversarial=Wasserstein()` and `lipschitz=GradientPenalty()`, and with the discriminator's
+update `n_critic` times, each on a batch of its own.
 """
 
 from __future__ import annotations
@@ -25,19 +23,11 @@ from colorlib.losses import AdversarialLoss, LipschitzConstraint, Vanilla, l1
 from colorlib.training.loop import History, accelerated, run
 from colorlib.training.weights import save_weights
 
-Backward = Callable[[Tensor], None]
-Schedule = Callable[[float], float]
-
 
 def update_discriminator(
-    discriminator: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    adversarial: AdversarialLoss,
-    condition: Tensor,
-    target: Tensor,
-    fake: Tensor,
-    backward: Backward = Tensor.backward,
-    lipschitz: LipschitzConstraint | None = None,
+    discriminator: nn.Module, optimizer: torch.optim.Optimizer, adversarial: AdversarialLoss,
+    condition: Tensor, target: Tensor, fake: Tensor,
+    backward: Callable[[Tensor], None] = Tensor.backward, lipschitz: LipschitzConstraint | None = None,
 ) -> dict[str, Tensor]:
     """One step of the discriminator: classify the real pair as real and the generated pair as generated.
 
@@ -45,12 +35,11 @@ def update_discriminator(
         condition: (B, C, H, W), what the generator was given; labels (B,) or None where it is not a picture.
         target: (B, K, H, W), the real picture that belongs to it.
         fake: (B, K, H, W), the generated one; detached here, so that no gradient reaches the generator.
-        backward: how to run the backward pass; Accelerate's in `fit`, which scales float16.
-        lipschitz: what holds a Wasserstein critic to its Lipschitz constant: GradientPenalty or WeightClipping.
+        backward: runs the backward pass; Accelerate's in `fit`, which scales float16.
+        lipschitz: a Wasserstein critic's constraint: GradientPenalty or WeightClipping.
 
     Returns:
-        {"discriminator": loss}, a scalar tensor on the device, without the penalty; with a constraint also
-        {"penalty": ...}.
+        {"discriminator": loss}, a scalar tensor, without the penalty; with a constraint also {"penalty": ...}.
 
     Reference: Goodfellow et al. 2014, algorithm 1; Isola et al. 2017, equation 1; Gulrajani et al. 2017, algorithm 1.
     """
@@ -68,26 +57,20 @@ def update_discriminator(
 
 
 def update_generator(
-    discriminator: nn.Module | None,
-    optimizer: torch.optim.Optimizer,
-    adversarial: AdversarialLoss,
-    condition: Tensor,
-    target: Tensor | None,
-    fake: Tensor,
-    lambda_l1: float,
-    backward: Backward = Tensor.backward,
+    discriminator: nn.Module | None, optimizer: torch.optim.Optimizer, adversarial: AdversarialLoss,
+    condition: Tensor, target: Tensor | None, fake: Tensor, lambda_l1: float,
+    backward: Callable[[Tensor], None] = Tensor.backward,
 ) -> dict[str, Tensor]:
     """One step of the generator: be classified as real and stay near the target.
 
     Args:
-        discriminator: None trains with L1 alone (then its weight does not matter and is 1).
+        discriminator: None trains with L1 alone, whose weight is then 1.
         target: None where no picture belongs to the condition (noise, labels); then lambda_l1 is 0.
         fake: (B, K, H, W), generated with gradients.
         lambda_l1: weight of L1 added to the adversarial loss; 0 leaves L1 out.
 
     Returns:
-        {"l1": ..., "generator": ...}: L1 where there is a target (measured even where it is not trained on), the
-        adversarial loss where there is a discriminator.
+        {"l1": ..., "generator": ...}: L1 where there is a target, the adversarial loss where there is a discriminator.
 
     Raises:
         ValueError: L1 is needed and there is no target.
@@ -107,8 +90,7 @@ def update_generator(
     else:
         with frozen(discriminator):  # its weights need no gradient here: a third of its cost
             adversarial_loss = adversarial.generator(discriminator(condition, fake))
-            total = adversarial_loss + lambda_l1 * distance if lambda_l1 else adversarial_loss
-            backward(total)
+            backward(adversarial_loss + lambda_l1 * distance if lambda_l1 else adversarial_loss)
         losses["generator"] = adversarial_loss.detach()
     optimizer.step()
     return losses
@@ -127,55 +109,35 @@ def frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def constant(progress: float) -> float:
-    """Learning-rate schedule: the same all the time."""
-    return 1.0
-
-
 def linear_decay(progress: float) -> float:
-    """pix2pix's schedule: constant for the first half, then in a straight line to 0 (appendix 6.2)."""
+    """pix2pix's learning-rate schedule: constant for the first half, then in a straight line to 0 (appendix 6.2)."""
     return min(1.0, 2.0 * (1.0 - progress))
 
 
 def fit(
-    generator: Generator,
-    batches: Iterator[tuple[Tensor, Tensor]],
-    *,
-    num_steps: int,
-    discriminator: nn.Module | None = None,
-    adversarial: AdversarialLoss = Vanilla(),
-    lipschitz: LipschitzConstraint | None = None,
-    n_critic: int = 1,
-    lambda_l1: float = 100.0,
-    lr: float = 2e-4,
-    betas: tuple[float, float] = (0.5, 0.999),
-    schedule: Schedule = constant,
-    precision: str = "no",
-    out: str | Path | None = None,
-    resume: bool = False,
-    checkpoint_every: int = 1000,
-    metadata: dict[str, str] | None = None,
-    look: Callable[[int], None] | None = None,
-    progress: bool = True,
+    generator: Generator, batches: Iterator[tuple[Tensor, Tensor]], *, num_steps: int,
+    discriminator: nn.Module | None = None, adversarial: AdversarialLoss = Vanilla(),
+    lipschitz: LipschitzConstraint | None = None, n_critic: int = 1, lambda_l1: float = 100.0,
+    lr: float = 2e-4, betas: tuple[float, float] = (0.5, 0.999),
+    schedule: Callable[[float], float] = lambda progress: 1.0, precision: str = "no",
+    out: str | Path | None = None, resume: bool = False, checkpoint_every: int = 1000,
+    metadata: dict[str, str] | None = None, progress: bool = True,
 ) -> History:
-    """Train a generator, with or without a discriminator.
+    """Train a generator in place, with or without a discriminator.
 
     Args:
-        generator: trained in place.
-        batches: endless pairs (condition, target), such as (L, ab); if it has `state_dict` and `load_state_dict`,
-            a resumed run sees the batches that the interrupted one would have seen.
+        batches: endless pairs (condition, target), such as (L, ab); with `state_dict` and `load_state_dict` a resumed
+            run sees the batches that the interrupted one would have seen.
         num_steps: updates of the generator in all, including those before a resume.
         discriminator: called as discriminator(condition, image) -> logits; None trains with L1 alone.
-        adversarial: the adversarial loss.
-        lipschitz: a Wasserstein critic's constraint: GradientPenalty() or WeightClipping().
+        adversarial, lipschitz, lambda_l1: see the two updates.
         n_critic: updates of the discriminator for each one of the generator, each with a batch of its own.
-        lambda_l1: weight of L1 added to it; 0 is the adversarial loss alone.
         lr, betas: Adam's, for both networks.
         schedule: progress in [0, 1] -> factor of lr.
         precision: "no" (float32), "bf16" or "fp16".
-        out: a folder for `checkpoint.safetensors`, `weights.safetensors` and `history.json`; None keeps nothing.
-        metadata: goes into the weights file (recipe, size ...).
-        resume, look, progress: see `loop.run`; checkpoint_every is its `every`.
+        out: folder for `weights.safetensors` and the files of `loop.run`; None keeps nothing.
+        metadata: more entries of the weights file, such as recipe and size.
+        resume, checkpoint_every, progress: see `loop.run`, where `checkpoint_every` is `every`.
 
     Returns, raises: see `loop.run`.
     """
@@ -186,11 +148,8 @@ def fit(
     # one fused kernel per step instead of a dozen per parameter; Apple's MPS keeps the plain one
     fused = accelerator.device.type in ("cpu", "cuda")
     optimizers = [torch.optim.Adam(network.parameters(), lr, betas, fused=fused) for network in networks]
-    prepared = accelerator.prepare(*networks, *optimizers)
-    if discriminator is not None:
-        trained_g, trained_d, optimizer_g, optimizer_d = prepared
-    else:
-        (trained_g, optimizer_g), trained_d, optimizer_d = prepared, None, None
+    pairs = [accelerator.prepare(*pair) for pair in zip(networks, optimizers)]
+    (trained_g, optimizer_g), (trained_d, optimizer_d) = [*pairs, (None, None)][:2]
     trained_g.train()
 
     def step(k: int) -> dict[str, Tensor]:
@@ -207,16 +166,15 @@ def fit(
         return losses | update_generator(
             trained_d, optimizer_g, adversarial, condition, target, fake, lambda_l1, accelerator.backward)
 
-    def save(step: int) -> None:
-        save_weights(Path(out) / "weights.safetensors", generator, {**(metadata or {}), "step": str(step)})
+    def save(steps: int) -> None:
+        save_weights(Path(out, "weights.safetensors"), generator, {**(metadata or {}), "step": str(steps)})
 
-    state = dict(zip(("generator", "discriminator"), networks)) | dict(zip(("adam_g", "adam_d"), optimizers)) | {
-        "batches": batches, "places": getattr(lipschitz, "generator", None), "scaler": accelerator.scaler}
+    state = {**dict(zip(("generator", "discriminator"), networks)), **dict(zip(("adam_g", "adam_d"), optimizers)),
+             "batches": batches, "places": getattr(lipschitz, "generator", None), "scaler": accelerator.scaler}
     state = {name: part for name, part in state.items()
              if hasattr(part, "state_dict") or isinstance(part, torch.Generator)}
-    history = run(step, num_steps, state=state, out=out, resume=resume, every=checkpoint_every, save=save, look=look,
+    history = run(step, num_steps, state=state, out=out, resume=resume, every=checkpoint_every, save=save,
                   progress=progress, accelerator=accelerator)
-    for network in (trained_g, trained_d):
-        if network is not None:  # give back plain networks: Accelerate has wrapped their forward for the precision
-            accelerator.unwrap_model(network, keep_fp32_wrapper=False)
+    for network, _ in pairs:  # give back plain networks: Accelerate has wrapped their forward for the precision
+        accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     return history

@@ -55,17 +55,10 @@ class History:
 
 
 def run(
-    step: Callable[[int], Mapping[str, Tensor]],
-    num_steps: int,
-    *,
-    state: Mapping[str, Any] | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-    every: int = 1000,
-    save: Callable[[int], None] = lambda steps: None,
-    look: Callable[[int], None] | None = None,
-    progress: bool = True,
-    accelerator: Accelerator | None = None,
+    step: Callable[[int], Mapping[str, Tensor]], num_steps: int, *, state: Mapping[str, Any] | None = None,
+    out: str | Path | None = None, resume: bool = False, every: int = 1000,
+    save: Callable[[int], None] = lambda steps: None, look: Callable[[int], None] | None = None,
+    progress: bool = True, accelerator: Accelerator | None = None,
 ) -> History:
     """Repeat a training step.
 

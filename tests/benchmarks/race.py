@@ -41,7 +41,7 @@ from colorlib.photos import crop_side
 from colorlib.photos import Source
 from colorlib.runtime import machine, results_dir
 from colorlib.training import fit, recipe as shipped_recipe
-from colorlib.training.palette import z_mean
+from colorlib.training.recipe import z_mean
 from colorlib.training.weights import load_generator
 
 NUM_VALIDATION = 400

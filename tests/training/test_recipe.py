@@ -12,8 +12,9 @@ from colorlib.generators import predict, pretrained_unet
 from colorlib.photos import PhotoBatches
 from colorlib.training import recipe as module
 from colorlib.training.augment import aged, random_hints, windows
-from colorlib.training.palette import palette_code, prior_loss, standardised, z_mean
-from colorlib.training.recipe import Networks, Recipe, adversarial_step, pretraining_step, train_colorizer
+from colorlib.training.recipe import (
+    Networks, Recipe, adversarial_step, palette_code, pretraining_step, prior_loss, standardised, train_colorizer, z_mean,
+)
 from colorlib.training.weights import load_generator
 
 

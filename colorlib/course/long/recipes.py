@@ -24,7 +24,7 @@ from colorlib.course.results import arguments
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
 from colorlib.training import recipe
-from colorlib.training.palette import Z_CHANNELS
+from colorlib.training.recipe import Z_CHANNELS
 
 VIVID = 0.8  # the default's colourfulness
 NUM_VALIDATION = 150
