@@ -50,7 +50,8 @@ class Colorizer:
         device: where to compute; the generator is moved there. None: where the generator is.
         metadata: text entries that `save` writes beside the weights, such as the recipe. For a generator with z, "z_mean"
             and "z_default" are JSON lists: the z of the two ways of decoding, 0 where they are missing; "z_std" is
-            the deviation of the z of other colourings, 1 where it is missing.
+            the deviation of the z of other colourings, 1 where it is missing. With "mirrored": "yes" every answer is the
+            mean of those to the picture and to its mirror image, which costs twice the time and is steadier.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
     Example:
@@ -73,6 +74,7 @@ class Colorizer:
         self.metadata = dict(metadata or {})
         self.z = {decode: self._read_z(f"z_{decode}", 0.0) for decode in DECODES}
         self.z_std = self._read_z("z_std", 1.0)
+        self.mirrored = self.metadata.get("mirrored") == "yes"
         self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
 
     def _read_z(self, name: str, missing: float) -> Tensor:
@@ -116,8 +118,13 @@ class Colorizer:
             raise ValueError("this generator takes no hints (its hint_channels is 0): leave hints out, "
                              "or load weights that were trained with hints")
         with evaluating(self.generator), _memory_for(L.shape[-2:]):
-            hints = None if hints is None else hints.to(self.device)
-            prediction = self.generator(L.to(self.device), hints=hints, z=z[None].to(self.device) if len(z) else None)
+            L, hints = L.to(self.device), None if hints is None else hints.to(self.device)
+            z = z[None].to(self.device) if len(z) else None
+            prediction = self.generator(L, hints=hints, z=z)
+            if self.mirrored:
+                other = self.generator(L.flip(3), hints=None if hints is None else hints.flip(3), z=z)
+                back = (None if y is None else y.flip(3) if y.ndim == 4 else y for y in other)
+                prediction = Prediction(*(None if x is None else (x + y) / 2 for x, y in zip(prediction, back)))
         ab, shape = prediction.ab, (1, 2, *L.shape[-2:])
         if ab.shape != shape:
             raise ColorizerError(f"the generator returned ab of shape {tuple(ab.shape)}, needed is {shape}: "

@@ -516,3 +516,14 @@ def test_the_six_variants_lie_as_far_apart_as_the_draws_allow():
     assert apart > min(float((a - b).norm()) for k, a in enumerate(first_six) for b in first_six[k + 1:])
     other = torch.full((3, 20, 30), 60, dtype=torch.uint8)
     assert torch.equal(painter.colorize(other, variant=2), Colorizer(Steered(), 16).colorize(other, variant=2))
+
+
+def test_mirrored_weights_colour_a_mirror_image_as_the_mirror_image():
+    def leaning(L):  # redder to the right, whatever L shows
+        return torch.cat([torch.linspace(-0.5, 0.5, L.shape[-1]).expand_as(L), 0 * L], 1)
+
+    rgb = photo(24, 32)
+    for mirrored in ("yes", "no"):
+        painter = Colorizer(Says(leaning), 16, metadata={"mirrored": mirrored})
+        ab, flipped = (painter.sketch(picture, Settings()).ab for picture in (rgb, rgb.flip(2)))
+        assert torch.allclose(ab.flip(3), flipped, atol=1e-5) == (mirrored == "yes")
