@@ -103,7 +103,7 @@ def colorize(
     batch = commands.Batch(photos, output, suffix, force)
     errors = commands.colorize_photos(batch, colorizer, wanted)
     for message in errors:
-        _complain(message)
+        _complain(message + ", or replace it with --force" * message.endswith("is there already; choose another folder"))
     if len(photos) > 1 and errors:
         _complain(f"{len(errors)} of {len(photos)} photographs were not coloured")
     if errors:

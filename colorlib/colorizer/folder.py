@@ -33,15 +33,13 @@ class Batch:
         """
         target = self.folder / self._name(path, photo)
         key = _key(target)
-        if key in self.results:  # also with --force: both photographs are wanted
+        if key in self.results:  # also by force: both photographs are wanted
             raise PhotoError(path, f"its result would replace that of {self.results[key]}",
                              "colour one of them into another folder")
         if key in self.inputs:
-            raise PhotoError(path, f"its result would replace the photograph {target}",
-                             "choose another folder with -o")
+            raise PhotoError(path, f"its result would replace the photograph {target}", "choose another folder")
         if target.exists() and not self.force:
-            raise PhotoError(path, f"its result {target} is there already",
-                             "choose another folder, or replace it with --force")
+            raise PhotoError(path, f"its result {target} is there already", "choose another folder")
         return target
 
     def _name(self, path: Path, photo: Photo) -> str:

@@ -1,13 +1,12 @@
 """Training batches (L, ab) from photographs in memory or from files, with one interface.
 
-The photographs, windows and flips of step k depend on (seed, k) alone, by a counter-based random generator. So runs
-repeat and resume exactly, whatever the number of worker processes.
-
-Reference: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011): the Philox generator.
+The photographs, windows and flips of step k depend on (seed, k) alone, by a counter-based random generator (Philox:
+Salmon et al., SC 2011). So runs repeat and resume exactly, whatever the number of worker processes.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -22,35 +21,30 @@ from torch.utils.data import DataLoader
 from colorlib.color import rgb_to_L_ab, rgb_to_lab
 from colorlib.photos.read import PhotoError, read_small, resize_short
 
-GREY_BELOW = 2.0
 ZOOM = 1.25
-Cut = tuple[Tensor | None, list[PhotoError], list[Path]]
 
 
 def is_grey(rgb8: Tensor) -> bool:
     """Whether a photograph, uint8 (3, H, W), has no colour to learn from: mean |a| and mean |b| are both below 2."""
     step = max(1, min(rgb8.shape[-2:]) // 128)   # every pixel of a small photograph, a grid of a large one
     ab = rgb_to_lab(rgb8[:, ::step, ::step].contiguous())[1:]
-    return bool((ab.abs().mean(dim=(-2, -1)) < GREY_BELOW).all())
+    return bool((ab.abs().mean(dim=(-2, -1)) < 2).all())
 
 
 def crop_side(size: int, zoom: float = ZOOM) -> int:
-    """The short side, in pixels, of the photographs that crops of `size` pixels are cut from: ceil(zoom * size).
-
-    It is also the render size of a network that was trained on such crops. Example: 80 for 64.
-    """
+    """The short side, pixels, of photographs for crops of `size` pixels; also the render size that suits such crops."""
     return math.ceil(size * zoom)
 
 
 class PhotoBatches:
-    """Infinite batches. Each pass takes every photograph once, in a new order.
+    """Infinite batches. Each pass takes every photograph once, in a new order; `len` is the number of photographs.
 
     A random square of each, `size` to `zoom * size` pixels wide where the short side is `zoom * size`, is resized to
-    `size`. One window per photograph is copied; zoom, flip and Lab are computed for the whole batch on the device.
+    `size`. Zoom, flip and Lab are computed for the whole batch on the device.
 
     Args:
-        photos: uint8 (3, H, W) tensors of any size, which stay in memory; or paths, which worker processes decode. A
-            file that is unreadable or grey is replaced by the next one.
+        photos: uint8 (3, H, W) tensors, or paths, which worker processes decode. A file that is unreadable or grey is
+            replaced by the next one.
         size, batch_size: of the square pictures, pixels; pictures per batch, also more than there are photographs.
         seed, device: >= 0; where the batches are made.
         flip, crop: mirror half of the pictures; cut random squares (False: the central one of the whole short side).
@@ -62,69 +56,16 @@ class PhotoBatches:
         L float32 (batch_size, 1, size, size) in [-1, 1] and ab float32 (batch_size, 2, size, size).
 
     Attributes:
-        errors, grey: path -> error of the unreadable files so far; paths of the grey ones.
+        errors: path -> why this file was left out so far.
 
     Raises:
         ValueError: there are no photographs, or an argument is out of range.
         PhotoError: while iterating, if no file of a long stretch can be used.
-
-    Example:
-        >>> batches = PhotoBatches([torch.zeros(3, 80, 120, dtype=torch.uint8)], size=64, batch_size=4)
-        >>> next(batches)[1].shape
-        torch.Size([4, 2, 64, 64])
     """
 
     def __init__(self, photos: Sequence[Tensor | Path], size: int, batch_size: int, seed: int = 0,
                  device: str | torch.device = "cpu", flip: bool = True, crop: bool = True, zoom: float = ZOOM,
                  short_side: int | None = None, num_workers: int = 2):
-        self.crops = _Crops(photos, size, batch_size, seed, flip, crop, zoom, short_side)
-        self.device = torch.device(device)
-        self.num_workers = 0 if isinstance(self.crops.photos[0], Tensor) else num_workers
-        self.step = 0
-        self.errors: dict[Path, PhotoError] = {}
-        self.grey: set[Path] = set()
-        self._cuts: Iterator[Cut] | None = None
-
-    def __len__(self) -> int:
-        """The number of photographs (batches never end)."""
-        return len(self.crops.photos)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self
-
-    def __next__(self) -> tuple[Tensor, Tensor]:
-        if self._cuts is None and self.num_workers:   # a generator of its own: torch's global one is the run's
-            self._cuts = iter(DataLoader(
-                self.crops, batch_size=None, sampler=itertools.count(self.step), num_workers=self.num_workers,
-                prefetch_factor=4, pin_memory=self.device.type == "cuda", generator=torch.Generator()))
-        windows, errors, grey = self.crops[self.step] if self._cuts is None else next(self._cuts)
-        self.errors.update({error.path: error for error in errors})
-        self.grey.update(grey)
-        if windows is None:
-            raise errors[-1]
-        batch = self.crops.finish(self.step, windows.to(self.device, non_blocking=True))
-        self.step += 1
-        return batch
-
-    def state_dict(self) -> dict[str, int]:
-        """What a resumed run needs: the seed and the number of the next batch."""
-        return {"seed": self.crops.seed, "step": self.step}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue where `state_dict` was taken: the next batch is the one that would have come."""
-        self.crops.seed, self.step = int(state["seed"]), int(state["step"])
-        self.close()
-
-    def close(self) -> None:
-        """Stop the worker processes; the next batch starts new ones."""
-        self._cuts = None
-
-
-class _Crops:
-    """What is cut at each step: `crops[step]` are windows, `finish` makes the batch. Arguments as in `PhotoBatches`."""
-
-    def __init__(self, photos: Sequence[Tensor | Path], size: int, batch_size: int, seed: int, flip: bool, crop: bool,
-                 zoom: float, held: int | None):
         for name, value, least in (("size", size, 1), ("batch_size", batch_size, 1), ("seed", seed, 0), ("zoom", zoom, 1)):
             if not value >= least:
                 raise ValueError(f"{name} is {value}, must be >= {least}: pass a larger one")
@@ -132,32 +73,64 @@ class _Crops:
             raise ValueError("there are 0 photographs, at least 1 is required: choose another folder")
         self.size, self.batch_size, self.seed, self.flip, self.crop = size, batch_size, seed, flip, crop
         self.side = crop_side(size, zoom) if crop else size
-        self.held = held or self.side
-        self.photos = [resize_short(photo.cpu(), self.side) if isinstance(photo, Tensor) else Path(photo)
-                       for photo in photos]
+        self.held = short_side or self.side
+        self.photos = [resize_short(one.cpu(), self.side) if isinstance(one, Tensor) else Path(one) for one in photos]
+        self.device, self.step, self.errors = torch.device(device), 0, dict[Path, PhotoError]()
+        self.num_workers = 0 if isinstance(self.photos[0], Tensor) else num_workers
         self._order = (-1, -1, np.empty(0, dtype=np.int64))
+        self._cuts: Iterator[tuple[Tensor | None, list[PhotoError]]] | None = None
 
-    def __getitem__(self, step: int) -> Cut:
-        """The windows of a step, uint8 (B, side, side), or None if too few files are usable; errors; grey files."""
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        if self._cuts is None and self.num_workers:   # a generator of its own: torch's global one is the run's
+            self._cuts = iter(DataLoader(   # of a copy: a cycle of references would keep the workers alive
+                copy.copy(self), batch_size=None, sampler=itertools.count(self.step), num_workers=self.num_workers,
+                prefetch_factor=4, pin_memory=self.device.type == "cuda", generator=torch.Generator()))
+        windows, errors = self[self.step] if self._cuts is None else next(self._cuts)
+        self.errors.update({error.path: error for error in errors})
+        if windows is None:
+            raise errors[-1]
+        batch = self.finish(self.step, windows.to(self.device, non_blocking=True))
+        self.step += 1
+        return batch
+
+    def state_dict(self) -> dict[str, int]:
+        """What a resumed run needs: the seed and the number of the next batch."""
+        return {"seed": self.seed, "step": self.step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue where `state_dict` was taken: the next batch is the one that would have come."""
+        self.seed, self.step = int(state["seed"]), int(state["step"])
+        self.close()
+
+    def close(self) -> None:
+        """Stop the worker processes; the next batch starts new ones."""
+        self._cuts = None
+
+    def __getitem__(self, step: int) -> tuple[Tensor | None, list[PhotoError]]:
+        """The windows of a step, uint8 (B, 3, side, side), or None if too few files are usable; errors."""
         errors: list[PhotoError] = []
-        grey: list[Path] = []
         num, places = len(self.photos), range(step * self.batch_size, (step + 1) * self.batch_size)
-        photos = [self._usable(int(self._shuffle(place // num)[place % num]), errors, grey) for place in places]
-        return None if any(photo is None for photo in photos) else self.windows(step, photos), errors, grey
+        photos = [self._usable(int(self._shuffle(place // num)[place % num]), errors) for place in places]
+        return None if any(photo is None for photo in photos) else self.windows(step, photos), errors
 
-    def _usable(self, number: int, errors: list[PhotoError], grey: list[Path]) -> Tensor | None:
+    def _usable(self, number: int, errors: list[PhotoError]) -> Tensor | None:
         if isinstance(self.photos[number], Tensor):
             return self.photos[number]
         tries = min(len(self.photos), 1000)
         for path in (self.photos[(number + skip) % len(self.photos)] for skip in range(tries)):
             try:
                 photo = read_small(path, self.held)
+                if not is_grey(photo):
+                    return resize_short(photo, self.side)
+                errors.append(PhotoError(path, "is grey", "use photographs in colour"))
             except PhotoError as error:
                 errors.append(error)
-                continue
-            if not is_grey(photo):
-                return resize_short(photo, self.side)
-            grey.append(path)
         errors.append(PhotoError(self.photos[number].parent, f"holds {tries} unusable files in a row", "choose another folder"))
         return None
 
@@ -180,22 +153,19 @@ class _Crops:
 
     def finish(self, step: int, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Zoom, flip and convert windows on their device: L (B, 1, S, S) and ab (B, 2, S, S)."""
-        random = self._random(2, step).random((len(windows), 4), dtype=np.float32)
+        random = torch.from_numpy(self._random(2, step).random((len(windows), 4), dtype=np.float32)).to(windows.device)
         if self.side > self.size:
-            windows = self.zoomed(windows, torch.from_numpy(random[:, :3]).to(windows.device))
+            windows = self.zoomed(windows, random[:, :3])
         if self.flip:
-            mirrored = torch.from_numpy(random[:, 3] < 0.5).to(windows.device)
-            windows = torch.where(mirrored[:, None, None, None], windows.flip(-1), windows)
+            windows = torch.where(random[:, 3, None, None, None] < 0.5, windows.flip(-1), windows)
         return rgb_to_L_ab(windows)
 
     def zoomed(self, windows: Tensor, random: Tensor) -> Tensor:
         """A random square of each window, resized to `size`; random (B, 3) in [0, 1): width, left and upper edge."""
         whole, size = self.side, self.size
-        width = size + random[:, 0] * (whole - size)                     # (B,) of the square, in pixels
-        corner = random[:, 1:] * (whole - width)[:, None]                # (B, 2) its left and upper edge
-        middle = (torch.arange(size, device=windows.device) + 0.5) / size
-        x = corner[:, :1] + middle * width[:, None]                      # (B, S) in pixels from the left edge
-        y = corner[:, 1:] + middle * width[:, None]
+        width = size + random[:, :1] * (whole - size)                    # (B, 1) of the square, in pixels
+        middle = (torch.arange(size, device=windows.device) + 0.5) / size * width    # (B, S)
+        x, y = (random[:, k:k + 1] * (whole - width) + middle for k in (1, 2))       # (B, S) in pixels of the window
         grid = torch.stack([x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1)
         picked = F.grid_sample(windows.float(), grid * (2 / whole) - 1, padding_mode="border", align_corners=False)
         return picked.round_().clamp_(0, 255).to(torch.uint8)

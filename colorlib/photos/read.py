@@ -1,8 +1,8 @@
-"""Decode one photograph file, in any format that people have, to upright uint8 sRGB.
+"""Decode one photograph file, in any format that people have, to upright uint8 sRGB. This is safe in threads.
 
 A file is hostile until it is decoded: only the formats below are tried, the size in the header is compared with
 `max_pixels` before any pixel is decoded, and every failure of a parser becomes a `PhotoError`. Pillow's readers are
-called directly, because `Image.open` would apply its own, process-wide limit of pixels. This is safe in threads.
+called directly, because `Image.open` has a process-wide limit of pixels.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -37,18 +38,16 @@ class PhotoError(ValueError):
     """A photograph that cannot be read or written: `path` (or None), what is wrong, and what to do."""
 
     def __init__(self, path: str | os.PathLike | None, wrong: str, todo: str):
-        super().__init__(f"{path}: {wrong}; {todo}" if path is not None else f"{wrong}; {todo}")
-        self.path = None if path is None else Path(path)
-        self.wrong, self.todo = wrong, todo
+        super().__init__(path, wrong, todo)   # these go through pickle, from worker processes
+        self.path, self.wrong, self.todo = None if path is None else Path(path), wrong, todo
 
-    def __reduce__(self):   # worker processes send errors home: pickle the three parts of the message
-        return PhotoError, (self.path, self.wrong, self.todo)
+    def __str__(self) -> str:
+        return "; ".join(self.args[1:]) if self.path is None else "{}: {}; {}".format(*self.args)
 
 
 @dataclass
 class Photo:
     """A decoded photograph."""
-
     rgb: Tensor                               # uint8 (3, H, W), sRGB, upright (the EXIF orientation is applied)
     path: Path | None = None                  # the file it came from
     format: str = "PNG"                       # Pillow's name of the file's format ("JPEG", "PNG", "HEIF" ...)
@@ -59,28 +58,22 @@ class Photo:
 def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photograph as uint8 sRGB, upright, whatever its format, bit depth, colour space or orientation.
 
-    Transparency is composited on white; 16 bits are scaled to 8. Floating-point and 32-bit grey values are taken as
-    0..1, 0..255 or 0..65535, the smallest range that holds them all (beyond, the largest value is white). An ICC
-    profile is converted to sRGB; a broken one is ignored. Of several pages or frames, the first is read.
+    Transparency is composited on white. 16 bits are scaled to 8; float and 32-bit grey values from the smallest
+    of 0..1, 0..255, 0..65535 that holds them (beyond, the largest is white). An ICC profile is converted to sRGB; a
+    broken one is ignored. Of several pages or frames, the first is read.
 
     Raises:
         PhotoError: the file is missing, unreadable, damaged, truncated, no photograph, or has more than `max_pixels`.
     """
-    return _decode(_bytes_of(path, max_pixels), path, max_pixels, short_side=None)
+    return decode_photo(_bytes_of(path, max_pixels), path, max_pixels)
 
 
-def decode_photo(data: bytes, name: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
-    """A photograph from the bytes of its file; otherwise as `read_photo`. `name` stands in errors and in `Photo.path`."""
-    return _decode(data, name, max_pixels, short_side=None)
+def read_small(path: str | os.PathLike, short_side: int) -> Tensor:
+    """Read a photograph resized to min(H, W) = `short_side` pixels: uint8 (3, H, W); PhotoError as in `read_photo`.
 
-
-def read_small(path: str | os.PathLike, short_side: int, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """Read a photograph shrunk (or enlarged) to min(H, W) = `short_side` pixels: uint8 (3, H, W).
-
-    Large JPEGs are decoded at a fraction of their size, at least twice the size asked for: several times as fast, and
-    the final antialiased resize hides the difference. Arguments and errors: as `read_photo`.
+    Large JPEGs are decoded at a fraction of their size, at least twice the size asked for: several times as fast.
     """
-    return resize_short(_decode(_bytes_of(path, max_pixels), path, max_pixels, short_side).rgb, short_side)
+    return resize_short(decode_photo(_bytes_of(path, MAX_PIXELS), path, short_side=short_side).rgb, short_side)
 
 
 def resize_short(rgb: Tensor, short_side: int) -> Tensor:
@@ -105,26 +98,24 @@ def to_tensor(image: Image.Image) -> Tensor:
 def _bytes_of(path: str | os.PathLike, max_pixels: int) -> bytes:
     try:
         status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise PhotoError(path, "is a folder", "name one photograph, or list the folder with colorlib.photos.scan")
-        if not stat.S_ISREG(status.st_mode):
-            raise PhotoError(path, "is not an ordinary file", "copy it to a file first")
-        if status.st_size > 16 * max_pixels + (1 << 20):   # 16 bytes a pixel: no format that we read has more
-            raise PhotoError(path, f"has {status.st_size:,} bytes, too many for {max_pixels:,} pixels",
-                             "shrink it first, or pass a larger max_pixels")
-        with open(path, "rb") as file:
-            return file.read()
-    except PhotoError:
-        raise
+        ordinary = stat.S_ISREG(status.st_mode)
+        if ordinary and status.st_size <= 16 * max_pixels + (1 << 20):   # 16 bytes a pixel: no format has more
+            return Path(path).read_bytes()
     except FileNotFoundError:
         raise PhotoError(path, "does not exist", "check the spelling and the folder") from None
     except PermissionError:
         raise PhotoError(path, "may not be read (no permission)", "change its permissions (chmod u+r)") from None
     except (OSError, ValueError, TypeError) as error:   # also a name with a zero byte, a path that is no path
         raise PhotoError(str(path), f"cannot be read ({error})", "check the disk and the name") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise PhotoError(path, "is a folder", "name one photograph, or list the folder with colorlib.photos.scan")
+    if not ordinary:
+        raise PhotoError(path, "is not an ordinary file", "copy it to a file first")
+    raise PhotoError(path, f"has {status.st_size:,} bytes, too many for {max_pixels:,} pixels", "shrink it first")
 
 
-def _decode(data: bytes, path: str | os.PathLike, max_pixels: int, short_side: int | None) -> Photo:
+def decode_photo(data: bytes, path: str | os.PathLike, max_pixels: int = MAX_PIXELS, short_side: int = 0) -> Photo:
+    """As `read_photo`, from the bytes of a file. With a `short_side`, JPEGs may come smaller, at least twice as large."""
     if not data:
         raise PhotoError(path, "is empty (0 bytes)", AGAIN)
     name = "HEIF" if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS else next(
@@ -134,10 +125,17 @@ def _decode(data: bytes, path: str | os.PathLike, max_pixels: int, short_side: i
                          "convert it to JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC")
     try:
         image = _open(data, name, path, max_pixels)
-        rgb, exif = _upright_srgb(image, name, short_side)
+        profile, exif = _profile(image), None
+        if name == "JPEG" and short_side:
+            image.draft(None, (2 * short_side, 2 * short_side))
+        image.load()
+        with suppress(Exception):   # broken EXIF: the picture is worth more than its notes
+            if name != "HEIF":   # pillow-heif has turned it
+                ImageOps.exif_transpose(image, in_place=True)
+            exif = _exif(image, name)
         dpi = image.info.get("dpi")
         dpi = (float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else None
-        return Photo(rgb, Path(path), name, exif, dpi)
+        return Photo(to_tensor(_to_srgb(_eight_bit(image, name), profile)), Path(path), name, exif, dpi)
     except PhotoError:
         raise
     except MemoryError:
@@ -145,8 +143,8 @@ def _decode(data: bytes, path: str | os.PathLike, max_pixels: int, short_side: i
     except Exception as error:   # damaged files make parsers raise nearly anything
         wrong = "is truncated" if "truncated" in str(error).lower() else "is damaged or of an unusual kind"
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        todo = f"{AGAIN}, or save it anew as JPEG or PNG from a program that opens it ({name}: {detail})"
-        raise PhotoError(path, wrong, todo) from None
+        raise PhotoError(path, wrong, f"{AGAIN}, or save it anew as JPEG or PNG from a program that opens it "
+                         f"({name}: {detail})") from None
 
 
 def _open(data: bytes, name: str, path: str | os.PathLike, max_pixels: int) -> Image.Image:
@@ -167,8 +165,8 @@ def _open(data: bytes, name: str, path: str | os.PathLike, max_pixels: int) -> I
     if width < 1 or height < 1:
         raise PhotoError(path, f"has no pixels ({width} x {height})", AGAIN)
     if width * height > max_pixels:
-        raise PhotoError(path, f"has {width} x {height} = {width * height:,} pixels, above {max_pixels:,}",
-                         "shrink it first, or pass a larger max_pixels")
+        wrong = f"has {width} x {height} = {width * height:,} pixels, above {max_pixels:,}"
+        raise PhotoError(path, wrong, "shrink it first")
     if name == "TIFF":   # a decoder allocates a whole tile, whatever the size of the picture
         tile = int(image.tag_v2.get(322, 1)) * int(image.tag_v2.get(323, 1))
         if tile > max(max_pixels, 1 << 20):
@@ -176,27 +174,11 @@ def _open(data: bytes, name: str, path: str | os.PathLike, max_pixels: int) -> I
     return image.to_pillow() if name == "HEIF" else image
 
 
-def _upright_srgb(image: Image.Image, name: str, short_side: int | None) -> tuple[Tensor, bytes | None]:
-    profile = _profile(image)
-    if name == "JPEG" and short_side is not None:
-        image.draft(None, (2 * short_side, 2 * short_side))
-    image.load()
-    exif = None
-    try:
-        if name != "HEIF":   # pillow-heif has turned it
-            ImageOps.exif_transpose(image, in_place=True)
-        exif = _exif(image, name)
-    except Exception:   # broken EXIF: the picture is worth more than its notes
-        pass
-    return to_tensor(_to_srgb(_eight_bit(image, name), profile)), exif
-
-
 def _exif(image: Image.Image, name: str) -> bytes | None:
     """What describes the photograph, of which the orientation was applied."""
     exif, kept = image.getexif(), Image.Exif()
-    for tag in DESCRIPTIVE_TAGS if name == "TIFF" else set(exif) - set(EXIF_FOLDERS):
-        if tag in exif:
-            kept[tag] = exif[tag]
+    wanted = set(DESCRIPTIVE_TAGS if name == "TIFF" else exif) - set(EXIF_FOLDERS)
+    kept.update({tag: exif[tag] for tag in set(exif) & wanted})
     for folder in set(EXIF_FOLDERS) & set(exif):
         kept.get_ifd(folder).update(exif.get_ifd(folder))
         kept[folder] = kept.get_ifd(folder)
@@ -207,24 +189,20 @@ def _eight_bit(image: Image.Image, name: str) -> Image.Image:
     if image.mode[0] not in "IF":
         return image
     values = np.nan_to_num(np.asarray(image).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    if image.mode.startswith("I;16") or (image.mode == "I" and name == "PNG"):
-        white = 65535.0
-    else:
-        top = float(values.max(initial=0.0))
-        white = next((white for white in (1.0, 255.0, 65535.0) if top <= white and (white > 1 or image.mode == "F")), top)
+    top, ranges = float(values.max(initial=0.0)), (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+    sixteen = image.mode.startswith("I;16")
+    white = 65535.0 if sixteen or (image.mode == "I" and name == "PNG") else next((w for w in ranges if top <= w), top)
     grey = (values.clip(0, white) * (255 / white) + 0.5).astype(np.uint8)
-    if name == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(262) == 0:   # white is zero
+    if name == "TIFF" and sixteen and image.tag_v2.get(262) == 0:   # white is zero
         grey = 255 - grey
     return Image.fromarray(grey)
 
 
 def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    try:
+    with suppress(Exception):   # none, or a broken one
         profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
         is_srgb = profile.profile.xcolor_space.strip() == "RGB" and "sRGB" in (profile.profile.profile_description or "")
         return None if is_srgb else profile   # sRGB needs no second table, which would only add rounding
-    except Exception:   # none, or a broken one
-        return None
 
 
 def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
@@ -237,18 +215,10 @@ def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Im
         image = image.convert(image.mode[:-1])
     if image.mode == "LAB" and profile is None:
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    if profile is not None:
-        image = _convert_profile(image, profile)
+    with suppress(Exception):   # a missing or broken profile costs the exact colours, not the photograph
+        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}[profile.profile.xcolor_space.strip()]
+        if (mode in ("CMYK", "LAB")) == (image.mode in ("CMYK", "LAB")):   # else it is for another kind of picture
+            srgb = ImageCms.createProfile("sRGB")
+            image = ImageCms.profileToProfile(image.convert(mode), profile, srgb, outputMode="RGB") or image
     image = image.convert("RGB")
     return image if alpha is None else Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
-
-
-def _convert_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    try:   # a broken profile costs the exact colours, not the photograph
-        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}.get(profile.profile.xcolor_space.strip())
-        if mode is None or (mode in ("CMYK", "LAB")) != (image.mode in ("CMYK", "LAB")):
-            return image   # a profile for another kind of picture
-        srgb = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image.convert(mode), profile, srgb, outputMode="RGB") or image
-    except Exception:
-        return image

@@ -11,8 +11,8 @@ from colorlib.color import rgb_to_grey
 from colorlib.photos.read import Photo, PhotoError, read_photo
 
 SPLITS = ("train", "validation", "test")
-# Split by photograph, fixed by hand: the two motorcycle pictures show one scene, so they stay together. Left out:
-# hubble_deep_field (colours assigned to filters), retina and ihc (medical), color (a drawing).
+# Split by hand: the two motorcycle pictures show one scene. Left out: hubble_deep_field (colours assigned to filters),
+# retina and ihc (medical), color (a drawing).
 SAMPLES = {
     "astronaut": ("skimage", "data/astronaut.png", "train"),
     "china": ("sklearn", "datasets/images/china.jpg", "train"),
@@ -26,13 +26,10 @@ SAMPLES = {
 }
 # Left out of the grey ones: page and text (no colour to find), clock_motion (a blur), drawings, microscopy.
 OLD = {name: ("skimage", f"data/{name}.png") for name in ("brick", "camera", "coins", "grass", "gravel", "moon")}
-PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 
 
 def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
-    """(name, uint8 (3, H, W)) of the colour photographs of a split (None: all), in a fixed order.
-
-    They are nine of eight scenes, to look at: too few for any claim.
+    """(name, uint8 (3, H, W)) of the colour photographs of a split (None: all): of eight scenes, too few for a claim.
 
     Raises:
         ValueError: there is no such split. PhotoError: a file is not where its package installs it.
@@ -43,7 +40,7 @@ def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
 
 
 def old_photographs() -> list[tuple[str, Tensor]]:
-    """The grey photographs, as old ones to colour: (name, uint8 (3, H, W) with three equal channels) pairs."""
+    """(name, uint8 (3, H, W) with three equal channels) of the grey photographs, as old ones to colour."""
     return [(name, rgb_to_grey(sample_photograph(name).rgb)) for name in OLD]
 
 
@@ -53,13 +50,13 @@ def sample_photograph(name: str) -> Photo:
 
 
 def sample_file(name: str) -> Path:
-    """Where a package installed a sample photograph."""
     if name not in SAMPLES and name not in OLD:
         raise ValueError(f"no sample photograph is called {name!r}: choose one of {', '.join([*SAMPLES, *OLD])}")
     package, file = (SAMPLES.get(name) or OLD[name])[:2]
     found = importlib.util.find_spec(package)   # finds the folder without the seconds that an import takes
     path = (Path(found.origin).parent if found is not None and found.origin else Path(package)) / file
     if not path.is_file():
-        raise PhotoError(path, f"the sample photograph is not installed with {PACKAGES[package]}",
-                         f"install the package again (pip install --force-reinstall {PACKAGES[package]})")
+        package = {"skimage": "scikit-image", "sklearn": "scikit-learn"}.get(package, package)
+        raise PhotoError(path, f"the sample photograph is not installed with {package}",
+                         f"install the package again (pip install --force-reinstall {package})")
     return path

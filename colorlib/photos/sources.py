@@ -7,12 +7,10 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.request import Request, urlopen
 
 import platformdirs
@@ -28,7 +26,7 @@ from colorlib.runtime import checkout
 
 COCO_SAMPLE = "https://s3.amazonaws.com/fast-ai-coco/coco_sample.tgz"   # has no published checksum of the whole file
 # name -> address, whose size is stated first, and the call that downloads and unpacks, given torchvision.datasets
-DATASETS: dict[str, tuple[str, Callable[[Any, Path], object]]] = {
+DATASETS = {
     "imagenette": ("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
                    lambda sets, root: sets.Imagenette(root, size="160px", download=True)),
     "coco_sample": (COCO_SAMPLE, lambda sets, root: sets.utils.download_and_extract_archive(COCO_SAMPLE, root)),
@@ -47,10 +45,9 @@ def scan(folder: str | os.PathLike) -> list[Path]:
         PhotoError: the folder is missing, no folder, unreadable, or holds no file with a suffix of `SUFFIXES`.
     """
     folder = Path(folder).expanduser()
-    if not folder.exists():
-        raise PhotoError(folder, "does not exist", "check the spelling of the folder")
     if not folder.is_dir():
-        raise PhotoError(folder, "is not a folder", "name the folder that holds the photographs")
+        wrong = "is not a folder" if folder.exists() else "does not exist"
+        raise PhotoError(folder, wrong, "name the folder that holds the photographs")
 
     def refuse(error: OSError) -> None:
         raise PhotoError(error.filename, f"cannot be listed ({error.strerror})", "change its permissions") from None
@@ -58,15 +55,14 @@ def scan(folder: str | os.PathLike) -> list[Path]:
     found = []
     for place, below, names in os.walk(folder, onerror=refuse):
         below[:] = [name for name in below if not name.startswith(".")]
-        found += [Path(place, name) for name in names
-                  if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+        found += [Path(place, name) for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
     if not found:
         raise PhotoError(folder, "holds no photographs", f"put {' '.join(SUFFIXES)} files there")
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def split_of(name: str | os.PathLike) -> str:
-    """The split of a photograph: "train" (80 %), "validation" or "test" (10 % each), by the SHA-256 of its file name.
+    """The split of a photograph, by the SHA-256 of its file name: "train" (80 %), "validation" or "test" (10 % each).
 
     Only the last part of a path counts. No photograph moves when others come or go, or when the folder moves.
     """
@@ -76,36 +72,32 @@ def split_of(name: str | os.PathLike) -> str:
 
 def scan_splits(folder: str | os.PathLike) -> dict[str, list[Path]]:
     """Split -> the files of a folder that belong to it, by `scan` (which raises PhotoError) and `split_of`."""
-    files: dict[str, list[Path]] = {split: [] for split in SPLITS}
-    for path in scan(folder):
-        files[split_of(path)].append(path)
-    return files
+    paths = scan(folder)
+    return {split: [path for path in paths if split_of(path) == split] for split in SPLITS}
 
 
-def load_photos(paths: Sequence[str | os.PathLike], short_side: int | None = None, progress: bool = False
-                ) -> tuple[list[Tensor], list[PhotoError]]:
-    """Decode photographs in threads (the decoders release Python's lock), resized to `short_side` pixels unless None.
+def load_photos(paths: Sequence[Path], short_side: int | None = None) -> tuple[list[Tensor], list[PhotoError]]:
+    """Decode photographs in threads, resized to `short_side` pixels unless None; more than 2,000 show their progress.
 
     Returns:
         The good photographs, uint8 (3, H, W), in the order of `paths`, and one error for each bad file.
     """
-    def load(path: str | os.PathLike) -> Tensor | PhotoError:
+    def load(path: Path) -> Tensor | PhotoError:
         try:
             return read_photo(path).rgb if short_side is None else read_small(path, short_side)
         except PhotoError as error:
             return error
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        loaded = list(tqdm(pool.map(load, paths), total=len(paths), desc="photographs", unit="",
-                           disable=None if progress else True))
-    return ([photo for photo in loaded if isinstance(photo, Tensor)],
-            [error for error in loaded if isinstance(error, PhotoError)])
+        bar = {"desc": "photographs", "unit": "", "disable": None if len(paths) > 2000 else True}
+        loaded = list(tqdm(pool.map(load, paths), total=len(paths), **bar))
+    return [one for one in loaded if isinstance(one, Tensor)], [one for one in loaded if isinstance(one, PhotoError)]
 
 
 def download(name: str) -> Path:
-    """The folder of a dataset, downloaded and unpacked by torchvision on the first call; prints its size before.
+    """The folder of a dataset, in data/downloads of a checkout, else in the user's cache folder.
 
-    It lies in data/downloads of a checkout, else in the user's cache folder. An interrupted download leaves nothing.
+    The first call prints its size, and torchvision downloads and unpacks it. An interrupted download leaves nothing.
 
     Raises:
         PhotoError: the server, the checksum, the archive or the disk is not as required.
@@ -142,24 +134,21 @@ class Source:
 
     `train`, `validation` and `test` are lists of uint8 (3, H, W); grey and unreadable photographs are left out.
     """
-
-    name: str                                                         # "samples", a dataset's name, or the folder
-    short_side: int                                                   # to which photographs are resized, pixels
-    files: dict[str, list[Path]] = field(default_factory=dict)        # split -> files
-    memory: int | None = None                                         # bytes that they may take; None: half of what is free
-    errors: list[PhotoError] = field(default_factory=list)            # of the unreadable files in what was loaded
-    num_grey: int = 0                                                 # in what was loaded
+    name: str                                                   # "samples", a dataset's name, or the folder
+    short_side: int                                             # to which photographs are resized, pixels
+    files: dict[str, list[Path]] = field(default_factory=dict)  # split -> files
+    memory: int | None = None                                   # bytes that they may take; None: half of what is free
+    errors: list[PhotoError] = field(default_factory=list)      # of the unreadable files in what was loaded
+    num_grey: int = 0                                           # in what was loaded
     _loaded: dict[str, list[Tensor]] = field(default_factory=dict, repr=False)
-
     train = property(lambda self: self._photos("train"), doc="Photographs to train on.")
     validation = property(lambda self: self._photos("validation"), doc="Photographs to choose by.")
     test = property(lambda self: self._photos("test"), doc="Photographs to measure on, once.")
 
-    @cached_property   # decided once, because what is loaded later takes memory
-    def streamed(self) -> bool:
-        """Whether the photographs are too many for memory, at an aspect ratio of 3:2; then `batches` streams them."""
+    def __post_init__(self) -> None:
+        """Decide whether `batches` streams: the photographs, at an aspect ratio of 3:2, are too many for memory."""
         memory = psutil.virtual_memory().available // 2 if self.memory is None else self.memory
-        return sum(map(len, self.files.values())) * 4.5 * self.short_side**2 > memory
+        self.streamed = sum(map(len, self.files.values())) * 4.5 * self.short_side**2 > memory
 
     @property
     def note(self) -> str:
@@ -168,14 +157,11 @@ class Source:
         if self.name == "samples":
             return (f"Data: the sample photographs of scikit-image, scikit-learn and matplotlib: {counts} "
                     "(to look at: too few for any claim).")
-        left_out = "grey and unreadable ones are left out"
-        if self._loaded:
-            left_out += f" ({self.num_grey:,} grey and {len(self.errors):,} unreadable of {', '.join(self._loaded)})"
-        return f"Data: photographs from {self.name}: {counts}{', streamed' * self.streamed}; {left_out}."
+        so_far = f" ({self.num_grey:,} grey and {len(self.errors):,} unreadable of {', '.join(self._loaded)})"
+        return (f"Data: photographs from {self.name}: {counts}{', streamed' * self.streamed}; "
+                f"grey and unreadable ones are left out{so_far if self._loaded else ''}.")
 
     def _photos(self, split: str) -> list[Tensor]:
-        if split not in SPLITS:
-            raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
         if split not in self._loaded:
             self._loaded[split] = self._load(split)
         return self._loaded[split]
@@ -185,7 +171,7 @@ class Source:
         if self.streamed:
             raise PhotoError(self.name, f"its {len(paths):,} photographs do not fit in memory",
                              "use batches(), or a smaller short_side")
-        photos, errors = load_photos(paths, self.short_side, progress=len(paths) > 2000)
+        photos, errors = load_photos(paths, self.short_side)
         coloured = [photo for photo in photos if not is_grey(photo)]
         self.errors += errors
         self.num_grey += len(photos) - len(coloured)
@@ -193,38 +179,32 @@ class Source:
 
     def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
                 device: str | torch.device = "cpu", zoom: float = ZOOM) -> Iterator[tuple[Tensor, Tensor]]:
-        """`PhotoBatches` of a split: random crops and flips to train on, central squares of the others.
+        """`PhotoBatches` of a split: random crops and flips of "train", central squares of the others.
 
         Raises:
             ValueError: there is no such split. PhotoError: it is empty.
         """
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
-        photos = self.files[split] if self.streamed else self._photos(split)
+        photos, training = self.files[split] if self.streamed else self._photos(split), split == "train"
         if not photos:
             raise PhotoError(self.name, f"its {split} split is empty", "use a folder with more photographs")
-        training = split == "train"
         return PhotoBatches(photos, size, batch_size, seed, device, training, training, zoom, self.short_side)
 
 
 def source(name: str | os.PathLike | None = None, short_side: int = 160) -> Source:
     """Choose the data: by name, else by COLORLIB_PHOTOS (a name or a folder), else the sample photographs.
 
-    A dataset is downloaded on first use, after its size was printed. A name or folder that cannot be used is an error:
-    nothing else is taken in its place.
-
     Args:
-        name: "samples", "imagenette", "coco_sample", "flowers102", "places365", or a folder of photographs (one with
-            such a name is "./samples").
+        name: "samples", "imagenette", "coco_sample", "flowers102", "places365" (a dataset is downloaded on first use,
+            after its size was printed), or a folder of photographs (one with such a name is "./samples").
         short_side: to which photographs are resized, pixels.
 
     Raises:
-        PhotoError: the name or folder leads to no photographs, or a download fails.
+        PhotoError: the name or folder leads to no photographs, or a download fails; nothing else is taken in its place.
     """
-    asked = ""
-    if name is None and (name := os.environ.get("COLORLIB_PHOTOS")):
-        asked = "COLORLIB_PHOTOS names it; "
-    name = str(name or "samples")
+    asked = "COLORLIB_PHOTOS names it; " if name is None and os.environ.get("COLORLIB_PHOTOS") else ""
+    name = str((os.environ.get("COLORLIB_PHOTOS") if name is None else name) or "samples")
     if name == "samples":
         files = {split: [sample_file(one) for one, (_, _, part) in SAMPLES.items() if part == split] for split in SPLITS}
         return Source(name, short_side, files)

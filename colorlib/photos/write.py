@@ -15,8 +15,8 @@ from colorlib.photos.read import SUFFIXES, Photo, PhotoError, to_image
 
 SYNTHETIC = "colorlib: the colours are synthetic, a network's guess"
 SETTINGS: dict[str, dict] = {
-    "JPEG": {"subsampling": "4:4:4", "optimize": True}, "WEBP": {"method": 4, "use_sharp_yuv": True},
-    "TIFF": {"compression": "tiff_adobe_deflate"}, "PNG": {}, "BMP": {}}
+    "JPEG": {"subsampling": "4:4:4", "optimize": True, "quality": 95}, "PNG": {}, "BMP": {},
+    "WEBP": {"method": 4, "use_sharp_yuv": True, "quality": 95}, "TIFF": {"compression": "tiff_adobe_deflate"}}
 MAX_EXIF = 65_000  # bytes: what a JPEG segment holds
 SOFTWARE = 0x0131  # the tag of TIFF and EXIF for the program that made a picture
 
@@ -26,21 +26,17 @@ def suffix_for(photo: Photo) -> str:
     return {"JPEG": ".jpg", "HEIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}.get(photo.format, ".png")
 
 
-def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None, quality: int = 95,
-                overwrite: bool = False, note: str | None = None) -> Path:
-    """Write a photograph as JPEG (at full chroma resolution), PNG, WebP, TIFF or BMP.
+def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None, overwrite: bool = False,
+                note: str | None = None) -> Path:
+    """Write a photograph as JPEG (at full chroma resolution), PNG, WebP, TIFF or BMP, and return the path written.
 
     Args:
-        path: where to; its folder must exist. The suffix names the format; without one, the format of `like` is taken,
-            and the suffix added. GIF, which holds only 256 colours, becomes PNG, and HEIC becomes JPEG.
+        path: in a folder that exists. The suffix names the format; without one, the format of `like` is taken and its
+            suffix added. GIF, which holds only 256 colours, becomes PNG, and HEIC becomes JPEG.
         rgb8: uint8 (3, H, W).
         like: the photograph it was made from: its EXIF block and resolution are kept.
-        quality: 1..100, of JPEG and WebP.
         overwrite: replace an existing file.
         note: ASCII text for the file's Software entry (EXIF; a BMP holds none), such as SYNTHETIC.
-
-    Returns:
-        The path written.
 
     Raises:
         PhotoError: the file exists, the folder or file cannot be written, or the format cannot hold the size.
@@ -53,11 +49,11 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     if name in (None, "GIF", "HEIF"):
         path = path.with_suffix(suffix_for(like if name is None and like is not None else Photo(rgb8, format=name or "PNG")))
     if path.exists() and not overwrite:
-        raise PhotoError(path, "exists", "pass overwrite=True (--force on the command line) or another name")
+        raise PhotoError(path, "exists", "pass overwrite=True or another name")
     if not path.parent.is_dir():
         raise PhotoError(path, "its folder does not exist", f"make {path.parent} first")
     try:
-        write_atomically(path, encode_photo(rgb8, SUFFIXES[path.suffix.lower()], like, quality, note))
+        write_atomically(path, encode_photo(rgb8, SUFFIXES[path.suffix.lower()], like, note))
     except PhotoError as error:
         raise PhotoError(path, error.wrong, error.todo) from None
     except PermissionError:
@@ -67,7 +63,7 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     return path
 
 
-def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, quality: int = 95, note: str | None = None) -> bytes:
+def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, note: str | None = None) -> bytes:
     """The bytes of the file that `write_photo` writes; `format` is "JPEG", "PNG", "WEBP", "TIFF" or "BMP".
 
     Raises:
@@ -77,8 +73,6 @@ def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, quality: 
         raise ValueError(f"rgb8 is {rgb8.dtype} {tuple(rgb8.shape)}, must be torch.uint8 (3, H, W); "
                          "convert with colorlib.color.lab_to_rgb8")
     extra, exif = dict(SETTINGS[format]), _exif(like, format, note)
-    if format in ("JPEG", "WEBP"):
-        extra["quality"] = quality
     if format == "TIFF" and like is not None and like.exif:
         extra = {"exif": exif}   # uncompressed: libtiff's encoders cannot write the Exif directory
     elif format == "TIFF" and note is not None:
@@ -97,8 +91,7 @@ def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, quality: 
 
 def _exif(like: Photo | None, format: str, note: str | None) -> bytes | None:
     """The photograph's EXIF block with the note; only the note where a JPEG segment cannot hold the block."""
-    block = like.exif if like is not None else None
-    exif = Image.Exif()
+    block, exif = like and like.exif, Image.Exif()
     if block is not None:
         exif.load(block)
     before = str(exif.get(SOFTWARE, "")).strip()

@@ -4,21 +4,17 @@ const PART = 1 << 19; // bytes of a file in one message; Colab may lose messages
 const SLOP = 4; // CSS pixels that a pointer may move and still click
 const PATIENCE = 2000; // ms to wait for an answer
 const TALLEST = 640; // CSS pixels; not a share of the window, because Colab sizes the window by its content
-
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const GRIP =
   '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" ' +
   'stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>';
-
 // On every element that takes keys. Without it JupyterLab and Notebook 7 use the arrows themselves.
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
-
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 function node(tag, className, attributes) {
   const made = document.createElement(tag);
-  made.className = className;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ class: className, ...attributes })) made.setAttribute(name, value);
   return made;
 }
 
@@ -29,15 +25,8 @@ function render({ model, el }) {
   const before = node("img", "before", { alt: "The photograph before", draggable: "false" });
   const note = node("div", "note", { role: "status" });
   const line = node("div", "line", {});
-  const knob = node("div", "knob", {
-    role: "slider",
-    tabindex: "0",
-    "aria-label": "Divider between before and after",
-    "aria-orientation": "horizontal",
-    "aria-valuemin": "0",
-    "aria-valuemax": "100",
-    ...OWN_KEYS,
-  });
+  const knob = node("div", "knob", { role: "slider", tabindex: "0", "aria-label": "Divider between before and after",
+    "aria-orientation": "horizontal", "aria-valuemin": "0", "aria-valuemax": "100", ...OWN_KEYS });
   knob.innerHTML = GRIP;
   const markers = [];
   const open = node("button", "open jupyter-button widget-button", { type: "button", title: "or drop it on the picture" });
@@ -53,10 +42,12 @@ function render({ model, el }) {
   let busyUntil = 0; // the answer to it is expected before this time
   let uploads = Promise.resolve();
 
+  const shape = () => [model.get("width"), model.get("height")];
+
   // ---- traits to pictures
 
   function drawSize() {
-    const [width, height] = [model.get("width"), model.get("height")];
+    const [width, height] = shape();
     stage.style.aspectRatio = `${width} / ${height}`;
     stage.style.maxWidth = `${Math.min(Math.max(width, 320), Math.max((TALLEST * width) / height, 160))}px`;
     drawHints();
@@ -64,15 +55,12 @@ function render({ model, el }) {
 
   function drawPicture(img, name) {
     const bytes = model.get(name);
-    const there = Boolean(bytes && bytes.byteLength);
+    img.hidden = !bytes?.byteLength;
     if (img.src) URL.revokeObjectURL(img.src);
-    if (there) img.src = URL.createObjectURL(new Blob([bytes]));
-    else img.removeAttribute("src");
-    img.hidden = !there;
+    if (img.hidden) img.removeAttribute("src");
+    else img.src = URL.createObjectURL(new Blob([bytes]));
     drawDivider();
   }
-
-  const drawBefore = () => drawPicture(before, "before");
 
   function drawAfter() {
     drawPicture(after, "picture");
@@ -112,9 +100,9 @@ function render({ model, el }) {
     }
     hints.forEach((hint, index) => {
       const { x, y } = held?.index === index ? held : hint;
-      const marker = markers[index];
-      marker.style.left = `${(100 * (x + 0.5)) / model.get("width")}%`;
-      marker.style.top = `${(100 * (y + 0.5)) / model.get("height")}%`;
+      const [marker, [width, height]] = [markers[index], shape()];
+      marker.style.left = `${(100 * (x + 0.5)) / width}%`;
+      marker.style.top = `${(100 * (y + 0.5)) / height}%`;
       marker.style.background = hint.color;
       marker.setAttribute("aria-pressed", index === model.get("selected"));
       marker.setAttribute("aria-label", `Hint ${index + 1} of ${hints.length}, ${hint.color}, at ${x}, ${y}`);
@@ -125,7 +113,7 @@ function render({ model, el }) {
 
   function pixel(clientX, clientY) {
     const box = stage.getBoundingClientRect();
-    const [width, height] = [model.get("width"), model.get("height")];
+    const [width, height] = shape();
     return {
       x: clamp(Math.floor(((clientX - box.left) / box.width) * width), 0, width - 1),
       y: clamp(Math.floor(((clientY - box.top) / box.height) * height), 0, height - 1),
@@ -155,10 +143,7 @@ function render({ model, el }) {
     setTimeout(drawHints, PATIENCE + 1); // a move that was refused goes back
   }
 
-  function setDivider(share) {
-    model.set("divider", clamp(share, 0, 1));
-    drawDivider();
-  }
+  const setDivider = (share) => (model.set("divider", clamp(share, 0, 1)), drawDivider());
 
   stage.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !event.isPrimary || after.hidden) return;
@@ -179,12 +164,9 @@ function render({ model, el }) {
     press.moved ||= Math.hypot(event.clientX - press.x, event.clientY - press.y) > SLOP;
     if (!press.moved || !press.on) return;
     const x = event.clientX + press.dx;
-    if (press.index >= 0) {
-      if (press.index < model.get("hints").length) hold(press.index, pixel(x, event.clientY + press.dy));
-    } else {
-      const box = stage.getBoundingClientRect();
-      setDivider((x - box.left) / box.width);
-    }
+    const box = stage.getBoundingClientRect();
+    if (press.index < 0) setDivider((x - box.left) / box.width);
+    else if (press.index < model.get("hints").length) hold(press.index, pixel(x, event.clientY + press.dy));
   });
 
   for (const up of ["pointerup", "pointercancel"]) {
@@ -208,12 +190,10 @@ function render({ model, el }) {
 
   stage.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const index = markers.indexOf(event.target);
-    const arrow = ARROWS[event.key];
-    if (index >= 0 && (event.key === "Delete" || event.key === "Backspace")) {
-      model.send({ kind: "delete", index });
-    } else if (index >= 0 && arrow) {
-      const [width, height] = [model.get("width"), model.get("height")];
+    const [index, arrow] = [markers.indexOf(event.target), ARROWS[event.key]];
+    if (index >= 0 && ["Delete", "Backspace"].includes(event.key)) model.send({ kind: "delete", index });
+    else if (index >= 0 && arrow) {
+      const [width, height] = shape();
       const from = held?.index === index ? held : model.get("hints")[index];
       const step = (at, sign, full) => clamp(at + sign * Math.max(1, Math.round(full / 100)), 0, full - 1);
       hold(index, { x: step(from.x, arrow[0], width), y: step(from.y, arrow[1], height) });
@@ -229,36 +209,22 @@ function render({ model, el }) {
     event.stopPropagation();
   });
 
-  for (const over of ["keyup", "focusout"]) {
-    stage.addEventListener(over, () => {
-      if (!press) release();
-    });
-  }
+  for (const over of ["keyup", "focusout"]) stage.addEventListener(over, () => press || release());
 
   // ---- a file that is dropped or chosen
 
-  const bringsFile = (event) => event.dataTransfer?.types.includes("Files");
-
-  stage.addEventListener("dragover", (event) => {
-    if (!bringsFile(event)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    event.dataTransfer.dropEffect = "copy";
-    stage.classList.add("over");
-  });
-
+  for (const over of ["dragover", "drop"]) {
+    stage.addEventListener(over, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.stopPropagation();
+      event.dataTransfer.dropEffect = "copy";
+      stage.classList.toggle("over", over === "dragover");
+      if (over === "drop") take(event.dataTransfer.files);
+    });
+  }
   stage.addEventListener("dragleave", () => stage.classList.remove("over"));
-
-  stage.addEventListener("drop", (event) => {
-    if (!bringsFile(event)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    stage.classList.remove("over");
-    take(event.dataTransfer.files);
-  });
-
   open.addEventListener("click", () => chooser.click());
-
   chooser.addEventListener("change", () => {
     take(chooser.files);
     chooser.value = ""; // the same file can be chosen again
@@ -270,10 +236,7 @@ function render({ model, el }) {
 
   async function upload(file) {
     const { name, size } = file;
-    if (size > model.get("max_bytes")) {
-      model.send({ kind: "refused", name, bytes: size });
-      return;
-    }
+    if (size > model.get("max_bytes")) return model.send({ kind: "refused", name, bytes: size });
     const parts = Math.max(1, Math.ceil(size / PART));
     try {
       for (let part = 0; part < parts; part++) {
@@ -285,26 +248,17 @@ function render({ model, el }) {
     }
   }
 
-  after.onerror = before.onerror = () => {
-    note.textContent = "The browser cannot show this picture.";
-  };
+  after.onerror = before.onerror = () => (note.textContent = "The browser cannot show this picture.");
 
-  model.on("change:width", drawSize);
-  model.on("change:height", drawSize);
-  model.on("change:picture", drawAfter);
-  model.on("change:before", drawBefore);
-  model.on("change:divider", drawDivider);
-  model.on("change:hints", drawHints);
-  model.on("change:selected", drawHints);
-  drawSize();
-  drawBefore();
-  drawAfter();
+  const drawBefore = () => drawPicture(before, "before");
+  const drawn = { "change:width": drawSize, "change:height": drawSize, "change:hints": drawHints,
+    "change:selected": drawHints, "change:picture": drawAfter, "change:before": drawBefore, "change:divider": drawDivider };
+  for (const [change, draw] of Object.entries(drawn)) model.on(change, draw);
+  for (const draw of [drawSize, drawBefore, drawAfter]) draw();
   model.set("ready", true);
   model.save_changes();
 
-  return () => {
-    for (const img of [after, before]) if (img.src) URL.revokeObjectURL(img.src);
-  };
+  return () => [after, before].forEach((img) => img.src && URL.revokeObjectURL(img.src));
 }
 
 export default { render };

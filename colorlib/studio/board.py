@@ -11,8 +11,8 @@ import traitlets
 class Board(anywidget.AnyWidget):
     """A photograph in two versions, left and right of a divider, with a marker for each hint.
 
-    The board changes nothing by itself: it shows its traits and sends what the user did. Its owner listens with
-    `on_msg`, whose callback gets (board, content, buffers); `content` is one of
+    The board shows its traits and sends what the user did. Its owner listens with `on_msg`, whose callback gets (board,
+    content, buffers); `content` is one of
 
         {"kind": "add", "x", "y"}                a click on the picture
         {"kind": "move", "index", "x", "y"}      a marker was moved; during a drag, one message for each new `picture`
@@ -34,10 +34,6 @@ class Board(anywidget.AnyWidget):
         accept: which files the button offers, as in HTML: ".png,.jpg".
         max_bytes: the largest file that is sent.
         ready: set by the browser when it has drawn the board.
-
-    Example:
-        >>> board = Board(picture=png, before=grey_png, width=1024, height=768, divider=0.5)
-        >>> board.on_msg(lambda board, content, buffers: print(content))
     """
 
     _esm = Path(__file__).with_name("board.js")

@@ -13,43 +13,23 @@ from ipywidgets import FloatProgress
 
 from colorlib.colorizer import Colorizer, Settings
 from colorlib.colorizer.folder import Batch, colorize_all
-from colorlib.photos import (
-    Photo,
-    PhotoError,
-    decode_photo,
-    read_photo,
-    sample_photograph,
-    scan,
-)
+from colorlib.photos import Photo, PhotoError, decode_photo, read_photo, sample_photograph, scan
 from colorlib.photos.samples import OLD, SAMPLES
 from colorlib.photos.write import SYNTHETIC, encode_photo
 from colorlib.studio.preview import Preview
 
 FORMATS = {"PNG": ("image/png", ".png"), "JPEG": ("image/jpeg", ".jpg")}
-# advice in errors of other parts of colorlib about what the studio has no control for
-OPTIONS = (" with -o", ", or replace it with --force", ", or pass a larger max_pixels")
 
 
 class Incoming:
-    """Opens what the user brings.
-
-    Args:
-        colorizer: of the previews.
-        max_bytes, max_pixels: of a photograph. A larger one is refused before it takes memory.
-    """
+    """Opens what the user brings, and refuses photographs above the limits before they take memory."""
 
     def __init__(self, colorizer: Colorizer, max_bytes: int, max_pixels: int) -> None:
         self._colorizer, self._max_bytes, self._max_pixels = colorizer, max_bytes, max_pixels
         self._received = bytearray()
 
     def open(self, photo: str | Path | Photo) -> Preview:
-        """
-        Args:
-            photo: a path, a Photo, or the name of one of `photos.sample_photographs`.
-
-        Raises:
-            PhotoError: (a ValueError) it cannot be opened.
-        """
+        """Open a path, a Photo, or one of the sample photographs by its name. PhotoError: it cannot be opened."""
         if isinstance(photo, str) and photo in (*SAMPLES, *OLD):
             return Preview(self._colorizer, sample_photograph(photo), photo)
         return Preview(self._colorizer, photo if isinstance(photo, Photo) else read_photo(photo, self._max_pixels))
@@ -74,11 +54,7 @@ class Incoming:
 
 
 def read_settings(name: str, data: bytes) -> Settings:
-    """Settings from the bytes of a JSON file.
-
-    Raises:
-        ValueError: no settings; the sentence begins with the name.
-    """
+    """Settings from the bytes of a JSON file. ValueError: no settings; the sentence begins with the name."""
     try:
         return Settings.from_json(data.decode("utf-8"))
     except ValueError as error:
@@ -96,14 +72,11 @@ def full_size_link(colorizer: Colorizer, photo: Photo, settings: Settings, forma
 
 
 def color_folder(colorizer: Colorizer, settings: Settings, source: str, target: str, bar: FloatProgress) -> str:
-    """Colour the photographs of one folder into another. Hints are left out: they belong to one photograph.
+    """Colour the photographs of one folder into another, without hints: they belong to one photograph.
 
-    Returns:
-        A report, as HTML: how many there are, and what is wrong with the others.
-
-    Raises:
-        ValueError: a folder is not given, or cannot be used.
+    Returns a report, as HTML. ValueError: a folder is not given, or cannot be used.
     """
+    source, target = source.strip(), target.strip()
     if not (source and target):
         raise ValueError("two folders are needed: one with the photographs, one for the results")
     batch = Batch(scan(Path(source).expanduser()), Path(target).expanduser(), None, force=False)
@@ -111,19 +84,11 @@ def color_folder(colorizer: Colorizer, settings: Settings, source: str, target: 
     with _progress(bar) as progress:
         outcomes = colorize_all(batch, colorizer, replace(settings, hints=()))
         for done, (_, outcome) in enumerate(outcomes, start=1):
-            errors += [without_options(outcome)] if isinstance(outcome, str) else []
+            errors += [outcome] if isinstance(outcome, str) else []
             progress(done / len(batch.photos))
     left = " The hints were left out: they belong to one photograph." if settings.hints else ""
     return (f"{len(batch.results)} of {len(batch.photos)} photographs are in {html.escape(str(batch.folder))}.{left}"
             + "".join(f"<br>{html.escape(error)}" for error in errors))
-
-
-def without_options(error: object) -> str:
-    """The sentence of an error, without advice about options that the studio does not have."""
-    sentence = str(error)
-    for option in OPTIONS:
-        sentence = sentence.removesuffix(option)
-    return sentence
 
 
 def link(name: str, kind: str, data: bytes, text: str) -> str:

@@ -4,24 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ipywidgets import (
-    HTML,
-    Accordion,
-    Box,
-    Button,
-    ColorPicker,
-    Dropdown,
-    FloatProgress,
-    FloatSlider,
-    Image,
-    IntSlider,
-    Layout,
-    Text,
-    ToggleButton,
-    ToggleButtons,
-    VBox,
-    Widget,
-)
+from ipywidgets import (HTML, Accordion, Box, Button, ColorPicker, Dropdown, FloatProgress, FloatSlider, Image,
+                        IntSlider, Layout, Text, ToggleButton, ToggleButtons, VBox, Widget)
 
 from colorlib.photos import SUFFIXES
 from colorlib.photos.samples import OLD, SAMPLES
@@ -43,48 +27,38 @@ LABEL = {"description_width": "7.5em"}
 class Parts:
     """All widgets of a studio, by name.
 
-    Args:
-        formats: of the full-size file.
-        files: with paths and folders of the machine that computes.
-        max_bytes: of a file that the browser sends.
+    `formats` of the full-size file; `files`: with paths of this machine; `max_bytes` of a file from the browser.
     """
 
     def __init__(self, formats: Iterable[str], files: bool, max_bytes: int) -> None:
         self.samples = Dropdown(options=[("a sample photograph", ""), *((name, name) for name in (*SAMPLES, *OLD))],
-                                layout=Layout(width="14em"))  # fmt: skip
-        self.path = Text(placeholder="or the path of one", continuous_update=False,
-                         layout=Layout(width="22em"))  # fmt: skip
+                                layout=Layout(width="14em"))
+        self.path = Text(placeholder="or the path of one", continuous_update=False, layout=Layout(width="22em"))
         # an empty message has its height, too: otherwise all below it would move away under the pointer
-        self.message = _named(HTML(layout=Layout(width="auto", min_height="32px")), "colorlib-message")
+        self.message = HTML(layout=Layout(width="auto", min_height="32px"))
+        self.message.add_class("colorlib-message")
         self.board = Board(accept=",".join((*SUFFIXES, ".json")), max_bytes=max_bytes)
         self.uncertainty = ToggleButton(description="Where is it unsure?", layout=_wide())
         self.sliders = {name: _slider(*arguments) for name, arguments in SLIDERS.items()}
         self.reset = Button(description="Back to the defaults", layout=_wide())
-        self.histogram = _named(Image(format="png", layout=Layout(width="200px", height="200px")), "colorlib-histogram")
+        self.histogram = Image(format="png", layout=Layout(width="200px", height="200px"))
         # hints
         self.hints = Dropdown(description="Hint", options=[("none", -1)], style=LABEL, layout=_wide())
         self.picker = ColorPicker(description="Colour", style=LABEL, layout=_wide())
         self.shown_color = HTML(layout=_wide())
         self.suggestions = [Button(layout=Layout(width="4em")) for _ in range(NUM_SUGGESTIONS)]
         self.x, self.y = (IntSlider(min=0, description=name, style=LABEL, layout=_wide()) for name in ("x", "y"))
-        self.add, self.move, self.delete, self.undo, self.redo = (
-            Button(description=name, layout=_wide())
-            for name in ("Add a hint at x, y", "Move it to x, y", "Delete it", "Undo", "Redo")
-        )
+        self.add, self.move, self.delete, self.undo, self.redo = (Button(description=name, layout=_wide()) for name in (
+            "Add a hint at x, y", "Move it to x, y", "Delete it", "Undo", "Redo"))
         # saving
         self.format = ToggleButtons(options=list(formats), description="Format", style={**LABEL, "button_width": "5em"})
         self.make = Button(description="Make the full-size file", layout=_wide(), button_style="primary")
         self.progress, self.folder_progress = (
-            FloatProgress(max=1.0, layout=Layout(width="12em", visibility="hidden")) for _ in range(2)
-        )
-        self.file, self.code, self.report = (
-            _named(HTML(layout=_wide()), f"colorlib-{name}") for name in ("file", "code", "report")
-        )
+            FloatProgress(max=1.0, layout=Layout(width="12em", visibility="hidden")) for _ in range(2))
+        self.file, self.code, self.report = (HTML(layout=_wide()) for _ in range(3))
         # a folder
-        self.source, self.target = (
-            Text(description=name, placeholder=hint, style=LABEL, layout=_wide())
-            for name, hint in (("Photographs", "a folder"), ("Results", "another folder"))
-        )
+        self.source, self.target = (Text(description=name, placeholder=hint, style=LABEL, layout=_wide())
+                                    for name, hint in (("Photographs", "a folder"), ("Results", "another folder")))
         self.go = Button(description="Colour them all with these settings", layout=_wide())
         self.top = self._layout(files)
 
@@ -132,8 +106,3 @@ def _row(widgets: Iterable[Widget]) -> Box:
 
 def _wide() -> Layout:
     return Layout(width="auto", max_width="100%")
-
-
-def _named(widget: Widget, name: str) -> Widget:
-    widget.add_class(name)
-    return widget

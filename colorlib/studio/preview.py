@@ -26,12 +26,9 @@ HOTTEST = 30.0  # CIE units of expected error at which the map of uncertainty ha
 
 
 class Preview:
-    """One photograph in the studio.
+    """One photograph in the studio, of any size; its pictures have a long side of at most LONG_SIDE.
 
-    Args:
-        colorizer: colours it.
-        photo: a photograph of any size; pictures of it have a long side of at most LONG_SIDE.
-        sample: its name, if it is one of the sample photographs.
+    `sample` is its name, if it is one of the sample photographs.
     """
 
     def __init__(self, colorizer: Colorizer, photo: Photo, sample: str | None = None) -> None:
@@ -66,10 +63,7 @@ class Preview:
         return F.interpolate(error[None, None], self.rgb.shape[-2:], mode="area")[0, 0]
 
     def histogram(self, settings: Settings) -> Tensor:
-        """How often each ab occurs in the picture, over the part of the plane that sRGB has: uint8 (3, 200, 200).
-
-        Up is +b (yellow), right is +a (red).
-        """
+        """How often each ab occurs in the picture, uint8 (3, 200, 200): up is +b (yellow), right is +a (red)."""
         ab = color.rgb_to_lab(self.picture(settings)[:, ::2, ::2])[1:]  # a quarter of the pixels is enough
         side = 2 * PLANE // STEP
         cells = ((ab + PLANE) / STEP).long().clamp(0, side - 1)
@@ -127,18 +121,13 @@ def jpeg(picture: Tensor) -> bytes:
 
 
 def png(picture: Tensor) -> bytes:
-    """The bytes of a PNG of uint8 (3, h, w)."""
     file = BytesIO()
     to_image(picture).save(file, format="PNG", compress_level=1)
     return file.getvalue()
 
 
 def ab_of_hex(code: str) -> tuple[float, float]:
-    """(a, b) in CIE units of a colour such as "#c0392b" or "teal".
-
-    Raises:
-        ValueError: no such colour.
-    """
+    """(a, b) in CIE units of a colour such as "#c0392b" or "teal". ValueError: no such colour."""
     return _ab(torch.tensor(ImageColor.getrgb(code)[:3], dtype=torch.uint8))
 
 

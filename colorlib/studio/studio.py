@@ -18,21 +18,13 @@ from ipywidgets import VBox
 
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings
 from colorlib.photos import Photo
-from colorlib.studio.files import (
-    FORMATS,
-    Incoming,
-    color_folder,
-    full_size_link,
-    read_settings,
-    without_options,
-)
+from colorlib.studio.files import FORMATS, Incoming, color_folder, full_size_link, read_settings
 from colorlib.studio.parts import Parts
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg
 from colorlib.studio.state import State
 from colorlib.studio.view import View
 
 log = logging.getLogger(__name__)
-
 MAX_BYTES, MAX_PIXELS = 50_000_000, 60_000_000  # of a photograph
 
 
@@ -46,25 +38,15 @@ class Studio(VBox):
         max_bytes, max_pixels: of a photograph; a larger one is refused with a sentence.
 
     Attributes:
-        state: what is set, an immutable value; see `state.State`.
-        settings: those of the state.
-        photo: the photograph.
+        state: what is set, an immutable `state.State`; `settings`: those of the state; `photo`: the photograph.
 
     Example:
         >>> studio = Studio("grandmother.jpg")
         >>> studio                           # the last line of a notebook's cell
-        >>> studio.settings.code("grandmother.jpg")
     """
 
-    def __init__(
-        self,
-        photo: str | Path | Photo = "china",
-        colorizer: Colorizer | None = None,
-        *,
-        files: bool = True,
-        max_bytes: int = MAX_BYTES,
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
+    def __init__(self, photo: str | Path | Photo = "china", colorizer: Colorizer | None = None, *, files: bool = True,
+                 max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> None:
         expression = "Colorizer.load()" if colorizer is None else "colorizer"
         self.colorizer = Colorizer.load() if colorizer is None else colorizer
         self._incoming = Incoming(self.colorizer, max_bytes, max_pixels)
@@ -75,13 +57,8 @@ class Studio(VBox):
         self._connect()
         self.load(photo)
 
-    @property
-    def settings(self) -> Settings:
-        return self.state.settings
-
-    @property
-    def photo(self) -> Photo:
-        return self._preview.photo
+    settings = property(lambda self: self.state.settings)
+    photo = property(lambda self: self._preview.photo)
 
     def load(self, photo: str | Path | Photo) -> None:
         """Open another photograph. The settings stay; the hints go, because they belong to the old photograph.
@@ -117,9 +94,12 @@ class Studio(VBox):
             parts.delete: lambda: self._show(self.state.deleted(self._selected("delete"))),
             parts.undo: lambda: self._show(self.state.undone()),
             parts.redo: lambda: self._show(self.state.redone()),
-            parts.make: self._make_file,
-            parts.go: self._color_folder,
-            **{button: partial(self._take_suggestion, k) for k, button in enumerate(parts.suggestions)},
+            parts.make: lambda: setattr(parts.file, "value", full_size_link(
+                self.colorizer, self.photo, self.settings, parts.format.value, parts.progress)),
+            parts.go: lambda: setattr(parts.report, "value", color_folder(
+                self.colorizer, self.settings, parts.source.value, parts.target.value, parts.folder_progress)),
+            **{button: lambda k=k: self._color(*self._view.suggested[k][:2])
+               for k, button in enumerate(parts.suggestions)},
         }
         for button, action in clicked.items():
             button.on_click(lambda _, action=action: self._run(action))
@@ -138,7 +118,7 @@ class Studio(VBox):
                 action(*values)
             except (ColorizerError, ValueError, OSError) as error:
                 log.warning("%s", error)
-                self._say(without_options(error))
+                self._say(str(error))
                 with self._own_changes():  # a slider does not stay at a value that was refused
                     self._view.show_sliders(self.settings)
             except Exception as error:
@@ -147,8 +127,6 @@ class Studio(VBox):
 
     def _say(self, sentence: str) -> None:
         self.parts.message.value = f'<span role="alert" style="color: #b3261e">{html.escape(sentence)}</span>' if sentence else ""
-
-    # ---------------------------------------------------------------------------------------------------- showing
 
     def _show(self, state: State, preview: Preview | None = None) -> None:
         """Show a new state, or raise and stay with the old one."""
@@ -172,13 +150,10 @@ class Studio(VBox):
         finally:
             self._showing = before
 
-    # ---------------------------------------------------------------------------------------- settings and hints
-
     def _set(self, name: str, value: float) -> None:
-        values = {name: value}
-        if name == "variant" and value:  # there is one mean colouring; every other one needs the default decoding
-            values["decode"] = "default"
-        self._show(replace(self.state, settings=replace(self.settings, **values)))
+        # there is one mean colouring; every other one needs the default decoding
+        values = {"decode": "default"} if name == "variant" and value else {}
+        self._show(replace(self.state, settings=replace(self.settings, **values, **{name: value})))
 
     def _add(self, x: float, y: float) -> None:
         a, b = self.state.brush or self._preview.ab(x, y, self.settings)
@@ -186,12 +161,8 @@ class Studio(VBox):
 
     def _color(self, a: float, b: float) -> None:
         """Colour the selected hint, or choose the colour of the next one."""
-        a, b = round(a, 1), round(b, 1)
-        index = self.state.selected
+        a, b, index = round(a, 1), round(b, 1), self.state.selected
         self._show(replace(self.state, brush=(a, b)) if index < 0 else self.state.recolored(index, a, b))
-
-    def _take_suggestion(self, index: int) -> None:
-        self._color(*self._view.suggested[index][:2])
 
     def _selected(self, action: str) -> int:
         if self.state.selected < 0:
@@ -216,19 +187,8 @@ class Studio(VBox):
                 if data is not None:
                     self._open_file(name, data)
 
-    # ----------------------------------------------------------------------------------------------------- files
-
     def _open_file(self, name: str, data: bytes) -> None:
         if name.lower().endswith(".json"):
             self._show(self.state.loaded(read_settings(name, data)))
         else:
             self._show_photo(self._incoming.decode(name, data))
-
-    def _make_file(self) -> None:
-        parts = self.parts
-        parts.file.value = full_size_link(self.colorizer, self.photo, self.settings, parts.format.value, parts.progress)
-
-    def _color_folder(self) -> None:
-        parts = self.parts
-        source, target = parts.source.value.strip(), parts.target.value.strip()
-        parts.report.value = color_folder(self.colorizer, self.settings, source, target, parts.folder_progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from itertools import zip_longest
 
 from colorlib.colorizer import Hint, Settings, Suggestion
 from colorlib.studio.files import link
@@ -12,15 +13,11 @@ from colorlib.studio.state import State
 
 
 class View:
-    """Shows states of a studio.
+    """Shows states of a studio in its widgets; `suggested` are the colours that the buttons offer.
 
     Args:
-        parts: the widgets.
         render_size: what the slider shows if the settings leave it to the colorizer.
         expression: Python for the colorizer, in the line of code.
-
-    Attributes:
-        suggested: the colours that the buttons of plausible colours offer.
     """
 
     def __init__(self, parts: Parts, render_size: int, expression: str) -> None:
@@ -28,12 +25,12 @@ class View:
         self.suggested: list[Suggestion] = []
 
     def show(self, state: State, preview: Preview, picture: bytes) -> None:
-        """Show a state.
-
-        Args:
-            picture: JPEG, as large as the preview.
-        """
-        self._show_board(state, preview, picture)
+        """Show a state; `picture` is a JPEG as large as the preview."""
+        board, hints = self.parts.board, state.settings.hints
+        with board.hold_sync():
+            board.height, board.width = preview.photo.rgb.shape[-2:]
+            board.hints = [{"x": hint.x, "y": hint.y, "color": preview.shown_color(hint)[0]} for hint in hints]
+            board.selected, board.picture, board.before = state.selected, picture, preview.grey_jpeg
         self.parts.histogram.value = png(preview.histogram(state.settings))
         self.parts.file.value = ""  # a file that was made before has other colours
         self.show_sliders(state.settings)
@@ -44,13 +41,6 @@ class View:
         for name, slider in self.parts.sliders.items():
             value = getattr(settings, name)
             slider.value = self._render_size if value is None else value
-
-    def _show_board(self, state: State, preview: Preview, picture: bytes) -> None:
-        board, hints = self.parts.board, state.settings.hints
-        with board.hold_sync():
-            board.height, board.width = preview.photo.rgb.shape[-2:]
-            board.hints = [{"x": hint.x, "y": hint.y, "color": preview.shown_color(hint)[0]} for hint in hints]
-            board.selected, board.picture, board.before = state.selected, picture, preview.grey_jpeg
 
     def _show_code(self, settings: Settings, preview: Preview) -> None:
         code = settings.code(preview.sample or str(preview.photo.path or "photo.png"), bool(preview.sample), self._expression)
@@ -74,9 +64,6 @@ class View:
                                    f"&emsp;&emsp;</span>{paler}")
         self.suggested = preview.suggest(x, y, state.settings)
         dark = preview.lightness(x, y) < 60
-        for k, button in enumerate(parts.suggestions):
-            if k < len(self.suggested):
-                a, b, share = self.suggested[k]
-                paint(button, preview.shown_color(Hint(x, y, a, b))[0], f"{share:.0%}", dark)
-            else:
-                paint(button, None, "", dark)
+        for button, suggestion in zip_longest(parts.suggestions, self.suggested):
+            shown = suggestion and preview.shown_color(Hint(x, y, *suggestion[:2]))[0]
+            paint(button, shown, f"{suggestion[2]:.0%}" if suggestion else "", dark)

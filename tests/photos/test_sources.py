@@ -175,7 +175,7 @@ def test_streamed_and_loaded_batches_are_the_same(folder):   # bug 7
 def test_the_crop_margin_is_one_number(folder):   # bug 7: 64 was cut from 80 here and from 81 there
     assert [photos.crop_side(size) for size in (64, 96, 33)] == [80, 120, 42]
     L, _ = next(photos.PhotoBatches([torch.zeros(3, 80, 80, dtype=torch.uint8)], 64, 1))
-    assert L.shape[-1] == 64 and photos.PhotoBatches([torch.zeros(3, 9, 9, dtype=torch.uint8)], 64, 1).crops.side == 80
+    assert L.shape[-1] == 64 and photos.PhotoBatches([torch.zeros(3, 9, 9, dtype=torch.uint8)], 64, 1).side == 80
 
 
 def test_a_note_and_training_batches_leave_the_other_splits_on_disk(monkeypatch, folder):   # bug 15
