@@ -1,4 +1,4 @@
-"""Several photographs coloured alike into one folder, so that nothing is lost and every failure is told."""
+"""Several photographs coloured alike into one folder, so that nothing is lost and every failure is reported."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class PhotoBatches:
         return batch
 
     def state_dict(self) -> dict[str, int]:
-        """What a resumed run needs: the seed and the number of the next batch."""
+        """The seed and the number of the next batch."""
         return {"seed": self.seed, "step": self.step}
 
     def load_state_dict(self, state: dict[str, int]) -> None:

@@ -62,8 +62,7 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     of 0..1, 0..255, 0..65535 that holds them (beyond, the largest is white). An ICC profile is converted to sRGB; a
     broken one is ignored. Of several pages or frames, the first is read.
 
-    Raises:
-        PhotoError: the file is missing, unreadable, damaged, truncated, no photograph, or has more than `max_pixels`.
+    PhotoError: the file is missing, unreadable, damaged, truncated, no photograph, or has more than `max_pixels`.
     """
     return decode_photo(_bytes_of(path, max_pixels), path, max_pixels)
 
@@ -115,7 +114,7 @@ def _bytes_of(path: str | os.PathLike, max_pixels: int) -> bytes:
 
 
 def decode_photo(data: bytes, path: str | os.PathLike, max_pixels: int = MAX_PIXELS, short_side: int = 0) -> Photo:
-    """As `read_photo`, from the bytes of a file. With a `short_side`, JPEGs may come smaller, at least twice as large."""
+    """As `read_photo`, from the bytes of a file. With `short_side`, a JPEG comes small: at least twice that size."""
     if not data:
         raise PhotoError(path, "is empty (0 bytes)", AGAIN)
     name = "HEIF" if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS else next(

@@ -31,8 +31,7 @@ OLD = {name: ("skimage", f"data/{name}.png") for name in ("brick", "camera", "co
 def sample_photographs(split: str | None = None) -> list[tuple[str, Tensor]]:
     """(name, uint8 (3, H, W)) of the colour photographs of a split (None: all): of eight scenes, too few for a claim.
 
-    Raises:
-        ValueError: there is no such split. PhotoError: a file is not where its package installs it.
+    ValueError: there is no such split. PhotoError: a file is not where its package installs it.
     """
     if split is not None and split not in SPLITS:
         raise ValueError(f"split is {split!r}, must be one of {SPLITS} or None: choose one")

@@ -41,8 +41,7 @@ LEVELS = ("samples", *DATASETS)
 def scan(folder: str | os.PathLike) -> list[Path]:
     """The photograph files in a folder and all folders below it, sorted, unopened; hidden ones are left out.
 
-    Raises:
-        PhotoError: the folder is missing, no folder, unreadable, or holds no file with a suffix of `SUFFIXES`.
+    PhotoError: the folder is missing, no folder, unreadable, or holds no file with a suffix of `SUFFIXES`.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -64,7 +63,7 @@ def scan(folder: str | os.PathLike) -> list[Path]:
 def split_of(name: str | os.PathLike) -> str:
     """The split of a photograph, by the SHA-256 of its file name: "train" (80 %), "validation" or "test" (10 % each).
 
-    Only the last part of a path counts. No photograph moves when others come or go, or when the folder moves.
+    No photograph moves when others come or go, or when the folder moves.
     """
     digest = hashlib.sha256(Path(name).name.encode("utf-8", "surrogateescape")).digest()
     return {8: "validation", 9: "test"}.get(int.from_bytes(digest[:8], "big") % 10, "train")
@@ -79,8 +78,7 @@ def scan_splits(folder: str | os.PathLike) -> dict[str, list[Path]]:
 def load_photos(paths: Sequence[Path], short_side: int | None = None) -> tuple[list[Tensor], list[PhotoError]]:
     """Decode photographs in threads, resized to `short_side` pixels unless None; more than 2,000 show their progress.
 
-    Returns:
-        The good photographs, uint8 (3, H, W), in the order of `paths`, and one error for each bad file.
+    Returns the good ones, uint8 (3, H, W), in the order of `paths`, and one error for each bad file.
     """
     def load(path: Path) -> Tensor | PhotoError:
         try:
@@ -98,9 +96,7 @@ def download(name: str) -> Path:
     """The folder of a dataset, in data/downloads of a checkout, else in the user's cache folder.
 
     The first call prints its size, and torchvision downloads and unpacks it. An interrupted download leaves nothing.
-
-    Raises:
-        PhotoError: the server, the checksum, the archive or the disk is not as required.
+    PhotoError: the server, the checksum, the archive or the disk is not as required.
     """
     root = checkout()
     folder = (root / "data" / "downloads" if root else Path(platformdirs.user_cache_dir("colorlib"))) / name
@@ -137,7 +133,6 @@ class Source:
     name: str                                                   # "samples", a dataset's name, or the folder
     short_side: int                                             # to which photographs are resized, pixels
     files: dict[str, list[Path]] = field(default_factory=dict)  # split -> files
-    memory: int | None = None                                   # bytes that they may take; None: half of what is free
     errors: list[PhotoError] = field(default_factory=list)      # of the unreadable files in what was loaded
     num_grey: int = 0                                           # in what was loaded
     _loaded: dict[str, list[Tensor]] = field(default_factory=dict, repr=False)
@@ -146,9 +141,8 @@ class Source:
     test = property(lambda self: self._photos("test"), doc="Photographs to measure on, once.")
 
     def __post_init__(self) -> None:
-        """Decide whether `batches` streams: the photographs, at an aspect ratio of 3:2, are too many for memory."""
-        memory = psutil.virtual_memory().available // 2 if self.memory is None else self.memory
-        self.streamed = sum(map(len, self.files.values())) * 4.5 * self.short_side**2 > memory
+        """Decide whether `batches` streams: the photographs, at 3:2, take more than half of the free memory."""
+        self.streamed = sum(map(len, self.files.values())) * 9 * self.short_side**2 > psutil.virtual_memory().available
 
     @property
     def note(self) -> str:
@@ -181,8 +175,7 @@ class Source:
                 device: str | torch.device = "cpu", zoom: float = ZOOM) -> Iterator[tuple[Tensor, Tensor]]:
         """`PhotoBatches` of a split: random crops and flips of "train", central squares of the others.
 
-        Raises:
-            ValueError: there is no such split. PhotoError: it is empty.
+        ValueError: there is no such split. PhotoError: it is empty.
         """
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")

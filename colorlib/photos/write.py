@@ -22,7 +22,7 @@ SOFTWARE = 0x0131  # the tag of TIFF and EXIF for the program that made a pictur
 
 
 def suffix_for(photo: Photo) -> str:
-    """The file name suffix for a photograph's format as we write it (HEIC becomes JPEG, GIF becomes PNG)."""
+    """The suffix for a photograph's format as we write it: HEIC becomes JPEG, GIF becomes PNG."""
     return {"JPEG": ".jpg", "HEIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}.get(photo.format, ".png")
 
 
@@ -31,8 +31,8 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     """Write a photograph as JPEG (at full chroma resolution), PNG, WebP, TIFF or BMP, and return the path written.
 
     Args:
-        path: in a folder that exists. The suffix names the format; without one, the format of `like` is taken and its
-            suffix added. GIF, which holds only 256 colours, becomes PNG, and HEIC becomes JPEG.
+        path: in a folder that exists. The suffix names the format; without one, that of `like` is taken (see
+            `suffix_for`). GIF, which holds only 256 colours, becomes PNG, and HEIC becomes JPEG.
         rgb8: uint8 (3, H, W).
         like: the photograph it was made from: its EXIF block and resolution are kept.
         overwrite: replace an existing file.
@@ -64,22 +64,18 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
 
 
 def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, note: str | None = None) -> bytes:
-    """The bytes of the file that `write_photo` writes; `format` is "JPEG", "PNG", "WEBP", "TIFF" or "BMP".
-
-    Raises:
-        PhotoError: the format cannot hold the size. ValueError: `rgb8` is not uint8 (3, H, W).
-    """
+    """The bytes of the file that `write_photo` writes, as "JPEG", "PNG", "WEBP", "TIFF" or "BMP"; errors as there."""
     if rgb8.dtype != torch.uint8 or rgb8.ndim != 3 or rgb8.shape[0] != 3 or 0 in rgb8.shape:
         raise ValueError(f"rgb8 is {rgb8.dtype} {tuple(rgb8.shape)}, must be torch.uint8 (3, H, W); "
                          "convert with colorlib.color.lab_to_rgb8")
     extra, exif = dict(SETTINGS[format]), _exif(like, format, note)
-    if format == "TIFF" and like is not None and like.exif:
+    if format == "TIFF" and like and like.exif:
         extra = {"exif": exif}   # uncompressed: libtiff's encoders cannot write the Exif directory
     elif format == "TIFF" and note is not None:
         extra["software"] = note
     elif exif is not None and format not in ("TIFF", "BMP"):
         extra["exif"] = exif
-    if like is not None and like.dpi and format != "WEBP" and all(1 <= value <= 65535 for value in like.dpi):
+    if like and like.dpi and format != "WEBP" and all(1 <= value <= 65535 for value in like.dpi):
         extra["dpi"] = like.dpi
     file = BytesIO()
     try:

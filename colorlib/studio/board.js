@@ -251,8 +251,9 @@ function render({ model, el }) {
   after.onerror = before.onerror = () => (note.textContent = "The browser cannot show this picture.");
 
   const drawBefore = () => drawPicture(before, "before");
-  const drawn = { "change:width": drawSize, "change:height": drawSize, "change:hints": drawHints,
-    "change:selected": drawHints, "change:picture": drawAfter, "change:before": drawBefore, "change:divider": drawDivider };
+  const drawn = { "change:width": drawSize, "change:height": drawSize, "change:picture": drawAfter,
+    "change:before": drawBefore, "change:divider": drawDivider,
+    "change:hints": drawHints, "change:selected": drawHints };
   for (const [change, draw] of Object.entries(drawn)) model.on(change, draw);
   for (const draw of [drawSize, drawBefore, drawAfter]) draw();
   model.set("ready", true);

@@ -128,7 +128,9 @@ def test_source_batches(folder, monkeypatch):
     assert L.shape == (4, 1, 16, 16) and ab.shape == (4, 2, 16, 16)
     whole = PhotoBatches(chosen.train, 20, 4, seed=1, zoom=1.0)
     assert torch.equal(next(chosen.batches("train", 20, 4, seed=1, zoom=1.0))[0], next(whole)[0])
-    chosen = Source("big", 20, chosen.files, memory=1000)
+    with monkeypatch.context() as small:
+        small.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2000))
+        chosen = Source("big", 20, chosen.files)
     assert chosen.streamed and "streamed" in chosen.note
     with pytest.raises(PhotoError, match="memory"):
         _ = chosen.train
@@ -166,7 +168,8 @@ def test_streaming_is_decided_once(monkeypatch, folder):   # bug 4: what train t
 
 def test_streamed_and_loaded_batches_are_the_same(folder):   # bug 7
     files = {split: scan(folder) for split in photos.SPLITS}
-    loaded, streamed = Source("a", 30, files), Source("b", 30, files, memory=0)
+    loaded, streamed = Source("a", 30, files), Source("b", 30, files)
+    streamed.streamed = True
     for split in ("train", "validation"):
         for _, one, other in zip(range(3), loaded.batches(split, 16, 4, seed=2), streamed.batches(split, 16, 4, seed=2)):
             assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
