@@ -25,25 +25,15 @@ _BUILT_FOR = (64, 64)  # fastai finds with a picture of this size where the enco
 class ResidualBlock(nn.Module):
     """The textbook block: two 3x3 convolutions whose result is added to the input.
 
-        pre-activation:  shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))
-        original:        relu(shortcut(x) + norm(conv(relu(norm(conv(x))))))
+        pre-activation:  shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))      (He et al. 2016b)
+        original:        relu(shortcut(x) + norm(conv(relu(norm(conv(x))))))      (He et al. 2016a)
 
-    The shortcut is the identity where input and output have the same shape, otherwise a 1x1 convolution. A chain of
-    pre-activation blocks is x + f1 + f2 + ..., so the gradient of the sum reaches every x unchanged.
+    The shortcut is the identity where input and output have the same shape, otherwise a 1x1 convolution; shortcut=False
+    leaves it out: the same layers as a plain network (claims C23 to C25). norm is made as norm(channels), nn.Identity
+    for none; stride is that of the first convolution. Weights start as in He et al. 2015.
 
-    Args:
-        channels_in, channels_out: channels of input and output.
-        norm: normalisation, made as norm(channels); nn.Identity for none.
-        pre_activation: norm and ReLU before each convolution (He et al. 2016b) instead of after (2016a).
-        stride: of the first convolution; 2 halves the picture.
-        shortcut: False leaves the shortcut out: the same layers as a plain network (claims C23 to C25).
-
-    Example:
-        >>> ResidualBlock(16, 32, stride=2)(torch.zeros(1, 16, 9, 9)).shape
-        torch.Size([1, 32, 5, 5])
-
-    Reference: He et al. 2016a, Deep residual learning for image recognition; 2016b, Identity mappings in deep
-    residual networks. Weights start as in He et al. 2015.
+    Reference: He et al. 2016a, Deep residual learning for image recognition; 2016b, Identity mappings in deep residual
+    networks.
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module] = nn.BatchNorm2d,
@@ -78,31 +68,23 @@ class DynamicUNet(Generator):
     """A U-Net with a ResNet-18 as encoder, which may start from ImageNet weights; fastai builds the decoder to fit.
 
     The encoder halves the picture five times. Each decoder step doubles it by pixel shuffle, appends the encoder's
-    features of that size, and has two 3x3 convolutions; the last one appends the picture itself. 31 M parameters.
-
-    L is repeated to three channels and normalised as torchvision's networks expect it, so the weights of the first
-    layer load unchanged. L / 100 stands in for the sRGB value of a grey pixel: they differ by at most 0.035.
+    features of that size, and has two 3x3 convolutions; the last one appends the picture itself. 31 M parameters. L is
+    repeated to three channels and normalised as torchvision's networks expect it; L / 100 stands in for the sRGB value
+    of a grey pixel, from which it differs by at most 0.035.
 
     Args:
         out_channels: channels to predict; 2 for ab.
         blur: average over 2 x 2 after every pixel shuffle, against its chequerboard.
         tanh: bound the output to [-1, 1].
-        pretrained: start the encoder from ImageNet weights if they are in torch hub's cache. If they are not, the
-            encoder starts at random and `say` reports it. The attribute `pretrained` holds what happened.
+        pretrained: start the encoder from ImageNet weights if torch hub's cache holds them; else it starts at random
+            and `say` reports it. The attribute `pretrained` holds what happened.
         download: fetch missing weights first (45 MB).
-        say: receives one line where weights are missing.
 
-    Raises:
-        ImportError: fastai is not installed.
-        ValueError: download without pretrained, or a damaged file in the cache.
-        OSError: the download failed.
+    Raises ImportError without fastai, ValueError for download without pretrained or a damaged file in the cache,
+    OSError where the download failed.
 
-    Example:
-        >>> DynamicUNet()(torch.zeros(2, 1, 45, 64)).ab.shape  # doctest: +SKIP
-        torch.Size([2, 2, 45, 64])
-
-    Reference: fastai, vision.models.unet; Ronneberger et al. 2015; He et al. 2016; Shi et al. 2016 (pixel shuffle) and
-    Aitken et al. 2017 (its start, ICNR).
+    Reference: fastai, vision.models.unet; Ronneberger et al. 2015; He et al. 2016; Shi et al. 2016 and Aitken et al.
+    2017.
     """
 
     def __init__(self, out_channels: int = 2, blur: bool = True, tanh: bool = True, pretrained: bool = False,

@@ -62,18 +62,13 @@ class Claim:
     def judge(self, values: Sequence[float], *, seeds: Sequence[int] | None = None, of: str = "seeds") -> Verdict:
         """Compare the values, one per seed, with the thresholds; print the verdict and write it down.
 
-        Preset smoke prints 'no verdict at this size' and writes nothing: its runs are too short to mean anything.
+        Preset smoke prints 'no verdict at this size' and writes nothing: its runs are too short to mean anything. The
+        other presets write `results_dir()/claims/<claim>.json`.
 
         Args:
-            values: one number per seed, at least 2.
+            values: one finite number per seed, at least 2; else ValueError.
             seeds: the seeds they came from; 0, 1, 2 ... when not given.
             of: what the values are of, where it is not seeds: "photographs".
-
-        Returns:
-            The verdict; it is also written to `results_dir()/claims/<claim>.json` at presets laptop and gpu.
-
-        Raises:
-            ValueError: fewer than two values, or one of them is not finite.
         """
         values = [float(value) for value in values]
         if len(values) < 2 or not all(map(math.isfinite, values)):

@@ -77,11 +77,7 @@ def shuffled(condition: Tensor, target: Tensor, batch_size: int, seed: int) -> I
 
 
 def notebook(name: str) -> Path:
-    """A notebook of the checkout, such as "06_residual_unet".
-
-    Raises:
-        ValueError: colorlib was installed without the notebooks.
-    """
+    """A notebook of the checkout, such as "06_residual_unet"; ValueError where colorlib was installed without them."""
     root = checkout()
     if root is None:
         raise ValueError(f"notebook {name}: this colorlib was installed without the notebooks; run it in a clone of the project")
@@ -91,9 +87,7 @@ def notebook(name: str) -> Path:
 def taught(name: str, **names: Any) -> dict[str, Any]:
     """The classes and functions that a notebook defines in its cells tagged "taught", run in order.
 
-    Args:
-        name: of the notebook, as for `notebook`.
-        names: what these cells need besides the imports of the notebook's first cell.
+    `name` is that of the notebook; `names` is what these cells need besides the imports of the notebook's first cell.
     """
     cells = json.loads(notebook(name).read_text(encoding="utf-8"))["cells"]
     code = [("".join(cell["source"]), cell["metadata"].get("tags", ())) for cell in cells if cell["cell_type"] == "code"]

@@ -23,16 +23,10 @@ ALEXNET = ("alexnet-owt-7be5be79.pth", 244)
 
 
 def extract(network: nn.Module, rgb: Tensor, batch_size: int = 64) -> Tensor:
-    """The outputs of a network for pictures: in evaluation mode, without gradients, batch by batch.
+    """The outputs (N, D), on the CPU, of a network for pictures: in evaluation mode, without gradients, batch by batch.
 
-    Args:
-        network: a batch of pictures -> (B, D); every module gets its own mode back. It brings the pictures to the size and
-            the range that it was trained on, as Inception's does.
-        rgb: uint8 (N, 3, H, W), or what else the network takes.
-        batch_size: pictures at a time; the result does not depend on it.
-
-    Returns:
-        (N, D), on the CPU.
+    The network takes a batch of rgb, uint8 (N, 3, H, W) or what else it takes, and brings it to the size and the range
+    that it was trained on, as Inception's does. Every module gets its own mode back.
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
@@ -46,20 +40,12 @@ def extract(network: nn.Module, rgb: Tensor, batch_size: int = 64) -> Tensor:
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """Frechet distance of two sets of features, through torchmetrics: Wasserstein-2, squared, of the Gaussians with their means
-    and covariances, |m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)).
+    """Frechet distance of two sets of features, through torchmetrics: Wasserstein-2, squared, of the Gaussians with
+    their means and covariances, |m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)).
 
-    Of few pictures it comes out too large, all the more the more features there are: compare equal N, and N well above D.
-
-    Args:
-        x: (N, D), N at least 2.
-        y: (M, D).
-
-    Returns:
-        0 (equal means and covariances) and above, in the features' units squared.
-
-    Raises:
-        ValueError: other shapes, fewer than two rows, or values that are not finite.
+    x (N, D) and y (M, D) are finite and have at least two rows; else ValueError. The result is 0 or more, in the
+    features' units squared. Of few pictures it comes out too large, all the more the more features there are: compare
+    equal N, and N well above D.
 
     Reference: Heusel et al. 2017, GANs trained by a two time-scale update rule, eq. 6 (there with Inception: FID).
     """
@@ -78,20 +64,13 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
 def inception_score(logits: Tensor, num_splits: int = 1, seed: int = 0) -> float:
     """exp of the mean KL divergence of a classifier's answers from their mean answer, through torchmetrics.
 
-    It is high where every picture has a clear class and all classes occur, and does not measure correctness. It is at most
-    the number of classes and at most the number of pictures of a split.
+    It is 1 where every picture gets the same answer and at most min(K, N): high where every picture has a clear class
+    and all classes occur. It does not measure correctness.
 
     Args:
-        logits: (N, K), before softmax.
-        num_splits: number of groups of pictures, each with a marginal of its own; the mean of their scores is returned.
-            The usual 10 are for 50,000 pictures.
-        seed: of the random grouping.
-
-    Returns:
-        1 (every picture gets the same answer) to min(K, N).
-
-    Raises:
-        ValueError: not (N, K), values that are not finite, or fewer pictures than splits.
+        logits: (N, K), before softmax, finite; else ValueError.
+        num_splits: random groups of pictures (by `seed`), each with a marginal of its own; the mean of their scores is
+            returned. At most N. The usual 10 are for 50,000 pictures.
 
     Reference: Salimans et al. 2016, Improved techniques for training GANs, section 4 (there with Inception).
     """
@@ -112,16 +91,9 @@ def inception_score(logits: Tensor, num_splits: int = 1, seed: int = 0) -> float
 def lpips(rgb_a: Tensor, rgb_b: Tensor, network: nn.Module) -> float:
     """Learned perceptual image patch similarity, through torchmetrics; despite its name a distance.
 
-    Args:
-        rgb_a: uint8 (3, H, W), or a batch (N, 3, H, W); sides of at least 32.
-        rgb_b: the other one, same shape. The order does not matter.
-        network: from `load_lpips`.
-
-    Returns:
-        0 (equal) to about 1; less is nearer. The mean over a batch.
-
-    Raises:
-        ValueError: not uint8 (..., 3, H, W), or different shapes.
+    Both pictures are uint8 (3, H, W), or batches (N, 3, H, W), of one shape, with sides of at least 32; else
+    ValueError. The network comes from `load_lpips`. Returns 0 (equal) to about 1, the mean over a batch; the order does
+    not matter.
 
     Reference: Zhang et al. 2018, The unreasonable effectiveness of deep features as a perceptual metric, eq. 1.
     """
@@ -137,15 +109,10 @@ def lpips(rgb_a: Tensor, rgb_b: Tensor, network: nn.Module) -> float:
 def load_inception(output: str = "2048", download: bool = False) -> nn.Module | None:
     """The network of FID and IS: torch-fidelity's Inception v3, which resizes to 299 x 299 itself.
 
-    Args:
-        output: "2048", the features of FID, or "logits_unbiased", the logits of IS.
-        download: fetch the weights (96 MB) where torch.hub's cache lacks them. Otherwise nothing is fetched.
-
-    Returns:
-        uint8 (B, 3, H, W) -> (B, D); None where torch-fidelity is not installed or the weights are not in the cache.
-
-    Raises:
-        ModuleNotFoundError: a download is asked for and torch-fidelity is not installed.
+    It takes uint8 (B, 3, H, W) and returns (B, D).
+    `output` is "2048", the features of FID, or "logits_unbiased", the logits of IS. With download, weights that
+    torch.hub's cache lacks are fetched (96 MB; ModuleNotFoundError without torch-fidelity); otherwise missing weights
+    or a missing torch-fidelity give None.
     """
     if importlib.util.find_spec("torch_fidelity") is None:
         if download:
@@ -159,13 +126,10 @@ def load_inception(output: str = "2048", download: bool = False) -> nn.Module | 
 
 
 def load_lpips(download: bool = False) -> nn.Module | None:
-    """The network of LPIPS: torchvision's AlexNet and the weights of its layers that torchmetrics brings.
+    """The network of `lpips`: torchvision's AlexNet, and the weights of its layers that torchmetrics brings.
 
-    Args:
-        download: fetch AlexNet's weights (244 MB) where torch.hub's cache lacks them. Otherwise nothing is fetched.
-
-    Returns:
-        For `lpips`; None where the weights are not in the cache.
+    With download, AlexNet's weights (244 MB) are fetched where torch.hub's cache lacks them; otherwise missing weights
+    give None.
     """
     if not _ready(*ALEXNET, download):
         return None

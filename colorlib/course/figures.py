@@ -34,11 +34,17 @@ def _bars(axis: plt.Axes, values: Iterable[Sequence[float]]) -> None:
     axis.grid(axis="x", visible=False)
 
 
+def band(axis: plt.Axes, xs: Sequence[float], ys: Sequence[Sequence[float]], colour: str, *, alpha: float = 0.15,
+         **line: object) -> None:
+    """The mean as a line, and a band from the least to the greatest; ys holds for every x one value per seed."""
+    axis.plot(xs, [np.mean(y) for y in ys], color=colour, **line)
+    axis.fill_between(xs, [np.min(y) for y in ys], [np.max(y) for y in ys], color=colour, alpha=alpha, linewidth=0)
+
+
 def to_numpy(image: Tensor) -> np.ndarray:
     """(C, H, W) uint8, or float in [0, 1] or [-1, 1] -> an array that matplotlib draws, (H, W, 3) or (H, W).
 
-    Args:
-        image: one or three channels; a float picture with a negative value is taken as scaled to [-1, 1].
+    C is 1 or 3. A float picture with a negative value is taken as scaled to [-1, 1].
     """
     image = image.detach().cpu()
     if image.dim() == 2:
@@ -52,13 +58,9 @@ def to_numpy(image: Tensor) -> np.ndarray:
 
 def show_images(rows: Sequence[Sequence[Tensor]], *, column_titles: Sequence[str] = (), row_titles: Sequence[str] = (),
                 width: float = 1.6) -> Figure:
-    """A grid of pictures.
+    """A grid of pictures (C, H, W), see `to_numpy`; rows may differ in length, width is inches per picture.
 
-    Args:
-        rows: rows of pictures (C, H, W), see `to_numpy`; rows may differ in length.
-        column_titles: above the first row.
-        row_titles: left of each row.
-        width: inches per picture.
+    Column titles stand above the first row, row titles left of each row.
     """
     columns = max(len(row) for row in rows)
     ratio = max(image.shape[-2] / image.shape[-1] for row in rows for image in row)
@@ -85,13 +87,9 @@ def show_images(rows: Sequence[Sequence[Tensor]], *, column_titles: Sequence[str
 
 
 def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, width: float = 1.6) -> Figure:
-    """One row per photograph: grey, then each column's ab joined with the same L.
+    """One row per photograph, the first `num` of the batch: grey, then each column's ab joined with the same L.
 
-    Args:
-        L: (B, 1, H, W), L / 50 - 1.
-        columns: title -> ab / 110, (B, 2, H, W).
-        num: rows, the first ones of the batch.
-        width: inches per picture.
+    L is (B, 1, H, W), L / 50 - 1; columns is title -> ab / 110, (B, 2, H, W); width is inches per picture.
     """
     L = L[:num].cpu()
     grey = L_ab_to_rgb8(L, torch.zeros_like(L).expand(-1, 2, -1, -1))
@@ -101,12 +99,9 @@ def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, w
 
 
 def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: Mapping[str, str] | None = None) -> Figure:
-    """Loss curves, one small panel each, four in a row, since their scales differ: raw and as a running mean.
+    """Loss curves, one small panel each, four in a row: raw and as a running mean of `smooth` steps.
 
-    Args:
-        history: name -> one value per step.
-        smooth: steps in the running mean.
-        titles: name -> the panel's title; the name itself where there is none.
+    history is name -> one value per step; titles is name -> the panel's title, where it is not the name.
     """
     with plt.rc_context(STYLE):
         rows, columns = -(-len(history) // 4), min(4, len(history))
@@ -125,10 +120,7 @@ def compare(values: Mapping[str, Sequence[float]], *, ylabel: str, reference: Ma
             title: str = "") -> Figure:
     """Every seed a dot, every mean a bar of its own colour; horizontal lines for what is known exactly.
 
-    Args:
-        values: name -> one value per seed.
-        ylabel: what the number is, with its unit.
-        reference: name -> a value drawn as a line across.
+    values is name -> one value per seed; reference is name -> a value drawn as a line across.
     """
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(max(3.5, 1.25 * len(values) + 1), 2.9), layout="constrained")
@@ -152,8 +144,7 @@ def curves(series: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(5.2, 3.0), layout="constrained")
         for (name, (xs, ys)), colour, line in zip(series.items(), cycle(COLOURS), cycle(LINES)):
-            axis.plot(xs, [np.mean(y) for y in ys], color=colour, linestyle=line, marker="o", markersize=3, label=name)
-            axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.15, linewidth=0)
+            band(axis, xs, ys, colour, linestyle=line, marker="o", markersize=3, label=name)
         if log_x:
             axis.set_xscale("log", base=2)
         axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
@@ -165,10 +156,8 @@ def curves(series: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]
 def ab_plane(points: Mapping[str, Tensor], *, lightness: float = 65.0, limit: float = 100.0) -> Figure:
     """Colours as points of the ab plane over the real colours of that plane at one lightness.
 
-    Args:
-        points: panel title -> ab / 110 of any pixels, (N, 2).
-        lightness: L in 0..100 at which the plane is drawn; what sRGB cannot show there stays white.
-        limit: half the side of the plane, CIE units.
+    points is panel title -> ab / 110 of any pixels, (N, 2); lightness is L in 0..100 (what sRGB cannot show there stays
+    white); limit is half the side of the plane, CIE units.
     """
     axis_values = torch.linspace(-limit, limit, 121)
     b, a = torch.meshgrid(axis_values, axis_values, indexing="ij")
@@ -191,10 +180,8 @@ def palettes(kinds: Mapping[str, tuple[Tensor, Tensor]], answers: Mapping[str, M
              lightness: float = 60.0) -> Figure:
     """Known colours of a thing as a bar, each as wide as it is frequent, and next to it single answers, all at one L.
 
-    Args:
-        kinds: name -> colours ab / 110 (K, 2) and their probabilities (K,).
-        answers: title -> for every name one ab / 110 (2,).
-        lightness: L in 0..100 at which everything is drawn.
+    kinds is name -> colours ab / 110 (K, 2) and their probabilities (K,); answers is title -> for every name one ab /
+    110 (2,).
     """
     def paint(ab: Tensor) -> np.ndarray:
         lab = torch.cat([torch.tensor([lightness]), ab.float() * AB_SCALE])
@@ -225,13 +212,10 @@ def palettes(kinds: Mapping[str, tuple[Tensor, Tensor]], answers: Mapping[str, M
 
 def answers_on_plane(answers: Mapping[str, Tensor], palette: Tensor, best: Mapping[str, Tensor], *,
                      lightness: float = 55.0, limit: float = 65.0) -> Figure:
-    """Predicted colours of things whose true colours are known: one panel per network.
+    """Predicted colours of things whose true colours are known: one panel per network, as in `ab_plane`; all ab / 110.
 
-    Args:
-        answers: panel title -> predicted ab / 110, (N, 2): small dots.
-        palette: the true colours ab / 110, (K, 2): large discs in their own colour.
-        best: panel title -> the answer with the least expected error, (2,): a cross.
-        lightness, limit: as in `ab_plane`.
+    answers is panel title -> predicted (N, 2), small dots; palette the true colours (K, 2), large discs in their own
+    colour; best is panel title -> the answer with the least expected error, (2,), a cross.
     """
     figure = ab_plane(answers, lightness=lightness, limit=limit)
     lab = torch.cat([torch.full((len(palette), 1), lightness), palette * AB_SCALE], 1)
@@ -247,11 +231,8 @@ def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabe
                    reference: Mapping[str, float] | None = None, height: float = 2.9) -> Figure:
     """Several measures of the same runs side by side: every seed a dot, every mean a bar.
 
-    Args:
-        panels: panel title -> (name -> one value per seed); every panel has the same names.
-        ylabels: one per panel, what the number is.
-        reference: panel title -> a value drawn as a line across that panel.
-        height: inches.
+    panels is panel title -> name -> one value per seed, with the same names in every panel; reference is panel title ->
+    a value drawn as a line across that panel; height is inches.
     """
     num_bars = max(len(values) for values in panels.values())
     with plt.rc_context(STYLE):
@@ -271,10 +252,7 @@ def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabe
 def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Figure:
     """A U-Net drawn to scale: the height of a block is the side of its feature map, its width the channels.
 
-    Args:
-        size: side of the input in pixels.
-        widths: channels of the encoder's levels, from the outermost to the innermost.
-        skips: draw the skip connections.
+    size is the side of the input in pixels; widths are the channels of the encoder's levels, from the outermost.
     """
     levels = len(widths)
     sides = [size / 2 ** (level + 1) for level in range(levels)]
@@ -301,12 +279,7 @@ def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Fig
 
 
 def patches(image: Tensor, fields: Sequence[int], *, title: str = "") -> Figure:
-    """Receptive fields drawn to scale on a picture.
-
-    Args:
-        image: (C, H, W), see `to_numpy`.
-        fields: sides of the patches in pixels; one larger than the picture reaches over its edge.
-    """
+    """Receptive fields (sides in pixels) drawn to scale on a picture (C, H, W), over its edge where they are larger."""
     height, width = image.shape[-2:]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(3.6, 3.6), layout="constrained")

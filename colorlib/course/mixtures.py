@@ -11,12 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mixture:
-    """Equally likely round Gaussians.
-
-    Args:
-        means: (K, 2).
-        std: standard deviation of each, in each coordinate.
-    """
+    """Equally likely round Gaussians with means (K, 2) and one standard deviation in each coordinate."""
 
     means: Tensor
     std: float
@@ -29,12 +24,6 @@ class Mixture:
         """Draw points (num, 2) and the mode (num,) that each came from, int64."""
         mode = torch.randint(len(self.means), (num,), generator=generator)
         return self.means[mode] + self.std * torch.randn(num, 2, generator=generator), mode
-
-    def log_density(self, x: Tensor) -> Tensor:
-        """Logarithm of the density at x (..., 2), natural; (...)."""
-        squared = (x[..., None, :] - self.means).square().sum(dim=-1)  # (..., K)
-        log_each = -squared / (2 * self.std**2) - math.log(2 * math.pi * self.std**2)
-        return log_each.logsumexp(dim=-1) - math.log(len(self.means))
 
     def nearest(self, x: Tensor, within: float = 3.0) -> Tensor:
         """The mode (N,) nearest to each point of x (N, 2), or -1 where it is more than `within` stds away."""

@@ -45,12 +45,9 @@ def noise(generator: nn.Module, num_seeds: int, num: int, seed: int) -> Tensor:
 class Diary:
     """Measures an ensemble of generators while it trains, with as many points as `real` has.
 
-    Attributes:
-        steps: of the measurements.
-        distance, modes, quality: for each measurement one value per seed: sliced Wasserstein distance to `real`,
-            modes hit, share of points within 3 standard deviations of a mode.
-        clouds: the first seed's points each time, (N, 2).
-        discriminators: the first seed's discriminator each time.
+    For each measurement distance (sliced Wasserstein to `real`), modes (hit) and quality (share of points within 3
+    standard deviations of a mode) hold one value per seed, clouds and discriminators the first seed's points (N, 2) and
+    discriminator.
     """
 
     generator: Ensemble
@@ -153,8 +150,7 @@ def train_and_watch(generator: Ensemble, discriminator: Ensemble, batches: Itera
                     real: Tensor) -> Opposition:
     """The loop of `train_gan`, measuring both losses before and after the steps of one round in `every`.
 
-    Args:
-        real: (S, N, 2), for measuring; the generated points come from noise that training never draws.
+    They are measured on real (S, N, 2) and on points generated from noise that training never draws.
     """
     watch, draws = Opposition(), torch.Generator().manual_seed(seed)
     optimizer_g, optimizer_d = adam(generator, lr), adam(discriminator, lr)

@@ -10,15 +10,14 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from colorlib.course.figures import COLOURS, LINES, STYLE, done
+from colorlib.course.figures import COLOURS, LINES, STYLE, band, done
 from colorlib.course.mixtures import Mixture
 
 
 def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]], limit: float = 3.0) -> Figure:
     """Generated points, the data's modes, and under them the discriminator's output at every point of the plane.
 
-    Args:
-        moments: title, discriminator (None draws none), generated points (N, 2); one panel each.
+    moments holds for each panel its title, a discriminator (None draws none) and generated points (N, 2).
     """
     line = torch.linspace(-limit, limit, 81)
     plane = torch.cartesian_prod(line, line)
@@ -52,20 +51,15 @@ def lines(panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float],
           references: dict[str, dict[str, float]] | None = None) -> Figure:
     """Line panels side by side: the mean over the seeds and a band from the least to the greatest.
 
-    Args:
-        panels: title, x label, y label, and name -> (x values, for every x one value per seed).
-        log_x, log_y: titles of the panels with such an axis.
-        references: title -> name -> a horizontal line.
+    panels holds title, x label, y label, and name -> (x values, for every x one value per seed); log_x and log_y are
+    titles of panels with such an axis; references is title -> name -> a horizontal line.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False,
                                     layout="constrained")
         for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
             for (name, (xs, ys)), colour, style in zip(series.items(), cycle(COLOURS), cycle(LINES)):
-                values = torch.as_tensor(ys, dtype=torch.float64)
-                values = values[:, None] if values.ndim == 1 else values
-                axis.plot(xs, values.mean(1), color=colour, linestyle=style, label=name)
-                axis.fill_between(xs, values.amin(1), values.amax(1), color=colour, alpha=0.15, linewidth=0)
+                band(axis, xs, torch.as_tensor(ys, dtype=torch.float64).numpy(), colour, linestyle=style, label=name)
             for (name, value), style in zip((references or {}).get(title, {}).items(), LINES[1:]):
                 axis.axhline(value, color="black", linewidth=0.9, linestyle=style, label=name)
             axis.set(title=title, xlabel=xlabel, ylabel=ylabel)

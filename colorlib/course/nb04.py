@@ -12,11 +12,7 @@ DIRECTIONS = torch.stack([ANGLES.cos(), ANGLES.sin()])  # (2, 4): four direction
 
 
 def colour_distance(ab_fake: Tensor, ab_real: Tensor) -> float:
-    """Sliced Wasserstein-1 distance of two sets of colours: how far colours must move, wherever they are.
-
-    Args:
-        ab_fake, ab_real: (N, 2) each.
-    """
+    """Sliced Wasserstein-1 distance of two sets of colours (N, 2): how far they must move, wherever they are."""
     fake, real = ((ab @ DIRECTIONS).sort(dim=0).values for ab in (ab_fake, ab_real))
     return float((fake - real).abs().mean())
 

@@ -31,12 +31,8 @@ LEAST = NUM_JUDGED // 8 // 4  # a mode is hit when it has a quarter of its fair 
 
 @dataclass(frozen=True)
 class Method:
-    """A GAN as its paper trains it.
-
-    Attributes:
-        seconds: cost of one generator update relative to that of the GAN, measured (see `stability_05.py`): what equal
-            seconds are counted in.
-    """
+    """A GAN as its paper trains it. seconds is the cost of one generator update relative to that of the GAN, measured
+    (see `stability_05.py`): what equal seconds are counted in."""
 
     adversarial: AdversarialLoss
     lipschitz: LipschitzConstraint | None
@@ -111,15 +107,10 @@ class Look:
 
 def train(method: Method, architecture: Architecture, lr: float, seeds: Sequence[int], mixture: Mixture, *,
           num_steps: int, every: int) -> tuple[list[list[Look]], Tensor, float]:
-    """Train all seeds as one ensemble.
+    """Train all seeds as one ensemble for `num_steps` updates of the generators, with a look every `every` steps.
 
-    Args:
-        num_steps: updates of the generators.
-        every: steps between two looks.
-
-    Returns:
-        For every seed its looks, at step 0 too (fewer than there should be where the run was no longer finite);
-        the points (S, NUM_JUDGED, 2) at the end; and the seconds.
+    Returns for every seed its looks, at step 0 too (fewer than there should be where the run was no longer finite); the
+    points (S, NUM_JUDGED, 2) at the end; and the seconds.
     """
     generator = Ensemble([seeded(seed, lambda: make_generator(architecture)) for seed in seeds])
     discriminator = Ensemble([seeded(seed + 1000, lambda: make_discriminator(architecture)) for seed in seeds])

@@ -24,11 +24,9 @@ def depth_profile(lipschitz: LipschitzConstraint, mixture: Mixture, *, num_steps
     """Train deep critics between the mixture and a smeared copy of it, and measure their gradients.
 
     The setting of Gulrajani et al. 2017, figure 1b: the generated distribution stands still (real points plus unit
-    noise), the critic has 12 layers with ReLU.
-
-    Returns:
-        Norm of the gradient of the critic's loss with respect to the output of each hidden layer (S, depth - 1), from
-        first to last; and all weights that are matrices, as one long tensor.
+    noise), the critic has 12 layers with ReLU. Returns the norm of the gradient of the critic's loss with respect to
+    the output of each hidden layer (S, depth - 1), from first to last; and all weights that are matrices, as one long
+    tensor.
     """
     critic = Ensemble([seeded(seed, lambda: deep_critic(depth, hidden)) for seed in seeds])
     lipschitz = with_own_draws(lipschitz, seeds[0])

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from colorlib.course.figures import COLOURS, LINES, STYLE, done
+from colorlib.course.figures import COLOURS, LINES, STYLE, band, done
 from colorlib.course.mixtures import Mixture
 from colorlib.course.nb05_critics import OnALine, Shifted
 from colorlib.course.nb05 import ARCHITECTURES, METHODS, Cell, Grid
@@ -57,9 +57,8 @@ def lines(thetas: Tensor, divergence: Sequence[float], wasserstein: Sequence[flo
         left.legend(fontsize=8)
         names = ("GAN: log(1 - D)", "GAN: -log D", "critic")
         for name, values, colour, line in zip(names, slopes, COLOURS, LINES):
-            values = np.array(values).clip(1e-8)
-            right.plot(checkpoints, values.mean(1), color=colour, linestyle=line, marker="o", markersize=3, label=name)
-            right.fill_between(checkpoints, values.min(1), values.max(1), color=colour, alpha=0.15, linewidth=0)
+            band(right, checkpoints, np.array(values).clip(1e-8), colour, linestyle=line, marker="o", markersize=3,
+                 label=name)
         right.set(yscale="log", xlabel="steps of the discriminator or critic", title="gradient for the generator at theta = 1",
                   ylabel="|d loss / d theta|")
         right.legend(fontsize=8)

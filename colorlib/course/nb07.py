@@ -12,7 +12,7 @@ from torch import Tensor
 
 from colorlib.color import AB_SCALE
 from colorlib.course import data
-from colorlib.course.figures import COLOURS, STYLE, done
+from colorlib.course.figures import COLOURS, STYLE, band, done
 
 
 def taught() -> dict[str, Any]:
@@ -23,9 +23,7 @@ def taught() -> dict[str, Any]:
 def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
     """How often each colour of the ab plane occurs, on a logarithmic scale; one panel per set of pixels.
 
-    Args:
-        colours: panel title -> ab / 110 of pixels, (N, 2).
-        limit: half the side of the plane, CIE units.
+    colours is panel title -> ab / 110 of pixels, (N, 2); limit is half the side of the plane, CIE units.
     """
     edges = np.linspace(-limit, limit, 41)
     with plt.rc_context(STYLE):
@@ -44,13 +42,11 @@ def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
     return done(figure)
 
 
-def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[str, str], bound: str) -> Figure:
+def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], names: Mapping[str, str], bound: str) -> Figure:
     """One column per discriminator: above its output on held-out pairs, below the error of the held-out colours.
 
-    Args:
-        runs: discriminator -> for every seed its looks (step, error, says, bound).
-        says: discriminator -> the name of its number.
-        bound: the discriminator whose bound is drawn too.
+    runs is discriminator -> for every seed its looks (step, error, says, bound); names is discriminator -> the name of
+    its number; bound names the discriminator whose bound is drawn too.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, len(runs), figsize=(4.3 * len(runs), 4.6), sharex="col", layout="constrained", squeeze=False)
@@ -62,7 +58,7 @@ def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], says: Mapping[s
                 if name == bound:  # far above the first values: an axis that is logarithmic above 0.5 shows both
                     top.plot(steps, [look.bound for look in looks], color=colour, linewidth=0.8, linestyle=":")
                     top.set_yscale("symlog", linthresh=0.5)
-            top.set(title=name, ylabel=says[name])
+            top.set(title=name, ylabel=names[name])
             bottom.set(xlabel="updates", ylabel="error, CIE units")
     return done(figure)
 
@@ -77,8 +73,7 @@ def side_by_side(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequen
         figure, axes = plt.subplots(1, len(panels), figsize=(4.3 * len(panels), 2.9), layout="constrained")
         for axis, (title, series) in zip(axes, panels.items()):
             for (name, (xs, ys)), colour, marker in zip(series.items(), COLOURS, "os^v"):
-                axis.plot(xs, [np.mean(y) for y in ys], color=colour, marker=marker, markersize=4, label=name)
-                axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.15, linewidth=0)
+                band(axis, xs, ys, colour, marker=marker, markersize=4, label=name)
             axis.set(title=title, xlabel=xlabel)
         axes[0].legend(fontsize=8)
     return done(figure)

@@ -8,15 +8,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from colorlib.course.figures import COLOURS, LINES, STYLE, done
+from colorlib.course.figures import COLOURS, LINES, STYLE, band, done
+
+DOTS = {"alpha": 0.2, "marker": "o", "markersize": 3}
 
 
 def score_table(table: Mapping[str, Mapping[str, float]], better: Mapping[str, str], *, title: str) -> Figure:
     """Colourings down, metrics across; every cell shaded by its place in its column, from best (blue) to worst (red).
 
-    Args:
-        table: colouring -> metric -> value; the colouring "real" is the truth itself.
-        better: metric -> "+" more is better, "-" less is better, "1" near 1 is better.
+    table is colouring -> metric -> value; better is metric -> "+" more, "-" less, "1" near 1 is better.
     """
     metrics, rows = list(next(iter(table.values()))), list(table)
     values = np.array([[table[row][metric] for metric in metrics] for row in rows], dtype=float)
@@ -40,26 +40,19 @@ def score_table(table: Mapping[str, Mapping[str, float]], better: Mapping[str, s
     return done(figure)
 
 
-def _band(axis: plt.Axes, xs: Sequence[float], ys: Sequence[Sequence[float]], colour: str) -> None:
-    axis.plot(xs, [np.mean(y) for y in ys], "o-", color=colour, markersize=3)
-    axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.2, linewidth=0)
-
-
 def bias(sizes: Sequence[int], scores: Sequence[Sequence[float]], distances: Sequence[Sequence[float]], score: float) -> Figure:
     """Both scores of real pictures against the number of pictures; dashed, what they would be of very many.
 
-    Args:
-        scores, distances: for every size one value per seed.
-        score: of all pictures.
+    scores and distances hold for every size one value per seed; score is that of all pictures.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(8.6, 2.9), layout="constrained")
-        _band(axes[0], sizes, scores, COLOURS[0])
+        band(axes[0], sizes, scores, COLOURS[0], **DOTS)
         axes[0].plot(sizes, [min(size, 20) for size in sizes], linestyle=LINES[3], color=COLOURS[3], label="min(N, classes)")
         axes[0].axhline(score, color="black", linewidth=1, linestyle="--", label="of all pictures")
         axes[0].legend(fontsize=8)
         axes[0].set(title="class score of N real scenes", ylim=(0, None))
-        _band(axes[1], sizes, distances, COLOURS[1])
+        band(axes[1], sizes, distances, COLOURS[1], **DOTS)
         axes[1].axhline(0, color="black", linewidth=1, linestyle="--")
         axes[1].set(title="Fréchet distance of two sets of N real scenes")
         for axis in axes:
@@ -74,17 +67,14 @@ def extrapolation(sizes: Sequence[int], used: Sequence[int], of: Mapping[str, Se
                   truths: Sequence[float]) -> Figure:
     """Scores against 1 / N, the line through the mean of those that are used, and where it meets 1 / N = 0.
 
-    Args:
-        sizes: every N.
-        used: places in `sizes` that the line is drawn through.
-        of: name -> for every size one value per seed.
-        truths: one for each name, drawn at 1 / N = 0.
+    sizes holds every N; used the places in it that the line is drawn through; of is name -> for every size one value
+    per seed; truths one for each name, drawn at 1 / N = 0.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(of), figsize=(4.3 * len(of), 2.9), layout="constrained")
         for axis, (name, values), truth, colour in zip(axes, of.items(), truths, (COLOURS[1], COLOURS[0])):
             shown = [i for i, size in enumerate(sizes) if size >= min(sizes[j] for j in used) / 2]
-            _band(axis, [1 / sizes[i] for i in shown], [values[i] for i in shown], colour)
+            band(axis, [1 / sizes[i] for i in shown], [values[i] for i in shown], colour, **DOTS)
             inverse, means = [1 / sizes[i] for i in used], [np.mean(values[i]) for i in used]
             slope, start = np.polyfit(inverse, means, 1) if len(used) > 1 else (0.0, means[0])
             reach = np.array([0, max(inverse)])

@@ -38,15 +38,9 @@ def true_hint(real: Tensor, x: int, y: int) -> Hint:
 
 
 def highest(score: Tensor, taken: Sequence[Hint], apart: float = APART) -> tuple[int, int]:
-    """The point x, y of the highest score that keeps its distance from the hints that are there.
+    """The point x, y of the highest score (H, W) that keeps its distance from the hints taken so far.
 
-    Args:
-        score: (H, W).
-        taken: hints so far.
-        apart: the distance, as a share of the short side.
-
-    Raises:
-        ValueError: no point is that far from all of them.
+    The distance is `apart` of the short side; ValueError where no point is that far from all of them.
     """
     height, width = score.shape
     down, across = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
@@ -61,13 +55,7 @@ def highest(score: Tensor, taken: Sequence[Hint], apart: float = APART) -> tuple
 
 
 def placed(real: Tensor, num: int, score: Callable[[list[Hint]], Tensor]) -> list[Hint]:
-    """Hints one after the other, each where the score, given those before it, is highest.
-
-    Args:
-        real: uint8 (3, H, W): the hints take their colours from it.
-        num: how many.
-        score: hints so far -> (H, W).
-    """
+    """`num` hints in the colours of real, uint8 (3, H, W), each where score(hints so far), (H, W), is highest."""
     hints: list[Hint] = []
     while len(hints) < num:
         hints.append(true_hint(real, *highest(score(hints), hints)))
@@ -112,8 +100,8 @@ def at_doubt_in_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint
     hints: list[Hint] = []
     left = torch.ones(reaches.shape[1:])
     while len(hints) < num:
-        doubt = F.interpolate(colorizer.uncertainty(real, hints=hints)[None, None], left.shape, mode="area")[0, 0]
-        best = int((reaches * (left * doubt)).sum((1, 2)).argmax())
+        unsure = F.interpolate(colorizer.uncertainty(real, hints=hints)[None, None], left.shape, mode="area")[0, 0]
+        best = int((reaches * (left * unsure)).sum((1, 2)).argmax())
         hints.append(true_hint(real, *points[best]))
         left = torch.minimum(left, 1 - reaches[best])
         reaches[best] = 0  # the same point is not taken twice
@@ -129,25 +117,19 @@ def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str,
     """
     generator = torch.Generator().manual_seed(seed)
     plain = error_map(colorizer.colorize(real, decode="mean"), real)
-    doubt, error = around(colorizer.uncertainty(real)), around(plain)
+    unsure, error = around(colorizer.uncertainty(real)), around(plain)
     rows: dict[str, list[float]] = {"gain": [], "doubt": [], "reach": [], "error": []}
     for place in torch.randint(plain.numel(), (num,), generator=generator).tolist():
         x, y = place % plain.shape[1], place // plain.shape[1]
         with_one = errors(colorizer, real, [true_hint(real, x, y)], [1])[1]
-        for name, value in (("gain", float(plain.mean()) - with_one), ("doubt", float(doubt[y, x])),
+        for name, value in (("gain", float(plain.mean()) - with_one), ("doubt", float(unsure[y, x])),
                             ("reach", float(reach(real, x, y).mean())), ("error", float(error[y, x]))):
             rows[name].append(value)
     return rows
 
 
 def saved(by_chance: Sequence[float], error: float, without: float) -> float:
-    """Error that a placement saves compared with as many random hints, in % of the error without hints.
-
-    Args:
-        by_chance: errors of random placements.
-        error: that of this placement.
-        without: that without hints.
-    """
+    """Error that a placement saves compared with as many random hints, in % of the error without hints."""
     return 100 * (sum(by_chance) / len(by_chance) - error) / without
 
 

@@ -13,11 +13,9 @@ from colorlib.course.figures import COLOURS, LINES, STYLE, done, to_numpy
 
 
 def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 0.75) -> Figure:
-    """A row per slider, every picture with the slider's value above it.
+    """A row per slider, every picture with the slider's value above it; width is inches per picture.
 
-    Args:
-        rows: slider -> value -> uint8 (3, H, W), all of one shape; every slider has as many values.
-        width: inches per picture.
+    rows is slider -> value -> uint8 (3, H, W), all of one shape; every slider has as many values.
     """
     pictures = [list(row.values()) for row in rows.values()]
     height, columns = width * pictures[0][0].shape[-2] / pictures[0][0].shape[-1] + 0.17, len(pictures[0])
@@ -36,13 +34,10 @@ def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 0.75) 
 
 
 def slices(planes: Mapping[int, Tensor], ever: Tensor, shares: Mapping[int, float], *, limit: float) -> Figure:
-    """Slices of sRGB at several L, and which share of the plane each of them holds.
+    """Slices of sRGB at several L, and which share (0 to 1) of the plane each of them holds.
 
-    Args:
-        planes: L -> its slice in its colours, (3, N, N), 0 to 1, NaN where sRGB has nothing; a to the right, b up.
-        ever: (N, N), what sRGB has at any L: drawn as an outline.
-        shares: L -> share, 0 to 1.
-        limit: half the side of the planes, CIE units.
+    planes is L -> its slice in its colours, (3, N, N), 0 to 1, NaN where sRGB has nothing, a to the right, b up; ever
+    (N, N), what sRGB has at any L, is drawn as an outline; limit is half the side of the planes, CIE units.
     """
     extent = (-limit, limit, -limit, limit)
     with plt.rc_context(STYLE | {"axes.grid": False}):
@@ -65,9 +60,8 @@ def slices(planes: Mapping[int, Tensor], ever: Tensor, shares: Mapping[int, floa
 def doubts(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     """Per photograph a column: its coloured version, what the network expects to be wrong by, what it is wrong by.
 
-    Args:
-        rows: name -> rgb uint8 (3, H, W), expected error (H, W), error (H, W), CIE units.
-        points: name -> places to mark, x and y.
+    rows is name -> rgb uint8 (3, H, W), expected error and error (H, W), CIE units; points is name -> places x, y to
+    mark.
     """
     with plt.rc_context(STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(3, len(rows), figsize=(1.25 * len(rows) + 1.0, 3.1), layout="constrained", squeeze=False)
@@ -89,8 +83,7 @@ def doubts(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], points: Mapping[st
 def by_count(panels: Mapping[str, Mapping[str, Sequence[Mapping[int, float]]]]) -> Figure:
     """Error against the number of hints, a panel per group, a line per way of placing them: means over photographs.
 
-    Args:
-        panels: title -> way -> one {count: error} per photograph.
+    panels is title -> way -> one {count: error} per photograph.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels) + 0.4, 2.9), layout="constrained", squeeze=False)
@@ -110,11 +103,8 @@ def trade(rows: Mapping[int, Mapping[str, Sequence[float]]], titles: Mapping[str
           reference: Mapping[str, float], *, marked: int) -> Figure:
     """What changes with the render size: a panel per measure, every photograph a thin line, their mean a thick one.
 
-    Args:
-        rows: render size -> measure -> one value per photograph.
-        titles: measure -> the panel's title.
-        reference: measure -> the value of the real photographs, a dashed line.
-        marked: the render size that ships.
+    rows is render size -> measure -> one value per photograph; reference is measure -> that of the real photographs, a
+    dashed line; marked is the render size that ships.
     """
     sizes = list(rows)
     with plt.rc_context(STYLE):
@@ -135,12 +125,7 @@ def trade(rows: Mapping[int, Mapping[str, Sequence[float]]], titles: Mapping[str
 
 
 def marked(pictures: Mapping[str, Tensor], points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
-    """Pictures side by side with marked points.
-
-    Args:
-        pictures: title -> uint8 (3, H, W), all of one size.
-        points: title -> x and y of each point.
-    """
+    """Pictures side by side, title -> uint8 (3, H, W) of one size, with marked points, title -> x and y of each."""
     height, width = next(iter(pictures.values())).shape[-2:]
     with plt.rc_context(STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(1, len(pictures), figsize=(1.2 * len(pictures), 1.2 * height / width + 0.3),

@@ -23,16 +23,14 @@ def colour_transfer(L: Tensor, reference_L: Tensor, reference_ab: Tensor, *, num
     """Give every pixel the colour of the reference pixel that is most like it in lightness and texture.
 
     The reference's lightness is first shifted and stretched to the mean and deviation of the picture's. Then
-    `num_samples` pixels of the reference, one from each cell of a grid, represent its colours. Similarity is the sum
-    of squared differences in lightness and in local standard deviation.
+    `num_samples` pixels of the reference (rounded to whole cells of a grid, one random pixel in each) represent its
+    colours. Similarity is the sum of squared differences in lightness and in local standard deviation.
 
     Args:
         L: pictures to colour, (B, 1, H, W), L / 50 - 1.
-        reference_L: one reference for each, (B, 1, h, w), of any size.
-        reference_ab: its colours, (B, 2, h, w), ab / 110.
-        num_samples: rounded to the next grid of whole cells (256 is 16 x 16).
+        reference_L, reference_ab: one reference for each, (B, 1, h, w) of any size, and its colours, (B, 2, h, w), ab /
+            110.
         window: side of the neighbourhood whose deviation is the texture, odd.
-        seed: of the places of the samples in their cells.
 
     Returns:
         ab / 110, (B, 2, H, W). Every colour in it occurs in the reference.
@@ -40,13 +38,7 @@ def colour_transfer(L: Tensor, reference_L: Tensor, reference_ab: Tensor, *, num
     Raises:
         ValueError: shapes that do not belong together, or an even window.
 
-    Example:
-        >>> L, ab = torch.rand(1, 1, 8, 8), torch.zeros(1, 2, 8, 8)
-        >>> colour_transfer(L, L, ab).shape
-        torch.Size([1, 2, 8, 8])
-
-    Reference: Welsh, Ashikhmin, Mueller 2002, Transferring color to greyscale images, section 3
-    (global matching).
+    Reference: Welsh, Ashikhmin, Mueller 2002, Transferring color to greyscale images, section 3 (global matching).
     Deviation: they work in the space l-alpha-beta, we in Lab, as everywhere in this library.
     """
     batch = L.shape[0]
@@ -100,15 +92,10 @@ def jittered_grid(height: int, width: int, num: int, seed: int) -> Tensor:
 
 
 def most_similar(L: Tensor, pool_L: Tensor, side: int = 8) -> Tensor:
-    """Choose a reference: for each picture the one of a pool whose grey thumbnail is most like it.
+    """For each picture L (B, 1, H, W) the index (B,) of the one in pool_L (N, 1, h, w) whose grey thumbnail is most
+    like it.
 
-    Args:
-        L: (B, 1, H, W).
-        pool_L: (N, 1, h, w).
-        side: of the thumbnails, which are brought to mean 0 and length 1 before they are compared.
-
-    Returns:
-        Indices into the pool, (B,).
+    Thumbnails of `side` pixels are brought to mean 0 and length 1 before they are compared.
     """
     def thumbnails(pictures: Tensor) -> Tensor:
         small = F.adaptive_avg_pool2d(pictures, side).flatten(1)
@@ -123,9 +110,7 @@ def most_similar(L: Tensor, pool_L: Tensor, side: int = 8) -> Tensor:
 class SmallCNN(nn.Sequential):
     """Five 3x3 convolutions at half the picture's size, dilated so that every pixel sees 42 x 42 around it.
 
-    Args:
-        out_channels: 2 for ab, 3 for RGB.
-        width: channels of each layer.
+    out_channels is 2 for ab, 3 for RGB; width is the channels of each layer.
     """
 
     def __init__(self, out_channels: int = 2, width: int = 24) -> None:
@@ -142,15 +127,9 @@ def regress(network: nn.Module, L: Tensor, target: Tensor, loss: Callable[[Tenso
             looks: int = 8) -> list[float]:
     """Make `loss(network(L), target)` small: Adam, batches of 16, lr in a straight line to 0.
 
-    Args:
-        network: trained in place, and left in evaluation mode.
-        L, target: all the training pictures, (N, 1, H, W) and (N, C, H, W).
-        num_steps: at least `looks` where there is a `watch`.
-        seed: of the order of the pictures.
-        watch: measures the network (in evaluation mode) `looks` times on the way.
-
-    Returns:
-        What `watch` returned, at equal distances, the last one after the last step.
+    The network is trained in place and left in evaluation mode. L (N, 1, H, W) and target (N, C, H, W) hold all the
+    training pictures; seed is of their order. Returns what `watch`, which measures the network in evaluation mode,
+    returned at `looks` equal distances (num_steps is at least that), the last one after the last step.
     """
     generator, seen = torch.Generator().manual_seed(seed), []
     optimizer = torch.optim.Adam(network.parameters(), lr)
@@ -186,15 +165,10 @@ def chroma(ab: Tensor) -> Tensor:
 
 
 def spread_at_equal_L(L: Tensor, ab: Tensor, num_bins: int = 50) -> Tensor:
-    """What L leaves open: the root mean square distance of a pixel's ab from the mean ab of its lightness.
+    """What L leaves open: the root mean square distance of a pixel's ab from the mean ab of its lightness, CIE units.
 
-    Args:
-        L: any number of pixels, (N,), L / 50 - 1.
-        ab: (N, 2), ab / 110.
-        num_bins: intervals of L in which pixels count as equally light.
-
-    Returns:
-        CIE units, (num_bins + 1,): of each interval (NaN where no pixel lies), last of all pixels.
+    L (N,), L / 50 - 1, and ab (N, 2), ab / 110, are any number of pixels. Pixels in one of `num_bins` intervals of L
+    count as equally light. Returns (num_bins + 1,): of each interval (NaN where no pixel lies), last of all pixels.
     """
     place = ((L + 1) / 2 * num_bins).long().clamp(0, num_bins - 1)
     count = torch.bincount(place, minlength=num_bins).double()

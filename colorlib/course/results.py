@@ -38,9 +38,8 @@ def arguments(description: str | None, photographs: bool = True, **options: tupl
 class ResultFile:
     """One JSON file in `results_dir()`, written again after every run; runs that it holds are not repeated.
 
-    Args:
-        name: of the file; or a whole path.
-        header: command, settings and so on; a file with other settings is started anew.
+    name is that of the file, or a whole path; header holds command, settings and so on: a file with others is started
+    anew.
     """
 
     def __init__(self, name: str | Path, header: dict) -> None:

@@ -28,14 +28,8 @@ Result = TypeVar("Result")
 def in_parallel(run: Callable[[int], Result], seeds: Sequence[int]) -> list[Result]:
     """`[run(seed) for seed in seeds]`, as many at once as torch has threads, each with one of them.
 
-    Args:
-        run: one whole run. Every random number comes from a torch.Generator of its own and the weights from
-            `seeded`. The threads share torch's global generator, so draws from it depend on which thread comes
-            first. Dropout draws from it: set it to 0.
-        seeds: passed on one by one.
-
-    Returns:
-        The results, in the order of the seeds.
+    A run takes every random number from a torch.Generator of its own and the weights from `seeded`. The threads share
+    torch's global generator, so draws from it depend on which thread comes first. Dropout draws from it: set it to 0.
     """
     return in_threads(run, seeds)
 
@@ -44,22 +38,12 @@ class Ensemble(nn.Module):
     """S networks of one architecture as one: call it with tensors (S, B, ...), get tensors (S, B, ...).
 
     Minimise the mean over S and B, as every loss here does. Each member's gradient is multiplied by S, so it is the
-    gradient of the member's own mean, and the members train as they would alone, up to rounding.
+    gradient of the member's own mean, and the members train as they would alone, up to rounding. Networks with a method
+    `entry` (inputs -> x) and a chain `layers` (x -> output) run layer by layer, twice as fast; any other network goes
+    through vmap.
 
-    Networks with a method `entry` (inputs -> x) and a chain `layers` (x -> output) run layer by layer, twice as fast;
-    any other network goes through vmap.
-
-    Args:
-        modules: S networks that differ in their weights only; they are copied. Buffers are refused, since batch
-            norm's running statistics would not reach the members.
-
-    Raises:
-        ValueError: no module, or one with buffers.
-
-    Example:
-        >>> lines = Ensemble([nn.Linear(3, 1) for _ in range(5)])
-        >>> lines(torch.zeros(5, 16, 3)).shape
-        torch.Size([5, 16, 1])
+    The modules differ in their weights only and are copied. ValueError for none, or for one with buffers: batch norm's
+    running statistics would not reach the members.
 
     Reference: torch.func, "Model ensembling" (stack_module_state and vmap).
     """

@@ -27,15 +27,10 @@ SMALLEST = 4  # side of the coarsest features of both picture networks
 
 
 class PointGenerator(nn.Module):
-    """Noise to points: fully connected layers with ReLU between them.
+    """Noise to points: `num_layers` (at least 2) linear layers of width `hidden` with ReLU between them.
 
-    Args:
-        z_channels: length of the noise vector.
-        hidden: width of the hidden layers.
-        num_layers: linear layers in all, at least 2.
-        out_channels: coordinates of a point.
-        num_labels: how many labels there are; 0 makes a generator without a label.
-        norm: normalisation after every layer but the last; None for none.
+    num_labels=0 makes a generator without a label; norm is a normalisation after every layer but the last, None for
+    none.
     """
 
     def __init__(self, z_channels: int = 2, hidden: int = 64, num_layers: int = 3, out_channels: int = 2,
@@ -54,12 +49,7 @@ class PointGenerator(nn.Module):
 
 
 class PointDiscriminator(nn.Module):
-    """Points to a logit, or to a critic's score: fully connected layers with LeakyReLU(0.2) between them.
-
-    Args:
-        in_channels: coordinates of a point.
-        hidden, num_layers, num_labels, norm: see PointGenerator.
-    """
+    """Points to a logit, or to a critic's score: linear layers with LeakyReLU(0.2) between them; see PointGenerator."""
 
     def __init__(self, in_channels: int = 2, hidden: int = 64, num_layers: int = 3, num_labels: int = 0,
                  norm: type[nn.Module] | None = None) -> None:
@@ -79,18 +69,12 @@ class PointDiscriminator(nn.Module):
 class PictureGenerator(nn.Module):
     """Noise to pictures: a linear layer to 4 x 4 features, then transposed convolutions that double the side (DCGAN).
 
-    Args:
-        z_channels: length of the noise vector.
-        image_channels: channels of the picture.
-        size: its side, a power of two from 8 on.
-        base_channels: channels before the last layer; they double towards the coarse end.
-        num_labels: how many labels there are; 0 makes a generator without a label.
-        norm: normalisation after every layer but the last; nn.Identity for none.
+    size is the picture's side, a power of two from 8 on, else ValueError; base_channels those before the last layer,
+    which double towards the coarse end; num_labels=0 makes a generator without a label; norm stands after every layer
+    but the last, nn.Identity for none.
 
-    Raises:
-        ValueError: a size that is not a power of two or is below 8.
-
-    Reference: Radford et al. 2016, Unsupervised Representation Learning with DCGANs, section 3; Mirza and Osindero 2014 for the label.
+    Reference: Radford et al. 2016, Unsupervised Representation Learning with DCGANs, section 3; Mirza and Osindero 2014
+    for the label.
     """
 
     def __init__(self, z_channels: int = 64, image_channels: int = 3, size: int = 32, base_channels: int = 16,
@@ -114,10 +98,8 @@ class PictureGenerator(nn.Module):
 class PictureDiscriminator(nn.Module):
     """Pictures to a logit, or to a critic's score: convolutions that halve the side down to 4 x 4, then a linear layer.
 
-    Args:
-        image_channels, size, base_channels, num_labels: see PictureGenerator.
-        norm: normalisation after every convolution but the first. For a critic under a gradient penalty none, layer or
-            instance norm.
+    norm stands after every convolution but the first; under a gradient penalty none, layer or instance norm. The rest
+    is as in PictureGenerator.
     """
 
     def __init__(self, image_channels: int = 3, size: int = 32, base_channels: int = 16, num_labels: int = 0,
@@ -161,15 +143,11 @@ def train_gan(generator: nn.Module, discriminator: nn.Module, batches: Iterator[
         num_steps: updates of the generator.
         adversarial, lipschitz, n_critic: as in `training.fit`.
         lr, betas: Adam's; lr_discriminator where the discriminator's differs.
-        seed: of the noise z ~ N(0, 1).
         every, look: look(step) is called before the first step and then every `every` steps.
 
-    Returns:
-        Name of a loss -> one value per step ("discriminator", "generator", with a constraint "penalty").
-
-    Raises:
-        FloatingPointError: a loss is no longer finite (checked every 25 steps).
-        KeyboardInterrupt: Ctrl-C; the step under way is finished.
+    Returns name of a loss -> one value per step ("discriminator", "generator", with a constraint "penalty").
+    Raises FloatingPointError where a loss is no longer finite (checked every 25 steps); KeyboardInterrupt for Ctrl-C,
+    once the step under way is finished.
 
     Reference: Goodfellow et al. 2014, algorithm 1; Gulrajani et al. 2017, algorithm 1.
     """

@@ -2,17 +2,12 @@ import math
 
 import pytest
 import torch
-from scipy.stats import multivariate_normal
 
 from colorlib.course.mixtures import grid, ring
 
 
 @pytest.mark.parametrize("mixture", [ring(5, radius=1.5, std=0.2), grid(3, spacing=0.7, std=0.1)])
-def test_density_is_that_of_the_mixture_and_of_its_samples(mixture):
-    x = torch.randn(50, 2)
-    each = [multivariate_normal(mean.tolist(), mixture.std**2).pdf(x.numpy()) for mean in mixture.means]
-    expected = torch.as_tensor(sum(each) / len(each))
-    assert torch.allclose(mixture.log_density(x).exp().double(), expected, rtol=1e-3, atol=1e-12)
+def test_samples_are_those_of_the_mixture(mixture):
     points, mode = mixture.sample_modes(50_000)
     for index, mean in enumerate(mixture.means):
         mine = points[mode == index]

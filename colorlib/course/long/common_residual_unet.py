@@ -21,17 +21,15 @@ class CommonResidualUNet(Generator):
 
     def __init__(self, in_channels: int = 1, out_channels: int = 2, base_channels: int = 64, tanh: bool = True) -> None:
         super().__init__(in_channels, hint_channels=0, z_channels=0)
-        self.config = {
-            "in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
-            "tanh": tanh,
-        }  # fmt: skip
+        self.config = {"in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
+                       "tanh": tanh}
         self.tanh = tanh
         widths = [base_channels * 2**level for level in range(4)]
         entries = [in_channels, *widths[:-1]]
-        self.encoder = nn.ModuleList(ResidualBlock(before, width, pre_activation=False) for before,
-                                     width in zip(entries, widths))
-        self.decoder = nn.ModuleList(ResidualBlock(coarse + width, width, pre_activation=False) for coarse,
-                                     width in zip(widths[:0:-1], widths[-2::-1]))
+        self.encoder = nn.ModuleList(ResidualBlock(before, width, pre_activation=False)
+                                     for before, width in zip(entries, widths))
+        self.decoder = nn.ModuleList(ResidualBlock(coarse + width, width, pre_activation=False)
+                                     for coarse, width in zip(widths[:0:-1], widths[-2::-1]))
         self.exit = nn.Conv2d(base_channels, out_channels, 1)
         # starts near grey, as ours does; with PyTorch's own start tanh saturates and the first 100 steps are lost
         nn.init.normal_(self.exit.weight, 0.0, 0.01)

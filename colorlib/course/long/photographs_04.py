@@ -22,10 +22,17 @@ from colorlib.training import fit
 
 SIZE, BATCH_SIZE, NUM_TEST = 64, 4, 400
 # name -> receptive field (None: no discriminator), whether it sees L, weight of L1, skips
-RUNS = {"L1": (None, True, 1.0, True), "GAN": (16, False, 0.0, True), "cGAN": (16, True, 0.0, True),
-        "L1 + GAN": (16, False, 100.0, True), "L1 + cGAN": (16, True, 100.0, True),
-        "L1 + cGAN, patch 1": (1, True, 100.0, True), "L1 + cGAN, patch 34": (34, True, 100.0, True),
-        "L1 + cGAN, patch 70": (70, True, 100.0, True), "L1, no skips": (None, True, 1.0, False)}
+RUNS = {
+    "L1": (None, True, 1.0, True),
+    "GAN": (16, False, 0.0, True),
+    "cGAN": (16, True, 0.0, True),
+    "L1 + GAN": (16, False, 100.0, True),
+    "L1 + cGAN": (16, True, 100.0, True),
+    "L1 + cGAN, patch 1": (1, True, 100.0, True),
+    "L1 + cGAN, patch 34": (34, True, 100.0, True),
+    "L1 + cGAN, patch 70": (70, True, 100.0, True),
+    "L1, no skips": (None, True, 1.0, False),
+}
 
 
 def at_edges(L: Tensor) -> Tensor:

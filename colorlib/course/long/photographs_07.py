@@ -48,7 +48,7 @@ def main() -> None:
     results = ResultFile("photographs_07.json", header)
     searched = ResultFile("photographs_07_lr.json", header | {"claim": "learning rates, validation split",
                                                                             "seeds": [PILOT_SEED]})
-    arms = {f"{game} {generator}": (game, generator) for game, generator in
+    arms = {f"{method} {generator}": (method, generator) for method, generator in
             (("GAN", "U-Net"), ("GAN", "residual"), ("WGAN", "U-Net"), ("WGAN", "residual"), ("L1", "residual"))}
     if "updates" not in searched.record:  # kept in the file, so that an interrupted run goes on with the same numbers
         cost = names["seconds_per_update"]({name: names["make_arm"](*arm, 1e-4) for name, arm in arms.items()}, split["train"], 5)

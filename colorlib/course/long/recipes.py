@@ -28,17 +28,25 @@ from colorlib.training.recipe import Z_CHANNELS
 
 VIVID = 0.8  # the default's colourfulness
 NUM_VALIDATION = 150
-VARIANTS: dict[str, dict] = {"recipe": {}, "wider decoder": {"widths": (80, 128, 224, 352, 512)},
-                             "narrower decoder": {"widths": (48, 64, 96, 160, 256)},
-                             "half the blocks": {"blocks": (1, 1, 1, 1, 1)}, "pictures of 96": {"size": 96},
-                             "batches of 8": {"batch_size": 8}, "twice the learning rate": {"lr": 6e-3},
-                             "half the learning rate": {"lr": 1.5e-3},
-                             "encoder from random weights": {"imagenet": False},
-                             "encoder as fast as the decoder": {"encoder_rate": 1.0},
-                             "without the distribution over ab": {"lambda_bins": 0.0}, "without hints": {"hinted": 0.0},
-                             "without ageing L": {"aged": 0.0}, "without turning and stretching": {"warped": 0.0},
-                             "no critic": {"lambda_adversarial": 0.0}, "no code": {"lambda_code": 0.0},
-                             "twice the critic": {"lambda_adversarial": 0.04}}
+VARIANTS: dict[str, dict] = {
+    "recipe": {},
+    "wider decoder": {"widths": (80, 128, 224, 352, 512)},
+    "narrower decoder": {"widths": (48, 64, 96, 160, 256)},
+    "half the blocks": {"blocks": (1, 1, 1, 1, 1)},
+    "pictures of 96": {"size": 96},
+    "batches of 8": {"batch_size": 8},
+    "twice the learning rate": {"lr": 6e-3},
+    "half the learning rate": {"lr": 1.5e-3},
+    "encoder from random weights": {"imagenet": False},
+    "encoder as fast as the decoder": {"encoder_rate": 1.0},
+    "without the distribution over ab": {"lambda_bins": 0.0},
+    "without hints": {"hinted": 0.0},
+    "without ageing L": {"aged": 0.0},
+    "without turning and stretching": {"warped": 0.0},
+    "no critic": {"lambda_adversarial": 0.0},
+    "no code": {"lambda_code": 0.0},
+    "twice the critic": {"lambda_adversarial": 0.04},
+}
 
 
 def trained(changes: dict, seconds: float, folder: str, out: Path) -> tuple[Colorizer, int]:

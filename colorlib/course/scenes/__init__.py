@@ -142,16 +142,8 @@ def render(num: int, size: int = 64, seed: int = 0, device: str | torch.device =
         seed: at least 0.
         device: where the pictures are made.
 
-    Returns:
-        Scenes, with everything that is known about them.
-
     Raises:
         ValueError: num, size or seed out of range.
-
-    Example:
-        >>> scenes = render(8, size=64, seed=1)
-        >>> scenes.rgb.shape
-        torch.Size([8, 3, 64, 64])
     """
     _check(num, size, seed)
     return _render(np.random.default_rng(seed), num, size, device)
@@ -199,17 +191,8 @@ def labels_to_scene(scenes: Scenes) -> tuple[Tensor, Tensor]:
 
 def pairs(make_pair: Callable[[Scenes], tuple[Tensor, Tensor]], size: int, batch_size: int, seed: int = 0,
           device: str | torch.device = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
-    """Fresh pairs without end.
-
-    Args:
-        make_pair: grey_to_color, edges_to_scene, day_to_night, labels_to_scene, or your own.
-        size, batch_size, seed, device: as in render.
-
-    Example:
-        >>> condition, target = next(pairs(edges_to_scene, size=64, batch_size=4))
-        >>> condition.shape, target.shape
-        (torch.Size([4, 1, 64, 64]), torch.Size([4, 3, 64, 64]))
-    """
+    """Fresh pairs without end. make_pair is grey_to_color, edges_to_scene, day_to_night, labels_to_scene, or your own;
+    the rest is as in `render`."""
     return map(make_pair, batches(size, batch_size, seed, device))
 
 

@@ -174,3 +174,8 @@ def least(*distances: Tensor) -> Tensor:
     for distance in distances[1:]:
         smallest = torch.minimum(smallest, distance)
     return smallest
+
+
+def wide(values: Tensor) -> Tensor:
+    """One value per scene or thing, (n,) -> (n, 1, 1)."""
+    return values[:, None, None]

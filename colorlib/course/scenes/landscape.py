@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from colorlib.course.scenes.canvas import Canvas, Draws, noise_bank, windows
+from colorlib.course.scenes.canvas import Canvas, Draws, noise_bank, wide, windows
 from colorlib.course.scenes.materials import (CARS, CLOUD, COAST, FAR_HILL, FAR_ROCK, FAR_SNOW, FLOWERS, GRASS, HILL,
                                               HOUSES, KINDS, LINE, ROAD, ROCK, SAND, SEA, SKY, SNOW, STAR, SUN, TREES,
                                               WINTER, palette)
@@ -31,10 +31,6 @@ def _of_class(values, scene_class: Tensor) -> Tensor:
     return torch.tensor(values, device=scene_class.device)[scene_class]
 
 
-def _wide(values: Tensor) -> Tensor:
-    return values[:, None, None]
-
-
 def choose(uniform: Tensor, probabilities: Tensor) -> Tensor:
     """Uniform numbers in [0, 1) -> indices with these probabilities."""
     bounds = probabilities.double().cumsum(0)[:-1].to(uniform)
@@ -42,15 +38,10 @@ def choose(uniform: Tensor, probabilities: Tensor) -> Tensor:
 
 
 def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
-    """Draw one scene per row of a table of uniform numbers.
+    """Draw one scene of `size` pixels a side per row of a table (n, NUM_DRAWS) of uniform numbers in [0, 1).
 
-    Args:
-        table: (n, NUM_DRAWS) in [0, 1).
-        size: side of the pictures.
-
-    Returns:
-        The canvas; the ramp of every slot (n, NUM_SLOTS); and scene_class, season, time (n,) with, for each
-        free kind, the drawn colours of its slots (n, slots of the kind).
+    Returns the canvas; the ramp of every slot (n, NUM_SLOTS); and scene_class, season, time (n,) with, for each free
+    kind, the drawn colours of its slots (n, slots of the kind).
     """
     painter = _Painter(table, size)
     painter.paint_sky()
@@ -97,8 +88,8 @@ class _Painter:
     def paint_sky(self) -> None:
         """The tone falls from the horizon to the zenith; near the sun the sky is as light as at the horizon."""
         draws, size = self.draws, self.size
-        height = (self.y / _wide(self.horizon)).clamp_(max=1)
-        distance = ((self.x - _wide(self.sun_x)) ** 2 + (self.y - _wide(self.sun_y)) ** 2).sqrt_()
+        height = (self.y / wide(self.horizon)).clamp_(max=1)
+        distance = ((self.x - wide(self.sun_x)) ** 2 + (self.y - wide(self.sun_y)) ** 2).sqrt_()
         glow = (1 - distance / 0.42).clamp_(min=0)
         tone = height + (1 - height) * glow * glow * 0.8
         shape = (self.n, size, size)
@@ -109,10 +100,10 @@ class _Painter:
         stars = windows(self.bank.star, draws.take(2), size)[:, rows] * (1 - height) * min(2.0, size / 48)
         part.paint(stars.clamp_(max=1), STAR, tone)
         radius = torch.where(self.low_sun, 0.062, 0.05)
-        part.paint(self.inside(_wide(radius) - distance), SUN, 0.55 + 1.2 * rough)
+        part.paint(self.inside(wide(radius) - distance), SUN, 0.55 + 1.2 * rough)
         # clouds: soft, lit from above, thinner towards zenith and horizon
         cloud = windows(self.bank.cloud, draws.take(2), size)[:, rows]
-        thick = (((cloud - _wide(draws.one(0.40, 0.72))) * 5.0).clamp_(0, 1) * (height * 6 - 0.3).clamp_(0, 1)
+        thick = (((cloud - wide(draws.one(0.40, 0.72))) * 5.0).clamp_(0, 1) * (height * 6 - 0.3).clamp_(0, 1)
                  * ((1 - height) * 4).clamp_(0, 1))
         lit = cloud - cloud.roll(-max(1, size // 32), 1)  # the upper side of a cloud is light
         part.paint(thick * 0.9, CLOUD, 0.62 + 1.6 * lit - 0.35 * (thick - 0.6))
@@ -121,8 +112,8 @@ class _Painter:
         """Far ones, then near ones."""
         draws = self.draws
         rows, part, y, rough = self.band(0, 0.7)
-        line, relief = _wide(draws.one(0.25, 0.75)), self.relief[:, rows]
-        snow_line = torch.where(_wide(self.winter), 0.3, 0.36 + 0.3 * line)
+        line, relief = wide(draws.one(0.25, 0.75)), self.relief[:, rows]
+        snow_line = torch.where(wide(self.winter), 0.3, 0.36 + 0.3 * line)
         for peaks, rock, snow in ((_FAR_PEAKS, FAR_ROCK, FAR_SNOW), (_NEAR_PEAKS, ROCK, SNOW)):
             ridge = windows(self.bank.ridge, draws.take(1), self.size)
             tall = _of_class(peaks, self.scene_class) * draws.one(0.8, 1.15)
@@ -131,8 +122,8 @@ class _Painter:
             slope = (rise.roll(-1, 1) - rise.roll(1, 1)) * self.size * 0.5
             below = y - top[:, None, :]
             side = 0.55 * relief + (0.25 * slope)[:, None, :] * (1 - below * 6).clamp_(min=0)
-            white = 0.14 * rough + 0.05 * relief - y > snow_line * _wide(tall) - _wide(self.horizon)
-            tone = 0.52 - _wide(self.light) * side + 0.5 * rough
+            white = 0.14 * rough + 0.05 * relief - y > snow_line * wide(tall) - wide(self.horizon)
+            tone = 0.52 - wide(self.light) * side + 0.5 * rough
             part.paint(self.below(y, top), rock + white.int() * (snow - rock), tone)
 
     def paint_land(self) -> None:
@@ -149,15 +140,15 @@ class _Painter:
             hills.paint(self.below(y, top), slot, tone)
         rows, sea, y, rough = self.band(0.4, 1)
         ripple = self.wave[:, rows] - 0.5
-        glitter = (1 - (self.x - _wide(self.sun_x)).abs() * 6).clamp_(min=0) * _wide(self.low_sun.float() * 0.35 + 0.15)
-        tone = 0.62 - 1.1 * (y - _wide(horizon)) + (0.4 + 2.2 * glitter) * ripple + glitter * 0.7
+        glitter = (1 - (self.x - wide(self.sun_x)).abs() * 6).clamp_(min=0) * wide(self.low_sun.float() * 0.35 + 0.15)
+        tone = 0.62 - 1.1 * (y - wide(horizon)) + (0.4 + 2.2 * glitter) * ripple + glitter * 0.7
         sea.paint(self.below(y, torch.where(is_coast, horizon, 2.0)[:, None].expand(self.n, size)), SEA, tone)
         soft = windows(self.bank.soft, draws.take(1), size)
         self.ground = ground = torch.where(is_coast, draws.one(0.68, 0.76), horizon + 0.055)
         self.ground_top = ground[:, None] + (soft - 0.5) * torch.where(is_coast, 0.3, 0.08)[:, None]
         shore = torch.where(is_coast[:, None], self.ground_top - 0.05 * (0.5 + soft), 2.0)
         sea.paint(self.below(y, shore), SAND, 0.55 + 0.8 * rough + 0.4 * ripple)
-        depth = ((y - _wide(ground)) / (1 - _wide(ground))).clamp_(0, 1)  # 0 far, 1 at our feet
+        depth = ((y - wide(ground)) / (1 - wide(ground))).clamp_(0, 1)  # 0 far, 1 at our feet
         tone = 0.66 - 0.20 * depth + (0.8 - 0.8 * depth) * ripple + (0.35 + 0.6 * depth) * rough
         sea.paint(self.below(y, self.ground_top), GRASS, tone)
 
@@ -177,10 +168,7 @@ class _Painter:
 
     def row(self, places: int, taken: Tensor, spread: float) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
         """A row has `places` cells, in which x moves by +-spread/2; `taken` (n,) is how often a cell holds a thing.
-
-        Returns:
-            Per thing: its scene, its cell, its x, and four uniform numbers.
-        """
+        Returns per thing: its scene, its cell, its x, and four uniform numbers."""
         there = self.draws.take(places) < taken[:, None]
         at = (torch.arange(places, device=self.device) + 0.5) / places + (self.draws.take(places) - 0.5) * spread
         extra = [self.draws.take(places) for _ in range(4)]

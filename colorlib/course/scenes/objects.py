@@ -7,26 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from colorlib.course.scenes.canvas import Canvas, Patch, least
+from colorlib.course.scenes.canvas import Canvas, Patch, least, wide
 from colorlib.course.scenes.materials import (CAR, CHIMNEY, DOOR, FLOWER, GLASS, HEART, LAMP, LEAF, ROOF, STEM, TRUNK,
                                               WALL, WHEEL, WINDOW_DARK, WINDOW_LIT)
 
 CRISP = 2.0  # soft edges of half a pixel: mixed pixels have no free colour, and small things would lose too many
 
 
-def _column(values: Tensor) -> Tensor:
-    return values[:, None, None]
-
-
 @dataclass(frozen=True)
 class Row:
-    """A row of things.
-
-    Attributes:
-        picks, number, x, y, scale: per thing its scene, its number among its kind, its foot and its size, (k,).
-        cell: width of a cell, in pictures.
-        height: height of the window that a thing is drawn in, in pictures.
-    """
+    """A row of things: per thing its scene (picks), its number among its kind, its foot x, y and its size (scale), each
+    (k,); the width of a cell and the height of the window that a thing is drawn in, in pictures."""
 
     canvas: Canvas
     picks: Tensor
@@ -39,14 +30,14 @@ class Row:
 
     @property
     def slot(self) -> Tensor:
-        return _column(self.number).int()
+        return wide(self.number).int()
 
     def patch(self, below: float = 0.0, flip: Tensor | None = None) -> tuple[Patch, Tensor, Tensor, Tensor]:
         """The windows, which reach `below` under the feet; the scale; each pixel's place u, v from the foot, in scales."""
         patch = Patch(self.canvas, self.picks, self.x, self.y + below * self.scale, self.cell, self.height)
-        s = _column(self.scale)
-        u, v = (patch.x - _column(self.x)) / s, (_column(self.y) - patch.y) / s
-        return patch, s, u if flip is None else u * _column(flip), v
+        s = wide(self.scale)
+        u, v = (patch.x - wide(self.x)) / s, (wide(self.y) - patch.y) / s
+        return patch, s, u if flip is None else u * wide(flip), v
 
 
 def _contact_shadow(patch: Patch, u: Tensor, v: Tensor, light: Tensor, width: float, strength: float) -> None:
@@ -58,7 +49,7 @@ def _contact_shadow(patch: Patch, u: Tensor, v: Tensor, light: Tensor, width: fl
 def trees(row: Row, fir: Tensor, bare: Tensor, light: Tensor, grain: Tensor) -> None:
     """Trees on the ground; scale is their height. Per tree (k,): conifer?, bare (winter)?, light. grain: (n, S, S)."""
     patch, s, u, v = row.patch(0.11)
-    light = _column(light)
+    light = wide(light)
     noise = patch.look(grain)
     _contact_shadow(patch, u, v, light, 0.34, 0.5)
     trunk = least(0.045 - u.abs() + 0.02 * (0.2 - v), v + 0.01, 0.5 - v)
@@ -67,13 +58,13 @@ def trees(row: Row, fir: Tensor, bare: Tensor, light: Tensor, grain: Tensor) -> 
     rough = (noise - 0.5) * 0.3
     ball = torch.maximum(0.30 - (u * u + (v - 0.66) ** 2).sqrt(), torch.maximum(
         0.23 - ((u + 0.19) ** 2 + (v - 0.50) ** 2).sqrt(), 0.24 - ((u - 0.18) ** 2 + (v - 0.53) ** 2).sqrt()))
-    bareness = _column(bare)
+    bareness = wide(bare)
     ball = ball + rough * (0.6 + 0.9 * bareness) - 0.04 * bareness
     down = (1 - v).clamp_(0, 1)
     tier = down * 3.6
     tier = tier - tier.floor()
     cone = least(0.28 * down + 0.09 * tier * (0.35 + down) - u.abs() + 0.25 * rough, v - 0.12, 1 - v) * 0.8
-    conifer = _column(fir)
+    conifer = wide(fir)
     leaves = torch.where(conifer, cone, ball)
     side = torch.where(conifer, 0.45 * light * u / (0.08 + 0.3 * down) + 0.30 * (0.6 - tier),
                        1.1 * light * u + 1.15 * (v - 0.58))
@@ -84,9 +75,9 @@ def trees(row: Row, fir: Tensor, bare: Tensor, light: Tensor, grain: Tensor) -> 
 def houses(row: Row, flip: Tensor, shape: Tensor, lit: Tensor, light: Tensor, grain: Tensor) -> None:
     """Houses: a gable in front, a long side with the roof above; scale is half of the width."""
     patch, s, u, v = row.patch(0.22, flip)
-    light = _column(light) * _column(flip)  # light from the left of the unflipped house: -1
-    wall = 0.62 + 0.22 * _column(shape)  # height of the wall
-    rise = 0.78 - 0.12 * _column(shape)  # height of the roof
+    light = wide(light) * wide(flip)  # light from the left of the unflipped house: -1
+    wall = 0.62 + 0.22 * wide(shape)  # height of the wall
+    rise = 0.78 - 0.12 * wide(shape)  # height of the roof
     noise = patch.look(grain) - 0.5
     _contact_shadow(patch, u, v, light, 0.95, 0.5)
 
@@ -107,7 +98,7 @@ def houses(row: Row, flip: Tensor, shape: Tensor, lit: Tensor, light: Tensor, gr
     patch.paint(patch.cover(roof * s, CRISP), ROOF + row.slot, 0.42 + 0.20 * light + 0.30 * up + tiles + 0.9 * noise)
     patch.paint(patch.cover(trim * s, CRISP), ROOF + row.slot, 0.34 - 0.16 * light + 0.4 * noise)
 
-    glass = WINDOW_DARK + (WINDOW_LIT - WINDOW_DARK) * _column(lit).int()
+    glass = WINDOW_DARK + (WINDOW_LIT - WINDOW_DARK) * wide(lit).int()
     tall = 0.5 * wall
     panes = torch.maximum(0.12 - (u - 0.06).abs(), 0.12 - (u - 0.66).abs())
     panes = torch.maximum(torch.minimum(panes, 0.155 - (v - tall).abs()),
@@ -122,7 +113,7 @@ def houses(row: Row, flip: Tensor, shape: Tensor, lit: Tensor, light: Tensor, gr
 def cars(row: Row, flip: Tensor, shape: Tensor) -> None:
     """Cars from the side; scale is half of the length, flip the direction in which they drive."""
     patch, s, u, v = row.patch(0.15, flip)
-    long = 0.25 * _column(shape)
+    long = 0.25 * wide(shape)
     _contact_shadow(patch, u, v, torch.zeros_like(s), 0.85, 0.75)
     roof_line = 0.80 - 0.08 * ((u + 0.1) / 0.5) ** 2
     cabin = least(roof_line - v, (u + 0.62 + long) - 0.40 * (v - 0.44), (0.48 - u) - 0.75 * (v - 0.44), v - 0.3)
@@ -147,8 +138,8 @@ def flowers(row: Row, turn: Tensor, petals: Tensor, light: Tensor) -> None:
     radius = (u * u + v * v).sqrt()
     # r = cos of a multiple of the angle gives petals; below two pixels they cannot be seen
     angle = torch.atan2(v, u)
-    outline = 0.86 + 0.14 * torch.cos(_column(petals) * angle + _column(turn))
-    tone = 0.30 + 0.45 * radius + 0.22 * (v - _column(light) * u)
+    outline = 0.86 + 0.14 * torch.cos(wide(petals) * angle + wide(turn))
+    tone = 0.30 + 0.45 * radius + 0.22 * (v - wide(light) * u)
     patch.paint(patch.cover((outline - radius) * s, CRISP), FLOWER + row.slot, tone)
     heart = (0.30 - radius) * s
     patch.paint(patch.cover(heart) * (s * patch.size > 4), HEART, 0.6 + 0.4 * v)

@@ -75,22 +75,10 @@ class Distances:
 
 
 def distances(ab: Tensor, scenes, radius: float = 0.1) -> dict[str, Distances]:
-    """Is the mean predicted, or a mode, or the distribution?
+    """Is the mean predicted, or a mode, or the distribution? Distances for each free kind that has pixels.
 
-    Args:
-        ab: predicted (N, 2, S, S), scaled by 110.
-        scenes: the Scenes that were coloured.
-        radius: counts as near a palette colour, in ab / 110. Below half of their smallest distance, 0.2.
-
-    Returns:
-        Distances for each free kind that has pixels.
-
-    Raises:
-        ValueError: shapes do not fit.
-
-    Example:
-        >>> report = distances(ab, scenes)["roof"]
-        >>> report.to_best_l1 < report.to_nearest_mode    # True for a regressor
+    ab (N, 2, S, S), scaled by 110, is predicted for the scenes; ValueError where shapes do not fit. radius counts as
+    near a palette colour, in ab / 110: below half of their smallest distance, 0.2.
     """
     needed = (len(scenes.free), 2, *scenes.free.shape[1:])
     if tuple(ab.shape) != needed:

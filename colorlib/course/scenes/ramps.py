@@ -199,16 +199,11 @@ def tables(device: torch.device) -> Tables:
 
 def slot_ramps(variants: Tensor, walls: Tensor, leaves: Tensor, firs: Tensor, sky: Tensor, season: Tensor,
                chosen: dict[str, Tensor]) -> Tensor:
-    """The ramp of every slot of every scene.
+    """The ramp of every slot of every scene, int64 (n, NUM_SLOTS).
 
-    Args:
-        variants (n, 5), walls (n, HOUSES), leaves (n, TREES): which variant of a material, whole numbers.
-        firs: (n, TREES), is the tree a conifer?
-        sky, season: (n,).
-        chosen: for each free kind the drawn colours (n, things).
-
-    Returns:
-        int64 (n, NUM_SLOTS).
+    variants (n, 5), walls (n, HOUSES) and leaves (n, TREES) hold which variant of a material, whole numbers; firs (n,
+    TREES) is where a tree is a conifer; sky and season are (n,); chosen holds for each free kind the drawn colours (n,
+    things).
     """
     ramps = torch.zeros(len(sky), NUM_SLOTS, dtype=torch.long, device=sky.device)
     rock, hill, grass, sea, road = variants.unbind(1)
