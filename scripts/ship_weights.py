@@ -1,10 +1,11 @@
 """Put the weights of a training run into data/weights, in 16 bits, with the settings chosen on validation photographs.
 
-    .venv/bin/python scripts/ship_weights.py --run RUN --render-size 96 --colourfulness 0.5
+    .venv/bin/python scripts/ship_weights.py --run RUN --render-size 128 --colourfulness 1.25 --variants 1.2
 
 RUN is what `colorlib train --recipe colorizer` wrote: weights.safetensors becomes colorizer.safetensors, and l1.safetensors,
 the same network before the adversarial steps, its sibling. --colourfulness is the first number of the default's z, in
-standard deviations of its distribution given L. Settings are compared by `colorlib/course/long/report.py --choose`.
+standard deviations of its distribution given L; --variants is the deviation of the z of other colourings. Settings are
+compared by `colorlib/course/long/report.py --choose`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--render-size", type=int, required=True)
     parser.add_argument("--colourfulness", type=float, required=True)
+    parser.add_argument("--variants", type=float, required=True)
     options = parser.parse_args()
     vivid = [options.colourfulness] + [0.0] * (Z_CHANNELS - 1)
     for source, name in (("weights", "colorizer"), ("l1", "l1")):
@@ -31,7 +33,9 @@ def main() -> None:
         # the sibling has one z, that of its mean
         z_default = json.dumps(vivid) if name == "colorizer" else metadata["z_mean"]
         path = FOLDER / f"{name}.safetensors"
-        save_weights(path, generator, {**metadata, "render_size": str(options.render_size), "z_default": z_default}, half=True)
+        chosen = {"render_size": str(options.render_size), "z_default": z_default, "mirrored": "yes",
+                  "z_std": json.dumps([options.variants] * (Z_CHANNELS - 1) + [0.0])}
+        save_weights(path, generator, {**metadata, **chosen}, half=True)
         print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, step {metadata['step']}")
 
 

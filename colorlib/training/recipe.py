@@ -57,7 +57,7 @@ class Recipe:
     widths: tuple[int, ...] = (64, 96, 160, 256, 384)  # of the PretrainedUNet
     blocks: tuple[int, ...] = (1, 2, 2, 2, 2)
     imagenet: bool = True  # the encoder starts from ImageNet weights and learns at encoder_rate times the others' rate
-    encoder_rate: float = 0.2
+    encoder_rate: float = 0.25
     lr: float = 3e-3  # Adam's, at their largest
     adversarial_lr: float = 3e-4
     critic_lr: float = 3e-4

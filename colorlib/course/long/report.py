@@ -6,7 +6,8 @@
 Each folder directly below DIR is reported for itself, photographs at full size. Rows: the grey photograph, the sibling
 trained without a critic, and the colorizer's mean, default and six other colourings. Further numbers: the rank
 correlation of its uncertainty with its error, the distance between the colourings, the fall of the error with hints at random
-points, and the deviation from a hint at its point.
+points, and the deviation from a hint at its point. With --squeezenet FILE, an .npz of torchvision's ImageNet weights of
+SqueezeNet 1.1, LPIPS too.
 
 --choose tries render sizes and colourfulness (the first number of z) on the validation split, and prints a table.
 Writes colorizer_report.json into COLORLIB_RESULTS (else build/results); grey photographs are left out and counted.
@@ -17,9 +18,12 @@ from __future__ import annotations
 import random
 import sys
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 from scipy.stats import spearmanr
 from torch import Tensor
@@ -27,6 +31,7 @@ from torch import Tensor
 from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer, Hint
+from colorlib.course.features import lpips
 from colorlib.course.results import arguments
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
@@ -46,6 +51,17 @@ def groups(folder: Path, split: str) -> dict[str, list[Tensor]]:
         if not photos.is_grey(rgb):
             found[path.relative_to(folder).parts[0]].append(rgb)
     return dict(found)
+
+
+def load_squeeze(path: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """torchmetrics' LPIPS on SqueezeNet, its backbone from torchvision's names in an .npz file."""
+    from torchmetrics.functional.image.lpips import _LPIPS
+
+    weights = np.load(path)
+    network = _LPIPS(pretrained=True, net="squeeze", pnet_rand=True)
+    network.net.load_state_dict({name: torch.from_numpy(weights["features." + name.split(".", 2)[2]])
+                                 for name in network.net.state_dict()})
+    return partial(network.eval(), normalize=True)
 
 
 def ab_of(rgb: Tensor) -> Tensor:
@@ -77,7 +93,7 @@ def rounded(row: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in row.items()}
 
 
-def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor]) -> dict:
+def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor], network: Callable | None, num_hinted: int) -> dict:
     """Every number of one group."""
     variants = [[colorizer.colorize(rgb, variant=variant) for rgb in real] for variant in VARIANTS]
     ways = {
@@ -87,9 +103,11 @@ def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor]) -> dict
         "default": [colorizer.colorize(rgb) for rgb in real],
     }
     rows = {name: rounded(measured(painted, real)) for name, painted in ways.items()}
+    for name, painted in ways.items() if network is not None else ():
+        rows[name]["lpips"] = round(sum(lpips(a, b, network) for a, b in zip(painted, real)) / len(real), 4)
     rows |= {f"variant {number}": rounded(measured(painted, real)) for number, painted in zip(VARIANTS, variants)}
     return {"photographs": len(real), "rows": rows, "variants": diversity([ways["default"], *variants], real),
-            "uncertainty": uncertainty(colorizer, ways["mean"], real), "hints": hinted(colorizer, real)}
+            "uncertainty": uncertainty(colorizer, ways["mean"], real), "hints": hinted(colorizer, real, num_hinted)}
 
 
 def diversity(variants: list[list[Tensor]], real: list[Tensor]) -> dict[str, float]:
@@ -120,7 +138,7 @@ def uncertainty(colorizer: Colorizer, painted: list[Tensor], real: list[Tensor])
         "mean expected error": sum(expected) / len(expected), "mean error": sum(actual) / len(actual)})
 
 
-def hinted(colorizer: Colorizer, real: list[Tensor], num_photos: int = 60) -> dict[str, float]:
+def hinted(colorizer: Colorizer, real: list[Tensor], num_photos: int) -> dict[str, float]:
     """AuC of the mean decoding with hints in the real colours at random points; how far a hint is off at its point."""
     chosen = random.Random(0).sample(real, min(num_photos, len(real)))
     result = {"auc with 0": sum(metrics.auc(ab_of(colorizer.colorize(rgb, decode="mean")), ab_of(rgb)) for rgb in chosen)
@@ -165,7 +183,8 @@ def show(rows: dict[str, dict[str, float]]) -> None:
 
 def main() -> None:
     options = arguments(__doc__, weights=(None, "else those that ship"), sibling=(None, "else the l1 weights that ship"),
-                        render_size=(0, "instead of the file's"), choose=(False, "try settings on the validation split"))
+                        render_size=(0, "instead of the file's"), squeezenet=("", "an .npz of its weights"),
+                        hinted=(60, "photographs of a group that hints are tried on"), choose=(False, "try settings on the validation split"))
     torch.set_num_threads(1)
     colorizer = Colorizer.load(options.weights, "cpu")
     colorizer.render_size = options.render_size or colorizer.render_size
@@ -177,13 +196,14 @@ def main() -> None:
         write_json(results_dir() / "colorizer_choice.json", {"command": "colorizer_report.py --choose", "split": "validation",
                                                              "machine": machine(), "groups": table})
         return
+    network = load_squeeze(options.squeezenet) if options.squeezenet else None
     sibling = Colorizer.load(options.sibling or shipped("l1"), "cpu")
     sibling.render_size = colorizer.render_size
     result = {"command": "OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR", "split": "test",
               "machine": machine(), "weights": colorizer.metadata.get("sha256", "")[:16],
               "render size": colorizer.render_size, "groups": {}}
     for name, group in real.items():
-        result["groups"][name] = report(colorizer, sibling, group)
+        result["groups"][name] = report(colorizer, sibling, group, network, options.hinted)
         print(name, {k: v for k, v in result["groups"][name].items() if k != "rows"})
         show(result["groups"][name]["rows"])
         write_json(results_dir() / "colorizer_report.json", result)
