@@ -1,7 +1,6 @@
 """The command line: `colorlib colorize`, `colorlib train`, `colorlib evaluate`.
 
-torch is imported by the commands, not here, so that `colorlib --help` answers at once. Bad input ends with
-exit code 2 and one line on standard error, Ctrl-C with 130.
+torch is imported by the commands, not here, so that `colorlib --help` answers at once.
 """
 
 from __future__ import annotations
@@ -34,8 +33,9 @@ Loss = _choice("Loss", "l1", "pix2pix", "wgan-gp")
 Network = _choice("Network", "unet", "residual-unet", "pretrained-unet")
 RecipeName = _choice("RecipeName", "default", "tiny", "colorizer")
 Encoder = _choice("Encoder", "imagenet", "none")
-WEIGHTS = "Weights that `colorlib train` wrote.  [default: those that came with colorlib]"
-FOLDER = "Colour photographs, in any tree of folders."
+Photos = Annotated[Path, typer.Option(metavar="DIR", help="Colour photographs, in any tree of folders.")]
+Weights = Annotated[Path | None, typer.Option(
+    metavar="FILE", help="Weights that `colorlib train` wrote.  [default: those that came with colorlib]")]
 
 
 def _version(wanted: bool) -> None:
@@ -50,9 +50,7 @@ def _version(wanted: bool) -> None:
 def colorlib(version: Annotated[bool, typer.Option(
         "--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False) -> None:
     """Colour black-and-white photographs, train the network that does it, and
-    measure how well it does.
-
-    Nothing is downloaded and no photograph leaves this machine.
+    measure how well. Nothing is downloaded, no photograph leaves this machine.
     """
 
 
@@ -60,7 +58,7 @@ def colorlib(version: Annotated[bool, typer.Option(
 def colorize(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs, grey or colour.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help=WEIGHTS)] = None,
+    weights: Weights = None,
     render_size: Annotated[int | None, typer.Option(
         metavar="N", help="Short side, in pixels, that the network gets.  [default: the weights']")] = None,
     saturation: Annotated[float | None, typer.Option(
@@ -80,8 +78,7 @@ def colorize(
     """Colour photographs.
 
     Each result has the name, size, format and EXIF data of its photograph. A
-    photograph that cannot be opened is reported and the others are coloured;
-    the exit code is then 2.
+    photograph that cannot be opened is reported; the exit code is then 2.
 
     \b
     Examples:
@@ -98,21 +95,19 @@ def colorize(
     chosen = {"saturation": saturation, "render_size": render_size, "decode": decode and decode.value,
               "variant": variant}
     wanted = replace(read, **{name: value for name, value in chosen.items() if value is not None})
-    colorizer = commands.Colorizer.load(weights)
     suffix = format and {"jpeg": ".jpg", "tiff": ".tif"}.get(format.value, f".{format.value}")
     batch = commands.Batch(photos, output, suffix, force)
-    errors = commands.colorize_photos(batch, colorizer, wanted)
+    errors = commands.colorize_photos(batch, commands.Colorizer.load(weights), wanted)
+    if len(photos) > 1 and errors:
+        errors.append(f"{len(errors)} of {len(photos)} photographs were not coloured")
     for message in errors:
         _complain(message + ", or replace it with --force" * message.endswith("is there already; choose another folder"))
-    if len(photos) > 1 and errors:
-        _complain(f"{len(errors)} of {len(photos)} photographs were not coloured")
-    if errors:
-        raise typer.Exit(2)
+    raise typer.Exit(2 if errors else 0)
 
 
 @app.command()
 def train(
-    photos: Annotated[Path, typer.Option(metavar="DIR", help=FOLDER)],
+    photos: Photos,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoint, weights and history.")],
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps in all, also with --resume.")],
     recipe: Annotated[RecipeName, typer.Option(
@@ -147,8 +142,8 @@ def train(
     options = dict(locals())  # as they were given, before anything is imported
     from colorlib import commands
 
-    chosen = {name: value.value if isinstance(value, Enum) else value for name, value in options.items()}
-    history = commands.train_on_photos(commands.Run(**chosen))
+    history = commands.train_on_photos(commands.Run(**{
+        name: value.value if isinstance(value, Enum) else value for name, value in options.items()}))
     if history.interrupted:
         _complain(f"stopped after step {history.num_steps} of {steps}; to go on, add --resume")
         raise typer.Exit(130)
@@ -159,20 +154,18 @@ def train(
 
 @app.command()
 def evaluate(
-    photos: Annotated[Path, typer.Option(metavar="DIR", help=FOLDER)],
+    photos: Photos,
     output: Annotated[Path, typer.Option("--json", metavar="FILE", help="Where the numbers go.")],
-    split: Annotated[Split, typer.Option(
-        help="test: the tenth that `colorlib train` never sees.")] = Split.all,
+    split: Annotated[Split, typer.Option(help="test: the tenth that `colorlib train` never sees.")] = Split.all,
     decode: Annotated[Decode, typer.Option(help="As in colorize.")] = Decode.default,
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help=WEIGHTS)] = None,
+    weights: Weights = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the JSON file.")] = False,
 ) -> None:
     """Measure how near coloured photographs come to the real ones.
 
-    Every photograph is coloured from its L, at full size. The table has the
-    grey photograph as the zero line; the numbers are means over photographs.
-    Grey photographs are left out and counted, and so are those that cannot be
-    opened.
+    Every photograph is coloured from its L, at full size; the numbers are means.
+    The table has the grey photograph as the zero line. Photographs that are grey
+    or cannot be opened are left out and counted.
 
     \b
     psnr           dB, more is better
@@ -199,8 +192,8 @@ def evaluate(
     print(commands.table(result))
 
 
-def _complain(line: str) -> None:
-    print("colorlib: " + " ".join(line.split()), file=sys.stderr)
+def _complain(message: str) -> None:
+    print("colorlib:", *message.split(), file=sys.stderr)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -212,8 +205,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except ClickException as error:
-        message = " ".join(error.format_message().split())
-        _complain(f"{message.rstrip('.')}. See `colorlib --help`.")
+        _complain(f"{error.format_message().strip().rstrip('.')}. See `colorlib --help`.")
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
         sys.exit(130)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from tqdm import tqdm
@@ -26,17 +25,12 @@ from colorlib.training.loop import CHECKPOINT
 from colorlib.training.recipe import Recipe, imagenet_weights, train_colorizer
 from colorlib.training.weights import read_tensors
 
-Item = TypeVar("Item")
 MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
 SMALLEST = 11  # pixels: the window of SSIM
 
 
 def colorize_photos(batch: Batch, colorizer: Colorizer, settings: Settings) -> list[str]:
-    """Colour every photograph that can be opened, and say where each result is.
-
-    Returns:
-        One message for each photograph that was not coloured.
-    """
+    """Colour every photograph that can be opened, and print where each result is; a message for each of the others."""
     errors = []
     for path, outcome in _progress(colorize_all(batch, colorizer, settings), len(batch.photos)):
         if isinstance(outcome, str):
@@ -47,11 +41,7 @@ def colorize_photos(batch: Batch, colorizer: Colorizer, settings: Settings) -> l
 
 
 def read_settings(path: Path) -> Settings:
-    """Settings from a JSON file.
-
-    Raises:
-        ValueError: see `Settings.from_json`; the message names the file.
-    """
+    """Settings from a JSON file; a ValueError, which names the file, as in `Settings.from_json`."""
     try:
         return Settings.from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -67,11 +57,9 @@ RECIPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """A training run on a folder of photographs: the options of `colorlib train` under their own names.
-
-    None stands for the recipe's value.
+    """A training run on a folder of photographs: the options of `colorlib train`; None stands for the recipe's value.
 
     Raises:
         ValueError: options that exclude each other, or a `repeat` that is not FOLDER=N.
@@ -80,39 +68,34 @@ class Run:
     photos: Path
     out: Path
     steps: int
-    recipe: str = "default"
-    size: int | None = None
-    batch_size: int | None = None
-    loss: str | None = None
-    generator: str | None = None
-    encoder_weights: str = "imagenet"
-    seed: int = 0
-    repeat: Sequence[str] = ()
-    resume: bool = False
-    force: bool = False
+    recipe: str
+    size: int | None
+    batch_size: int | None
+    loss: str | None
+    generator: str | None
+    encoder_weights: str
+    seed: int
+    repeat: Sequence[str]
+    resume: bool
+    force: bool
 
     def __post_init__(self) -> None:
         if self.resume and self.force:
             raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
         if self.recipe == "colorizer" and (self.loss or self.generator not in (None, "pretrained-unet")):
             raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
-        self.times()
-
-    def times(self) -> dict[str, int]:
-        """["objects=4"] -> {"objects": 4}"""
-        found = {}
+        self.times: dict[str, int] = {}  # ["objects=4"] -> {"objects": 4}
         for entry in self.repeat:
             folder, _, times = entry.rpartition("=")
             if not folder or not times.isdecimal() or int(times) < 1:
                 raise ValueError(f"--repeat {entry!r}: give a folder and a whole number from 1, as in objects=4")
-            found[folder] = int(times)
-        return found
+            self.times[folder] = int(times)
 
     def describe(self, **numbers: object) -> dict[str, str]:
         """What goes into the weights file; a resumed run must have the same."""
-        times = ", ".join(f"{folder}={times}" for folder, times in sorted(self.times().items()))
-        return {**{name: str(value) for name, value in numbers.items()}, "recipe": self.recipe, "seed": str(self.seed),
-                "repeat": times or "none"}
+        times = ", ".join(f"{folder}={times}" for folder, times in sorted(self.times.items()))
+        return {name: str(value) for name, value in {
+            **numbers, "recipe": self.recipe, "seed": self.seed, "repeat": times or "none"}.items()}
 
 
 def train_on_photos(run: Run) -> History:
@@ -169,9 +152,18 @@ def _train_colorizer(run: Run) -> History:
 
 def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Source:
     """The photographs to train on, once it is known that the run can be kept in its folder."""
-    _check_out(run, description)
+    there = (run.out / CHECKPOINT).is_file()
+    if there and not (run.resume or run.force):
+        raise ValueError(f"{run.out} holds a run already: go on by --resume, or replace it by --force")
+    if run.resume and not there:
+        raise ValueError(f"{run.out} holds no checkpoint to resume: leave --resume out to start a run")
+    before = read_tensors(run.out / "weights.safetensors")[1] if run.resume else description
+    for name, value in description.items():
+        if before.get(name) != value:
+            raise ValueError(f"{run.out} was trained with --{name.replace('_', '-')} {before.get(name)}, this command "
+                             f"has {value}: give the same, or another --out")
     files = scan_splits(run.photos)
-    for folder, times in run.times().items():
+    for folder, times in run.times.items():
         again = [path for path in files["train"] if path.is_relative_to(run.photos / folder)]
         if not again:
             raise ValueError(f"--repeat {folder}={times}: {run.photos / folder} holds no photographs of the training "
@@ -188,26 +180,8 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
     return data
 
 
-def _check_out(run: Run, description: dict[str, str]) -> None:
-    there = (run.out / CHECKPOINT).is_file()
-    if not run.resume:
-        if there and not run.force:
-            raise ValueError(f"{run.out} holds a run already: go on by --resume, or replace it by --force")
-        return
-    if not there:
-        raise ValueError(f"{run.out} holds no checkpoint to resume: leave --resume out to start a run")
-    _, before = read_tensors(run.out / "weights.safetensors")
-    for name, value in description.items():
-        if before.get(name) != value:
-            raise ValueError(f"{run.out} was trained with --{name.replace('_', '-')} {before.get(name)}, this command "
-                             f"has {value}: give the same, or another --out")
-
-
 def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str) -> tuple[dict, list[str]]:
-    """Colour the photographs of a folder from their L and compare with their own colours, at full size.
-
-    Args:
-        split: "all" or "test".
+    """Colour the photographs of a split ("all" or "test") from their L, at full size; compare with the real colours.
 
     Returns:
         What goes into the JSON file: means over photographs, an infinite PSNR (equal photographs) as None; those of the
@@ -227,14 +201,13 @@ def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str)
             if is_grey(real):
                 num_grey += 1
                 continue
-            colored = colorizer.colorize(real, decode=decode)
+            colored_rows.append({**_measure(colorizer.colorize(real, decode=decode), real),
+                                 "colourfulness_real": metrics.colourfulness(real)})
+            grey_rows.append(_measure(rgb_to_grey(real), real))
         except PhotoError as error:
             bad[path.relative_to(photos).as_posix()] = str(error)
-            continue
         except ColorizerError as error:
             raise ValueError(f"{path}: {error}") from error
-        colored_rows.append({**_measure(colored, real), "colourfulness_real": metrics.colourfulness(real)})
-        grey_rows.append(_measure(rgb_to_grey(real), real))
     if not colored_rows:
         raise ValueError(f"{photos}: no colour photograph to measure in split {split} "
                          f"({len(paths)} files, {num_grey} grey, {len(bad)} that cannot be used)")
@@ -254,13 +227,9 @@ def table(result: dict) -> str:
 
 
 def _measure(rgb: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
-    return {
-        "psnr": metrics.psnr(rgb, real),
-        "ssim": metrics.ssim(rgb, real),
-        "auc": metrics.auc(rgb_to_lab(rgb)[1:], rgb_to_lab(real)[1:]),
-        "delta_e": metrics.delta_e(real, rgb),
-        "colourfulness": metrics.colourfulness(rgb),
-    }
+    return {"psnr": metrics.psnr(rgb, real), "ssim": metrics.ssim(rgb, real),
+            "auc": metrics.auc(rgb_to_lab(rgb)[1:], rgb_to_lab(real)[1:]), "delta_e": metrics.delta_e(real, rgb),
+            "colourfulness": metrics.colourfulness(rgb)}
 
 
 def _means(rows: list[dict[str, float]]) -> dict[str, float | None]:
@@ -268,5 +237,5 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float | None]:
     return {name: None if mean == math.inf else mean for name, mean in means.items()}
 
 
-def _progress(items: Iterable[Item], total: int) -> Iterable[Item]:
+def _progress(items: Iterable, total: int) -> Iterable:
     return tqdm(items, total=total, desc="photographs", unit="", disable=total < 2 or not sys.stderr.isatty())

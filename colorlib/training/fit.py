@@ -5,8 +5,8 @@
     update_discriminator(discriminator, optimizer_d, adversarial, condition, target, fake)
     update_generator(discriminator, optimizer_g, adversarial, condition, target, fake, lambda_l1=100)
 
-WGAN-GP is the same step with `adversarial=Wasserstein()` and `lipschitz=GradientPenalty()`, and with the discriminator's
-update `n_critic` times, each on a batch of its own.
+WGAN-GP is the same step with `adversarial=Wasserstein()`, `lipschitz=GradientPenalty()` and `n_critic` updates of the
+critic, each on a batch of its own.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ def update_discriminator(
         backward: runs the backward pass; Accelerate's in `fit`, which scales float16.
         lipschitz: a Wasserstein critic's constraint: GradientPenalty or WeightClipping.
 
-    Returns:
-        {"discriminator": loss}, a scalar tensor, without the penalty; with a constraint also {"penalty": ...}.
+    Returns {"discriminator": loss}, a scalar tensor, without the penalty; with a constraint also {"penalty": ...}.
 
     Reference: Goodfellow et al. 2014, algorithm 1; Isola et al. 2017, equation 1; Gulrajani et al. 2017, algorithm 1.
     """
@@ -69,8 +68,7 @@ def update_generator(
         fake: (B, K, H, W), generated with gradients.
         lambda_l1: weight of L1 added to the adversarial loss; 0 leaves L1 out.
 
-    Returns:
-        {"l1": ..., "generator": ...}: L1 where there is a target, the adversarial loss where there is a discriminator.
+    Returns {"l1": where there is a target, "generator": the adversarial loss where there is a discriminator}.
 
     Raises:
         ValueError: L1 is needed and there is no target.

@@ -37,16 +37,12 @@ _ACCELERATE = threading.Lock()  # its state belongs to the process, and seeds ma
 
 @dataclass
 class History:
-    """The numbers of a training run, over all its resumed pieces.
+    """The numbers of a training run, over all its resumed pieces."""
 
-    losses: name -> one value for each step that returned it.
-    interrupted: Ctrl-C ended the run.
-    """
-
-    losses: dict[str, list[float]] = field(default_factory=dict)
+    losses: dict[str, list[float]] = field(default_factory=dict)  # name -> a value for each step that returned it
     seconds: float = 0.0
     num_steps: int = 0
-    interrupted: bool = False
+    interrupted: bool = False  # by Ctrl-C
 
     def mean(self, name: str, last: int = 50) -> float:
         """Mean of the last values of a loss."""
@@ -76,8 +72,7 @@ def run(
         progress: show a progress bar with the losses on standard error.
         accelerator: where several processes train, the main one writes the files.
 
-    Returns:
-        The History. Ctrl-C finishes the step, writes the checkpoint and returns; a second Ctrl-C stops at once.
+    Ctrl-C finishes the step, writes the checkpoint and returns; a second Ctrl-C stops at once.
 
     Raises:
         ValueError: bad arguments; resume without a checkpoint; a checkpoint of another network.
@@ -165,8 +160,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], history: History) -> N
         else:
             plain[f"state/{name}"] = part.state_dict()
     tensors["random/cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors |= {f"random/cuda{index}": value for index, value in enumerate(torch.cuda.get_rng_state_all())}
+    tensors |= {f"random/cuda{index}": value for index, value in enumerate(torch.cuda.get_rng_state_all())}
     if torch.backends.mps.is_available():
         tensors["random/mps"] = torch.mps.get_rng_state()
     kind, numbers, *rest = np.random.get_state(legacy=True)
@@ -223,17 +217,17 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def deferred_interrupt() -> Iterator[threading.Event]:
     """Ctrl-C sets the event instead of ending a step half-way; the second one raises as usual."""
     pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed  # only the main thread may set signal handlers, and only it receives Ctrl-C
-        return
     usual = signal.getsignal(signal.SIGINT)
 
     def first(signum, frame):
         signal.signal(signal.SIGINT, usual)
         pressed.set()
 
-    signal.signal(signal.SIGINT, first)
+    is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set, or Ctrl-C arrive
     try:
+        if is_main:
+            signal.signal(signal.SIGINT, first)
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, usual)
+        if is_main:
+            signal.signal(signal.SIGINT, usual)

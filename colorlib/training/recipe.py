@@ -77,11 +77,7 @@ class Recipe:
 
     @classmethod
     def of_length(cls, num_steps: int, size: int = 128, batch_size: int = 384, **others) -> Recipe:
-        """The recipe for other numbers of steps, pixels and pictures: four fifths of the steps are pretraining.
-
-        Raises:
-            ValueError: fewer than 10 steps, or a size below 64: the coarsest critic needs 48 pixels.
-        """
+        """The recipe for at least 10 steps, four fifths of them pretraining, and pictures of at least 64 pixels."""
         if num_steps < 10:
             raise ValueError(f"num_steps is {num_steps}; the two phases together need at least 10")
         if size < 64:
@@ -97,15 +93,12 @@ class Recipe:
 
 
 def distance(ab_fake: Tensor, ab_real: Tensor) -> Tensor:
-    """Mean Euclidean distance of the colours (B, 2, H, W), scaled: what the area under the error curve (AuC) measures.
-
-    L1 takes a and b one by one and prefers errors along an axis; this does not.
-    """
+    """Mean Euclidean distance of the colours (B, 2, H, W), scaled; L1 would prefer errors along an axis."""
     return ((ab_fake - ab_real).square().sum(1) + 1e-6).sqrt().mean()
 
 
 def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
-    """How pictures' colours differ from the mean answer for the same L, (B, 5): see CODES; in UNITS, 0 for no difference.
+    """How colours differ from the mean answer for the same L, (B, 5), in the order of CODES and in UNITS.
 
     The log of the ratio of the mean chroma, then the mean differences of a and b over the darker and the lighter part.
     """
@@ -138,19 +131,10 @@ def z_mean(num: int, device: torch.device | str = "cpu") -> Tensor:
     return torch.eye(Z_CHANNELS, device=device)[-1:].repeat(num, 1)
 
 
-def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """torch's exponential moving average, with a smaller decay in the first steps: a short run forgets its start."""
-    def update(averages: list[Tensor], values: list[Tensor], num: Tensor) -> None:
-        get_ema_multi_avg_fn(min(decay, (1 + int(num)) / (10 + int(num))))(averages, values, num)
-
-    return update
-
-
 class Networks(nn.Module):
     """A run's generator, its critic, and the generator's moving average, which is the result.
 
-    Args:
-        encoder: ImageNet weights for `PretrainedUNet.load_imagenet`; None starts from random ones.
+    encoder: ImageNet weights for `PretrainedUNet.load_imagenet`; None starts from random ones.
     """
 
     def __init__(self, recipe: Recipe, encoder: dict[str, Tensor] | None = None) -> None:
@@ -162,12 +146,12 @@ class Networks(nn.Module):
             self.generator.load_imagenet(encoder)
         # patches of 32, 64 and 128 pixels of the picture: where colours end, and whether they belong together
         self.critic = MultiScale([Critic(receptive_field=16, base_channels=32) for _ in range(recipe.num_critics)])
-        self.average = AveragedModel(self.generator, multi_avg_fn=moving_average(recipe.ema), use_buffers=True)
 
-    def train(self, mode: bool = True) -> Networks:
-        super().train(mode)
-        self.average.eval()  # it only ever predicts
-        return self
+        def update(averages: list[Tensor], values: list[Tensor], num: Tensor) -> None:
+            decay = min(recipe.ema, (1 + int(num)) / (10 + int(num)))  # smaller at first: a short run forgets its start
+            get_ema_multi_avg_fn(decay)(averages, values, num)
+
+        self.average = AveragedModel(self.generator, multi_avg_fn=update, use_buffers=True).eval()  # it only predicts
 
 
 def pretraining_step(
@@ -263,8 +247,7 @@ def train_colorizer(
     """Train by the recipe; on CUDA the generator computes in bfloat16.
 
     Args:
-        batches: batches(batch size) -> endless (L, ab) of squares as wide as the photographs' short side
-            (`recipe.short_side` pixels), with `state_dict` and `load_state_dict`.
+        batches: batches(batch size) -> endless (L, ab) of squares of `recipe.short_side` pixels, as `fit` takes them.
         out: folder for weights.safetensors (the average), l1.safetensors (the average before the adversarial steps)
             and the files of `loop.run`.
         metadata: more entries of the weights files.
@@ -276,13 +259,13 @@ def train_colorizer(
         raise ValueError(f"{accelerator.num_processes} processes; the colorizer's recipe trains in one: start it alone")
     device = accelerator.device
     pretrained = imagenet_weights() if recipe.imagenet and not resume else None
-    networks = seeded(recipe.seed, lambda: Networks(recipe, pretrained)).to(device).train()
+    networks = seeded(recipe.seed, lambda: Networks(recipe, pretrained)).to(device)
     random = torch.Generator(device).manual_seed(recipe.seed)
     fused = device.type in ("cpu", "cuda")
     encoder = networks.generator.encoder_parameters()
     others = [weight for weight in networks.generator.parameters() if all(weight is not other for other in encoder)]
-    groups = ({"params": others, "rate": 1.0},
-              {"params": encoder, "rate": recipe.encoder_rate if recipe.imagenet else 1.0})
+    slow = recipe.encoder_rate if recipe.imagenet else 1.0
+    groups = {"params": others, "rate": 1.0}, {"params": encoder, "rate": slow}
     # each phase has its own: the adversarial steps do not go on with the momentum of pretraining
     adam_l1, adam_g = (torch.optim.AdamW([dict(group) for group in groups], lr, (beta, 0.99),
                                          weight_decay=recipe.weight_decay, fused=fused)

@@ -27,11 +27,7 @@ def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[s
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors (on the CPU) and the metadata of a file that `write_tensors` wrote.
-
-    Raises:
-        ValueError: no such file, not a whole safetensors file, or no checksum or another one.
-    """
+    """All tensors (on the CPU) and the metadata of a file; a ValueError where it is missing or damaged."""
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such weights file; give the path of a .safetensors file")
     try:
@@ -57,11 +53,7 @@ def checksum(tensors: dict[str, Tensor]) -> str:
 
 
 def shipped(name: str = "colorizer") -> Path:
-    """The weights file that came with colorlib: "colorizer", or "l1", its sibling trained without a critic.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The weights file that came with colorlib: "colorizer", or "l1", its sibling trained without a critic."""
     path = shipped_folder("weights") / f"{name}.safetensors"
     if not path.is_file():
         known = sorted(file.stem for file in path.parent.glob("*.safetensors"))
@@ -72,15 +64,12 @@ def shipped(name: str = "colorizer") -> Path:
 def save_weights(
     path: str | Path, generator: Generator, metadata: dict[str, str] | None = None, half: bool = False
 ) -> None:
-    """Write a generator with all that is needed to build it again: its class, its `config` and its weights.
+    """Write a generator with all that is needed to build it again; a ValueError where a weight is not finite.
 
     Args:
         metadata: more entries, such as recipe and render_size.
         half: store tensors in 16 bits, for half the size, except those with numbers beyond 65504 (a batch norm's
             variance can be); `load_generator` gives 32 again.
-
-    Raises:
-        ValueError: a number is not finite.
     """
     tensors = generator.state_dict()
     for name, tensor in tensors.items():

@@ -157,7 +157,7 @@ def gradient(hinted=1.0, **others):
     """Of one adversarial step without learning."""
     rule = recipe(n_critic=1, clip=1e9, **others)
     torch.manual_seed(0)
-    networks = Networks(rule).train()
+    networks = Networks(rule)
     for layer in (networks.generator, networks.average.module):  # so that z and the prior matter
         torch.nn.init.normal_(layer.context.of_z.weight, generator=random(5))
     optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
@@ -184,7 +184,7 @@ def test_every_loss_of_an_adversarial_step_reaches_the_generator(monkeypatch):
 def test_each_part_of_a_batch_is_compared_with_its_own_pictures(monkeypatch):
     """A generator that gives each picture its real colours has no distance, in any part of the batch."""
     rule = recipe(n_critic=1, lambda_adversarial=0.0)
-    networks = Networks(rule).train()
+    networks = Networks(rule)
     L, ab, hints = pictures(hinted=1.0)
     assert (ab[2:5] - ab[5:8]).abs().mean() > 0.01 < (ab[:2] - ab[2:4]).abs().mean()
     forward, seen = networks.generator.forward, []
@@ -211,7 +211,7 @@ def test_each_part_of_a_batch_is_compared_with_its_own_pictures(monkeypatch):
 def test_a_pretraining_step_lowers_its_losses():
     rule = recipe()
     torch.manual_seed(0)
-    networks = Networks(rule).train()
+    networks = Networks(rule)
     assert not networks.average.module.training and networks.generator.training
     optimizer = torch.optim.AdamW(networks.generator.parameters(), 1e-2)
     batch = pictures(hinted=0.0)
@@ -223,7 +223,7 @@ def test_a_pretraining_step_lowers_its_losses():
 
 def test_the_generators_gradient_is_clipped():
     rule = recipe(clip=1e-3, n_critic=1)
-    networks = Networks(rule).train()
+    networks = Networks(rule)
     optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
     def norm():
         return torch.cat([p.grad.flatten() for p in networks.generator.parameters() if p.grad is not None]).norm()
