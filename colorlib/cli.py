@@ -137,7 +137,7 @@ def train(
       colorlib train --photos ~/Pictures --out run --steps 20000
       colorlib train --photos ~/Pictures --out run --steps 20000 --resume
       colorlib train --photos ~/Pictures --out try --steps 200 --recipe tiny --size 64
-      colorlib train --photos ~/Pictures --out best --steps 4330 --recipe colorizer
+      colorlib train --photos ~/Pictures --out best --steps 4394 --recipe colorizer
     """
     options = dict(locals())  # as they were given, before anything is imported
     from colorlib import commands
