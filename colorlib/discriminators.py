@@ -15,17 +15,12 @@ STRIDED_LAYERS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 class PatchDiscriminator(nn.Module):
     """Predicts for every patch of a picture whether it is real; with a condition, whether the pair is real.
 
-    It does not compare the picture with a target: it learns from real pairs which picture fits the condition.
-
     Args:
         image_channels: channels of the picture (2 for ab, 3 for RGB).
         condition_channels: channels of the condition (1 for L); 0 makes it ignore the condition.
-        receptive_field: side of the patch in pixels, a key of `STRIDED_LAYERS`: 70 is pix2pix's.
+        receptive_field: side of the patch in pixels, a key of `STRIDED_LAYERS`, else ValueError: 70 is pix2pix's.
         base_channels: channels after the first convolution; they double up to 8 times that.
         norm: normalisation after every convolution but the first and the last.
-
-    Raises:
-        ValueError: a receptive field that is not in `STRIDED_LAYERS`.
 
     Reference: Isola et al. 2017, section 3.2.2 and appendix 6.1.2.
     """
@@ -36,9 +31,7 @@ class PatchDiscriminator(nn.Module):
         if receptive_field not in STRIDED_LAYERS:
             raise ValueError(f"receptive_field is {receptive_field}; choose one of {sorted(STRIDED_LAYERS)}")
         self.condition_channels = condition_channels
-        num_strided = STRIDED_LAYERS[receptive_field]
-        kernel = 1 if num_strided == 0 else 4
-        strides = [1] if num_strided == 0 else [2] * num_strided
+        strides, kernel = [2] * STRIDED_LAYERS[receptive_field] or [1], 1 if receptive_field == 1 else 4
         channels = image_channels + condition_channels
         layers: list[nn.Module] = []
         for depth, stride in enumerate(strides + [1]):
@@ -46,8 +39,7 @@ class PatchDiscriminator(nn.Module):
             # a bias before a normalisation would be subtracted again
             normed = depth > 0 and norm is not nn.Identity
             layers.append(nn.Conv2d(channels, width, kernel, stride, padding=kernel // 4, bias=not normed))
-            layers += [norm(width)] if normed else []
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            layers += [*([norm(width)] if normed else []), nn.LeakyReLU(0.2, inplace=True)]
             channels = width
         layers.append(nn.Conv2d(channels, 1, kernel, padding=kernel // 4))
         self.layers = nn.Sequential(*layers)
@@ -98,12 +90,8 @@ class Critic(PatchDiscriminator):
 
 
 class MultiScale(nn.Module):
-    """Several critics, each called as critic(condition, image): at half the side, a quarter, and so on.
-
-    At a small size a small critic covers the whole picture, at a larger one it covers the edges of colours.
-
-    Reference: Wang et al. 2018, pix2pixHD, section 3.2 (there the first one works at full size).
-    """
+    """Several critics, each called as critic(condition, image): at half the side, a quarter, and so on (Wang et al.
+    2018, pix2pixHD, section 3.2; there from full size). At a small size a critic covers the whole picture."""
 
     def __init__(self, critics: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -113,18 +101,14 @@ class MultiScale(nn.Module):
         """One score per critic, (B, critics, 1, 1): the mean over its patches."""
         scores = []
         for critic in self.critics:
-            condition = None if condition is None else F.avg_pool2d(condition, 2)
-            image = F.avg_pool2d(image, 2)
+            condition, image = (None if x is None else F.avg_pool2d(x, 2) for x in (condition, image))
             scores.append(critic(condition, image).mean((2, 3), keepdim=True))
         return torch.cat(scores, dim=1)
 
 
 def receptive_field(module: nn.Module) -> int:
-    """Side in pixels of the input square that one output of a chain of Conv2d and pooling layers depends on.
-
-    From input to output, a kernel of k widens the field by (k - 1) times the product of the strides before it. Layers
-    are taken in the order in which they were registered; branches are not handled.
-    """
+    """Side in pixels of the input square that one output of a chain of Conv2d and pooling layers, without branches,
+    depends on: a kernel of k widens the field by (k - 1) times the product of the strides before it."""
     field, jump = 1, 1
     for kernel, stride, dilation, _ in _geometry(module):
         field += (kernel - 1) * dilation * jump

@@ -95,9 +95,8 @@ def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, 
     between = torch.lerp(real.detach(), fake.detach(), place).requires_grad_()
     scores = critic(condition, between).flatten(batch_dims).mean(dim=-1)  # one value per picture
     (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-    norm = gradient.flatten(batch_dims).norm(dim=-1)
-    excess = F.relu(norm - 1) if one_sided else norm - 1
-    return excess.square().mean()
+    excess = gradient.flatten(batch_dims).norm(dim=-1) - 1
+    return (F.relu(excess) if one_sided else excess).square().mean()
 
 
 @dataclass(frozen=True)
@@ -119,12 +118,9 @@ class GradientPenalty:
 
 @dataclass(frozen=True)
 class WeightClipping:
-    """Clip every weight of the critic to [-clip, clip] after its step: the first WGAN.
+    """Clip every weight of the critic to [-clip, clip], positive, after its step (Arjovsky et al. 2017, algorithm 1).
 
-    The critic becomes K-Lipschitz for an unknown K that depends on its architecture, and its loss estimates K times the
-    distance. A clip that is not positive raises ValueError.
-
-    Reference: Arjovsky et al. 2017, algorithm 1 (c = 0.01).
+    The critic becomes K-Lipschitz for an unknown K, and its loss estimates K times the distance.
     """
 
     clip: float = 0.01

@@ -18,8 +18,7 @@ _WINDOW = 11  # SSIM's Gaussian window, sigma 1.5 (Wang et al. 2004)
 
 
 def _check_pair(first: Tensor, second: Tensor) -> None:
-    for rgb in (first, second):
-        _check_photo(rgb)
+    _check_photo(first), _check_photo(second)
     if first.shape != second.shape:
         raise ValueError(f"the photographs have shapes {tuple(first.shape)} and {tuple(second.shape)}; "
                          "they must be the same: compare at the full size of the photograph")
@@ -53,8 +52,7 @@ def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
     height, width = rgb_a.shape[-2:]
     if min(height, width) < _WINDOW:
         raise ValueError(f"a photograph of {width} x {height} pixels; SSIM needs {_WINDOW} x {_WINDOW}: leave it out")
-    windows = height - _WINDOW + 1
-    total, margin = 0.0, _WINDOW // 2
+    windows, total, margin = height - _WINDOW + 1, 0.0, _WINDOW // 2
     for top in range(0, windows, _STRIP):
         bottom = min(top + _STRIP, windows)
         strips = [rgb[None, :, top : bottom + _WINDOW - 1].float() for rgb in (rgb_a, rgb_b)]
@@ -67,14 +65,9 @@ def ssim(rgb_a: Tensor, rgb_b: Tensor) -> float:
 def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
     """Area under the curve of the share of pixels whose ab error is at most t, for t from 0 to 150.
 
-    The error of a pixel is the Euclidean distance of the two (a, b). The share is taken at t = 0, 1, ..., 150,
-    integrated by the trapezoidal rule and divided by 150.
-
-    Args:
-        ab_pred, ab_real: (..., 2, H, W), both in CIE units (not scaled) and finite, else ValueError.
-
-    Returns:
-        Percent, 0 (every error above 150) to 100 (equal).
+    The error of a pixel is the distance of the two (a, b), (..., 2, H, W), in CIE units (not scaled) and finite,
+    else ValueError. The share is taken at t = 0, 1, ..., 150, integrated by the trapezoidal rule and divided by 150.
+    Percent: 0 (every error above 150) to 100 (equal).
 
     Reference: Zhang, Isola, Efros 2016, Colorful image colorization, section 3.1 (raw accuracy).
     """
@@ -91,15 +84,11 @@ def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
 
 
 def delta_e(rgb_a: Tensor, rgb_b: Tensor) -> float:
-    """Mean CIEDE2000 colour difference: 0 (equal) to about 100; 1 is just noticeable, less is better.
-
-    Reference: Sharma, Wu, Dalal 2005, The CIEDE2000 color-difference formula.
-    """
+    """Mean CIEDE2000 colour difference (Sharma, Wu, Dalal 2005): 0 (equal) to about 100; 1 is just noticeable."""
     from skimage.color import deltaE_ciede2000
 
     _check_pair(rgb_a, rgb_b)
-    height, width = rgb_a.shape[-2:]
-    total = 0.0
+    (height, width), total = rgb_a.shape[-2:], 0.0
     for top in range(0, height, _STRIP):
         lab_a, lab_b = (color.rgb_to_lab(rgb[:, top : top + _STRIP]).double().cpu().numpy() for rgb in (rgb_a, rgb_b))
         total += float(deltaE_ciede2000(lab_a, lab_b, channel_axis=0).sum())
@@ -133,13 +122,8 @@ def sliced_wasserstein(x: Tensor, y: Tensor, num_projections: int = 64, seed: in
     finite samples of one distribution are not at 0: compare with the distance between two real ones.
 
     Args:
-        x: (N, D).
-        y: (M, D), in the same units; N and M may differ.
-        num_projections: directions, uniform on the sphere.
-        seed: of the directions.
-
-    Raises:
-        ValueError: not two dimensions, different D, or an empty cloud.
+        x, y: (N, D) and (M, D), in the same units, not empty, else ValueError; N and M may differ.
+        num_projections: directions, uniform on the sphere, drawn by `seed`.
 
     Reference: Rabin et al. 2012; Bonneel et al. 2015, Sliced and Radon Wasserstein Barycenters of Measures.
     """

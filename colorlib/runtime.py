@@ -96,10 +96,8 @@ def num_shares(num_parts: int) -> int:
 
 
 def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """`[work(part) for part in parts]`, in as many Python threads as torch may use, each with one torch thread.
-
-    Grad mode and inference mode are those of the caller. `parts` are best few and large, see `num_shares`.
-    """
+    """`[work(part) for part in parts]`, in as many Python threads as torch may use, each with one torch thread and the
+    caller's grad and inference mode. `parts` are best few and large, see `num_shares`."""
     if num_shares(len(parts)) < 2:  # also inside such a thread, so that a part may come here again
         return [work(part) for part in parts]
     grad, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()

@@ -16,13 +16,9 @@ from colorlib.color.fast import AB_SCALE, L_SCALE, fast_lab, fast_rgb8, tiles, w
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """Convert sRGB to CIELAB.
+    """Convert sRGB (..., 3, H, W), uint8 in 0..255 (fast) or float32/float64 in 0..1 (differentiable), to CIELAB.
 
-    Args:
-        rgb: (..., 3, H, W), uint8 in 0..255 (fast) or float32/float64 in 0..1 (differentiable).
-
-    Returns:
-        Lab of the same shape: L 0..100, a and b about -128..127; float32 for uint8, else the input's dtype.
+    L is 0..100, a and b about -128..127; float32 for uint8, else the input's dtype.
 
     Example:
         >>> rgb_to_lab(torch.full((3, 1, 1), 255, dtype=torch.uint8)).flatten().round().abs()
@@ -42,13 +38,8 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
 
 def lab_to_rgb8(lab: Tensor, fit: bool = False) -> Tensor:
-    """Convert CIELAB to uint8 sRGB, fast and without gradient; also raises ValueError for values that are not finite.
-
-    Args:
-        lab: (..., 3, H, W), any float dtype, CIE units.
-        fit: how colours outside the gamut are brought into it: False clips each channel, which changes L; True lowers
-            the chroma and keeps L (see fit_gamut).
-    """
+    """Convert CIELAB (..., 3, H, W), any float dtype, to uint8 sRGB, fast, without gradient; ValueError for values that
+    are not finite. Outside the gamut: `fit` False clips each channel, which changes L; True keeps L, as fit_gamut."""
     _check(lab, 3, "lab", half_too=True)
     return fast_rgb8(lab[..., :1, :, :], lab[..., 1:, :, :], scaled=False, fit=fit)
 
@@ -86,19 +77,15 @@ def fit_gamut(lab: Tensor) -> Tensor:
     """Move colours outside the sRGB gamut to its boundary at exactly the same L; colours inside do not change.
 
     Linear RGB is mixed with the neutral grey of equal luminance Y. The share of colour is the largest for which each
-    channel c keeps 0 <= Y + share (c - Y) <= 1.
-
-    Args:
-        lab: (..., 3, H, W), float32 or float64 in CIE units. L outside 0..100 is kept, with a = b = 0.
-
-    Returns:
-        Lab of the same shape and dtype; differentiable where the input requires a gradient.
+    channel c keeps 0 <= Y + share (c - Y) <= 1. Takes and returns Lab (..., 3, H, W), float32 or float64; differentiable;
+    L outside 0..100 is kept, with a = b = 0.
     """
     _check(lab, 3, "lab")
     if torch.is_grad_enabled() and lab.requires_grad:
         return equations.fit(lab)
     out = torch.empty(lab.shape, dtype=lab.dtype, device=lab.device)
-    work_through(list(tiles(lab.detach(), out)), lambda tile: _fit_tile)
+    work_through(list(tiles(lab.detach(), out)),
+                 lambda _: lambda tile, into: into.copy_(equations.fit(tile.transpose(0, 1)).transpose(0, 1)))
     return out
 
 
@@ -107,10 +94,6 @@ def rgb_to_grey(rgb: Tensor) -> Tensor:
     L = rgb_to_L(rgb)
     grey = L_ab_to_rgb8(L, L.new_zeros(()).expand(*L.shape[:-3], 2, *L.shape[-2:]))
     return grey[..., 1:2, :, :].expand_as(grey).contiguous()  # rounding may set the channels one step apart
-
-
-def _fit_tile(tile: Tensor, into: Tensor) -> None:
-    into.copy_(equations.fit(tile.transpose(0, 1)).transpose(0, 1))
 
 
 def _check(x: Tensor, channels: int, name: str, bytes_too: bool = False, half_too: bool = False) -> None:

@@ -1,9 +1,7 @@
 """A distribution over ab: a square grid of bins over the colours of sRGB, and what can be read from it.
 
-A colour between four bins counts to each by bilinear weights, so that the mean of its bins is the colour itself.
-
-Reference: Zhang, Isola, Efros 2016, Colorful image colorization, sections 2.1 and 2.2 (grid of 10). There a colour
-counts to its five nearest bins by a Gaussian, and rare colours weigh more in the loss; here outputs stay probabilities.
+A colour between four bins counts to each by bilinear weights, so that the mean of its bins is the colour (in Zhang,
+Isola, Efros 2016, Colorful image colorization, sections 2.1 and 2.2, to its five nearest by a Gaussian).
 """
 
 from __future__ import annotations
@@ -42,19 +40,12 @@ def centres() -> Tensor:
 
 
 def num_bins() -> int:
-    """The number of bins, Q."""
     return len(_grid()[0])
 
 
 def encode(ab: Tensor) -> tuple[Tensor, Tensor]:
-    """The four bins around each colour, and its weight in each.
-
-    Args:
-        ab: (B, 2, H, W), scaled (ab / 110). A colour outside the grid counts to the bin nearest to it.
-
-    Returns:
-        Bin numbers (B, 4, H, W), int64, and weights (B, 4, H, W), not negative, of sum 1.
-    """
+    """The numbers (B, 4, H, W), int64, of the four bins around each colour of ab (B, 2, H, W), scaled, and its weights
+    in them, not negative, of sum 1. A colour outside the grid counts to the bin nearest to it."""
     all_centres, number, first = (part.to(ab.device) if isinstance(part, Tensor) else part for part in _grid())
     place = (ab * (AB_SCALE / SPACING) - first).clamp(0, len(number) - 1.001)  # (B, 2, H, W) in nodes
     corner = place.floor().long()
@@ -73,14 +64,8 @@ def encode(ab: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
-    """Mean cross-entropy of the predicted distributions and the real colours, in nats.
-
-    Args:
-        logits: (B, Q, h, w); ValueError for another number of bins.
-        ab: (B, 2, H, W), scaled; averaged over the part of the picture that each of the h x w places covers.
-
-    Reference: Zhang et al. 2016, equation 2, without weights.
-    """
+    """Mean cross-entropy, in nats, of logits (B, Q, h, w) and the real ab (B, 2, H, W), scaled, averaged over the part
+    of the picture that each of the h x w places covers (Zhang et al. 2016, equation 2). ValueError for another Q."""
     if logits.shape[1] != num_bins():
         raise ValueError(f"the logits are for {logits.shape[1]} bins; the grid has {num_bins()}: make the network with "
                          f"num_bins={num_bins()}")
@@ -89,12 +74,8 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
 
 
 def expected_error(probabilities: Tensor, ab: Tensor) -> Tensor:
-    """The uncertainty: mean distance in CIE units, (B, h, w), of the bins from ab under the distribution.
-
-    Args:
-        probabilities: (B, Q, h, w).
-        ab: (B, 2, h, w), scaled.
-    """
+    """The uncertainty: mean distance in CIE units, (B, h, w), of the bins, of probabilities (B, Q, h, w), from ab
+    (B, 2, h, w), scaled."""
     ab = ab.permute(0, 2, 3, 1).flatten(1, 2) * AB_SCALE  # (B, places, 2)
     distance = torch.cdist(ab, centres().to(ab).expand(len(ab), -1, -1))  # (B, places, Q)
     return (distance * probabilities.flatten(2).transpose(1, 2)).sum(-1).unflatten(1, probabilities.shape[-2:])

@@ -7,8 +7,7 @@ from torch import Tensor
 
 _ROWS = [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 XYZ_FROM_RGB = torch.tensor(_ROWS, dtype=torch.float64)
-# XYZ is relative to white here. Rows that sum to exactly 1 give every grey a = b = 0; the published white point,
-# rounded to five digits, leaves greys up to 0.005 off.
+# relative to white: rows of sum 1 give every grey a = b = 0; the published white point leaves greys up to 0.005 off
 XYZ_FROM_RGB = XYZ_FROM_RGB / XYZ_FROM_RGB.sum(1, keepdim=True)
 RGB_FROM_XYZ = torch.linalg.inv(XYZ_FROM_RGB)
 KNEE = 6 / 29  # f below which CIE replaces the cube root by its tangent line
@@ -57,7 +56,7 @@ def fit(lab: Tensor) -> Tensor:
 
 
 def share(Y: Tensor, high: Tensor, low: Tensor, black: float, white: float) -> Tensor:
-    """Return the largest share in 0..1 of a colour's distance from grey that stays in the gamut."""
+    """The largest share in 0..1 of a colour's distance from grey that stays in the gamut."""
     tiny = 1e-9 * white  # a grey needs no room: 0 / tiny is as good as any answer
     up = (white - Y) / (high - Y).clamp(min=tiny)
     down = (Y - black) / (Y - low).clamp(min=tiny)

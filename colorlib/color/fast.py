@@ -1,7 +1,6 @@
 """uint8 <-> Lab in tiles that stay in the cache: tables for the sRGB curve, two Newton steps for the cube root.
 
-Inside a tile every buffer is (3, pixels). Its views are made once for each shape of tile: a tile takes a fraction of a
-millisecond, so twenty slices of a microsecond each would slow it down.
+A tile's buffers are (3, pixels). Their views are made once for each shape, because slices would slow a tile down.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _OFFSET = 3 * 24**3 / 116**3 * _CODES  # where black lies, because 1728 (s - 24)
 
 def tiles(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Cut (..., C, H, W), different in C alone, into views (C, n, rows, columns) of about _TILE pixels."""
-    flat = [x.reshape(-1, *x.shape[-3:]) if x.numel() else x.new_empty(0, *x.shape[-3:]) for x in tensors]
-    if any(x.numel() == 0 for x in flat):
+    if any(x.numel() == 0 for x in tensors):
         return
+    flat = [x.reshape(-1, *x.shape[-3:]) for x in tensors]
     if all(x.shape[2] == 1 or x.stride(2) == x.shape[3] * x.stride(3) for x in flat):
         flat = [x.flatten(2).unsqueeze(-1) for x in flat]  # one row, to be cut anywhere
     _, _, h, w = flat[0].shape
@@ -41,7 +40,7 @@ def tiles(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 @lru_cache(maxsize=8)
 def _constants(device: torch.device) -> dict[str, Tensor]:
-    """Tables and scaled matrices. Scales make the root's rows come out as 500 fx, 200 fy, 200 fz."""
+    """Tables and matrices, scaled so that the root's rows are 500 fx, 200 fy, 200 fz."""
     eight_bit = linear(torch.arange(256, dtype=torch.float64) / 255).float()
     scale = torch.tensor([[500.0], [200.0], [200.0]], dtype=torch.float64)
     root = scale / _NEWTON[1]
@@ -69,8 +68,7 @@ def _constants(device: torch.device) -> dict[str, Tensor]:
 
 
 class _Gather:
-    """Table look-up with everything but the look-up done beforehand."""
-
+    # a look-up in a table with everything else done beforehand
     def __init__(self, table: Tensor, index: Tensor, out: Tensor) -> None:
         rows = math.gcd(index.numel(), 64)  # torch.gather shares rows, not columns, among the threads
         self.table, self.index, self.out = table.expand(rows, -1), index.view(rows, -1), out.view(rows, -1)
@@ -80,8 +78,7 @@ class _Gather:
 
 
 class _ToLab:
-    """uint8 -> Lab (or scaled L alone) for tiles of one shape."""
-
+    # uint8 -> Lab (or scaled L alone) for tiles of one shape
     def __init__(self, tile: Tensor, table: dict[str, Tensor], only_L: bool) -> None:
         pixels, rows, self.only_L = tile[0].numel(), slice(1, 2) if only_L else slice(0, 3), only_L
         self.bound, self.magic, self.line = (table[name][rows] for name in ("bound", "magic", "line"))
@@ -125,8 +122,7 @@ class _ToLab:
 
 
 class _ToRgb8:
-    """Lab -> uint8 for tiles of one shape."""
-
+    # Lab -> uint8 for tiles of one shape
     def __init__(self, L: Tensor, table: dict[str, Tensor], scaled: bool, fit: bool) -> None:
         pixels, shape, device = L.numel(), (3, *L.shape[1:]), L.device
         self.fit, self.columns = fit, table["rgb"]
@@ -140,10 +136,7 @@ class _ToRgb8:
 
     def __call__(self, L: Tensor, ab: Tensor, into: Tensor) -> None:
         s, t, (x, y, z), (a, b) = self.s, self.t, self.xyz, ab.unbind(0)
-        y.copy_(L[0])  # s = 116 fx, 116 fy, 116 fz
-        if self.L_unit != 1:
-            y.mul_(self.L_unit)
-        y.add_(self.L_zero)
+        y.copy_(L[0]).mul_(self.L_unit).add_(self.L_zero)  # s = 116 fx, 116 fy, 116 fz
         torch.add(y, a, alpha=self.ab_unit * 116 / 500, out=x)
         torch.sub(y, b, alpha=self.ab_unit * 116 / 200, out=z)
         if not math.isfinite(s.sum()):

@@ -1,9 +1,5 @@
-"""A photograph in, a colour photograph of the same size out.
-
-    photograph -> small L (+ hints, z) -> generator -> small ab -> upsampling guided by L -> L + ab -> colour photograph
-
-The generator sees the photograph at a render size (`Colorizer.sketch`); the rest, at full size, is in `render`.
-"""
+"""A photograph in, a colour photograph of the same size out: `Colorizer.sketch` takes it at a small render size through
+the generator; what follows at full size is in `render`."""
 
 from __future__ import annotations
 
@@ -12,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -24,14 +19,15 @@ from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, p
 from colorlib.colorizer.render import Sketch, render, render_shape, small_L
 from colorlib.colorizer.settings import DECODES, Settings, check_render_size
 from colorlib.generators import Generator, Prediction, evaluating
+from colorlib.photos import Photo, read_photo
+from colorlib.runtime import device as best_device
 from colorlib.training.weights import load_generator, save_weights, shipped
 
-if TYPE_CHECKING:
-    from colorlib.photos import Photo
-
 RENDER_SIZE = 256
-VARIANTS, DRAWS, VARIANT_SIZE = 6, 24, 64  # colourings that differ, of so many draws, compared at this short side
+VARIANTS, DRAWS, VARIANT_SIZE = 6, 24, 64  # colourings that differ, of DRAWS draws, compared at this short side
 SIBLING = "l1.safetensors"
+# the allocators of CUDA and MPS, of the CPU on Linux and macOS, of the CPU on Windows
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class ColorizerError(RuntimeError):
@@ -39,19 +35,16 @@ class ColorizerError(RuntimeError):
 
 
 class Colorizer:
-    """Colours photographs of any size with a generator.
-
-    The generator is called in evaluation mode and without gradients; its own mode is put back afterwards.
+    """Colours photographs of any size with a generator, which is called in evaluation mode and without gradients.
 
     Args:
         generator: takes L, gives ab.
-        render_size: short side, in pixels, of the picture that the generator sees; the aspect ratio is kept
-            (see `render_shape` for panoramas and small photographs).
+        render_size: short side, in pixels, of the picture that the generator sees (see `render_shape`).
         device: where to compute; the generator is moved there. None: where the generator is.
-        metadata: text entries that `save` writes beside the weights, such as the recipe. For a generator with z, "z_mean"
-            and "z_default" are JSON lists: the z of the two ways of decoding, 0 where they are missing; "z_std" is
-            the deviation of the z of other colourings, 1 where it is missing. With "mirrored": "yes" every answer is the
-            mean of those to the picture and to its mirror image, which costs twice the time and is steadier.
+        metadata: text entries that `save` writes beside the weights. For a generator with z, "z_mean" and "z_default"
+            are JSON lists: the z of the two ways of decoding, 0 where they are missing; "z_std" is the deviation of
+            the z of other colourings, else 1. With "mirrored": "yes" every answer is the mean of those to the picture
+            and to its mirror image, which costs twice the time and is steadier.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
     Example:
@@ -59,14 +52,8 @@ class Colorizer:
         >>> rgb = colorizer.colorize("grandmother.jpg")  # uint8 (3, H, W)
     """
 
-    def __init__(
-        self,
-        generator: Generator,
-        render_size: int = RENDER_SIZE,
-        device: torch.device | str | None = None,
-        metadata: dict[str, str] | None = None,
-        sibling: Colorizer | None = None,
-    ) -> None:
+    def __init__(self, generator: Generator, render_size: int = RENDER_SIZE, device: torch.device | str | None = None,
+                 metadata: dict[str, str] | None = None, sibling: Colorizer | None = None) -> None:
         self.render_size, self.sibling = check_render_size(render_size), sibling
         parameter = next(generator.parameters(), None)
         self.device = torch.device(device or (parameter.device if parameter is not None else "cpu"))
@@ -89,17 +76,13 @@ class Colorizer:
 
     @classmethod
     def load(cls, path: str | Path | None = None, device: torch.device | str | None = None) -> Colorizer:
-        """A colorizer from a weights file: network, weights and render size, and the sibling from the l1.safetensors beside it.
+        """A colorizer from a weights file, and its sibling from the l1.safetensors beside it.
 
         Args:
-            path: a .safetensors file that `save` or a training run wrote; None takes the weights that came with colorlib.
+            path: a .safetensors file that `save` or a training run wrote, else ValueError; None takes the weights that
+                came with colorlib.
             device: None takes the best one here.
-
-        Raises:
-            ValueError: no such file, or not one of ours.
         """
-        from colorlib.runtime import device as best_device
-
         path = Path(shipped() if path is None else path)
         generator, metadata = load_generator(path)
         text = metadata.get("render_size", str(RENDER_SIZE))
@@ -134,52 +117,34 @@ class Colorizer:
                                  "its weights are damaged or its training diverged, take others")
         return prediction
 
-    def colorize(
-        self,
-        photo: Tensor | Photo | str | Path,
-        settings: Settings | None = None,
-        *,
-        progress: Callable[[float], None] | None = None,
-        **options: object,
-    ) -> Tensor:
+    def colorize(self, photo: Tensor | Photo | str | Path, settings: Settings | None = None, *,
+                 progress: Callable[[float], None] | None = None, **options: object) -> Tensor:
         """Colour one photograph. Its L is kept; a colour that sRGB cannot show at that L is made paler.
 
         Args:
-            photo: uint8 (3, H, W), grey or colour (its L alone is used); or a Photo; or a path.
-            settings: how; None is the default of every one.
+            photo: uint8 (3, H, W), grey or colour (its L alone is used), a Photo or a path.
+            settings: None is the default of every one.
             progress: called with the share that is done, 0 to 1, again and again.
-            options: single settings by name, such as saturation=1.2; see `Settings`.
+            options: single settings by name, such as saturation=1.2.
 
         Returns:
             uint8 (3, H, W), on the CPU.
 
         Raises:
-            ValueError: a bad argument.
-            PhotoError: (a ValueError) the path is no photograph that can be opened.
+            ValueError: a bad argument; PhotoError, a ValueError: the path is no photograph that can be opened.
             ColorizerError: the generator returned NaN, infinity or another shape, or memory is short.
         """
-        settings = replace(settings or Settings(), **options)
-        rgb = _rgb_of(photo)
-        sketch = self._sketch(rgb, settings)
+        settings, rgb = replace(settings or Settings(), **options), _rgb_of(photo)
+        sketch = self.sketch(rgb, settings)
         with torch.inference_mode(), _memory_for(rgb.shape[-2:]):
             return render(rgb, sketch, settings, progress)
 
     def sketch(self, photo: Tensor | Photo | str | Path, settings: Settings) -> Sketch:
-        """The part of `colorize` that needs the network; `render.render` is the rest.
-
-        Args:
-            settings: of them render_size, decode, variant, hints and adversarial.
-
-        Raises:
-            ValueError, ColorizerError: as `colorize`.
-        """
-        return self._sketch(_rgb_of(photo), settings)
-
-    def _sketch(self, rgb: Tensor, settings: Settings) -> Sketch:
+        """The part of `colorize` that needs the network; `render.render` is the rest. Errors as there."""
         if settings.adversarial < 1 and self.sibling is None:
             raise ValueError(f"adversarial is {settings.adversarial}, but these weights have no sibling ({SIBLING} beside "
                              "them): leave adversarial at 1")
-        L, marks, full = self._seen(rgb, settings.hints, settings.render_size)
+        L, marks, full = self._seen(_rgb_of(photo), settings.hints, settings.render_size)
         with torch.inference_mode(), _memory_for(full):
             z = self._z(L, settings.decode, settings.variant)
             plain, found = self._answers(L, marks, z)
@@ -190,9 +155,7 @@ class Colorizer:
                 found = [one._replace(answer=one.answer._replace(ab=torch.lerp(
                     other.answer.ab.float(), one.answer.ab.float(), settings.adversarial)))
                     for one, other in zip(found, of_sibling)]
-            if not found:
-                return Sketch(L, ab, marks, full)
-            ab, own, share = spread(ab, found)
+            ab, own, share = spread(ab, found) if found else (ab, None, None)
             return Sketch(L, ab, marks, full, own, share)
 
     def _seen(self, rgb: Tensor, hints: Sequence[Hint], render_size: int | None) -> tuple[Tensor, Marks, tuple[int, int]]:
@@ -204,7 +167,7 @@ class Colorizer:
             return small_L(rgb, size).to(self.device), marks, full
 
     def _answers(self, L: Tensor, marks: Marks, z: Tensor) -> tuple[Prediction, list[Surface]]:
-        """The generator's answer without hints, and its answers to the hints of each surface (see `hints.surfaces`)."""
+        """The generator's answers: without hints, and to the hints of each surface."""
         return self._generate(L, None, z), follow(L, marks, lambda drawn: self._generate(L, drawn, z))
 
     def _z(self, L: Tensor, decode: str, variant: int) -> Tensor:
@@ -213,9 +176,7 @@ class Colorizer:
         if not len(self.z[decode]):
             raise ValueError(f"variant is {variant}, but this generator gives one colouring (its z_channels is 0): "
                              "leave variant at 0, or load weights with z")
-        if variant > VARIANTS:
-            return self._draw(variant)
-        return self._variants(L)[variant - 1]
+        return self._draw(variant) if variant > VARIANTS else self._variants(L)[variant - 1]
 
     def _draw(self, seed: int) -> Tensor:
         noise = torch.randn(len(self.z["default"]), generator=torch.Generator().manual_seed(seed))
@@ -223,18 +184,14 @@ class Colorizer:
         return torch.cat([(noise * self.z_std)[:codes], self.z["default"][codes:]])
 
     def _variants(self, L: Tensor) -> Tensor:
-        """z of six colourings of one photograph that differ to the eye, (6, z_channels).
-
-        Of DRAWS draws those are taken, one after the other, whose colours are farthest from the default and from each
-        other (Gonzalez 1985, farthest-point clustering). The colours are compared on a small picture.
-        """
+        """z of six colourings of one photograph that differ to the eye, (6, z_channels): of DRAWS draws those, one
+        after the other, farthest from the default and each other (Gonzalez 1985, farthest-point clustering)."""
         if self._last is not None and torch.equal(self._last[0], L):
             return self._last[1]
         z = torch.stack([self.z["default"], *(self._draw(seed) for seed in range(1, DRAWS + 1))])
         scale = min(1.0, VARIANT_SIZE / min(L.shape[-2:]))
         small = F.interpolate(L, [max(1, round(side * scale)) for side in L.shape[-2:]], mode="bilinear", antialias=True)
-        ab = torch.cat([self._generate(small, None, one).ab.float() for one in z])
-        ab = F.adaptive_avg_pool2d(ab, 16)
+        ab = F.adaptive_avg_pool2d(torch.cat([self._generate(small, None, one).ab.float() for one in z]), 16)
         apart = (ab[:, None] - ab).square().sum(2).sqrt().mean((2, 3))  # (draws, draws)
         nearest, chosen = apart[0].clone(), []
         for _ in range(VARIANTS):
@@ -243,9 +200,8 @@ class Colorizer:
         self._last = L, z[chosen]  # the six are asked for one after the other
         return z[chosen]
 
-    def _distribution(
-        self, rgb: Tensor, hints: Sequence[Hint] | None, render_size: int | None
-    ) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    def _distribution(self, rgb: Tensor, hints: Sequence[Hint] | None,
+                      render_size: int | None) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Probabilities (1, Q, h, w), the mean answer at their size (1, 2, h, w), and the photograph's size."""
         if not self.generator.config.get("num_bins", 0):
             raise ValueError("this generator predicts no distribution over ab (its num_bins is 0): load weights that do")
@@ -262,46 +218,25 @@ class Colorizer:
                 ab = torch.lerp(ab, own, share)
             return likely, F.interpolate(ab, size, mode="area"), full
 
-    def uncertainty(
-        self,
-        photo: Tensor | Photo | str | Path,
-        hints: Sequence[Hint] | None = None,
-        render_size: int | None = None,
-    ) -> Tensor:
-        """How wrong the mean decoding expects to be, everywhere.
-
-        Returns:
-            (H, W), CIE units: the mean distance between its answer and the colours of its distribution.
-
-        Raises:
-            ValueError, ColorizerError: as `colorize`; a generator without a distribution.
-        """
+    def uncertainty(self, photo: Tensor | Photo | str | Path, hints: Sequence[Hint] | None = None,
+                    render_size: int | None = None) -> Tensor:
+        """How wrong the mean decoding expects to be, (H, W) in CIE units: the mean distance between its answer and the
+        colours of its distribution. Errors as in `colorize`; ValueError also for a generator without a distribution."""
         probabilities, ab, full = self._distribution(_rgb_of(photo), hints, render_size)
         expected = bins.expected_error(probabilities, ab)[:, None]
         return F.interpolate(expected, full, mode="bilinear")[0, 0].cpu()
 
-    def suggest(
-        self,
-        photo: Tensor | Photo | str | Path,
-        x: float,
-        y: float,
-        num: int = 5,
-        hints: Sequence[Hint] | None = None,
-        render_size: int | None = None,
-    ) -> list[Suggestion]:
-        """Plausible colours of one point, the likeliest first, no two of them alike.
+    def suggest(self, photo: Tensor | Photo | str | Path, x: float, y: float, num: int = 5,
+                hints: Sequence[Hint] | None = None, render_size: int | None = None) -> list[Suggestion]:
+        """Plausible colours of one point, the likeliest first; errors as in `uncertainty`.
 
         Args:
-            photo: see `colorize`.
-            x, y: the point, in pixels of the photograph.
+            x, y: the point, in pixels of the photograph; ValueError outside of it.
             num: how many at most.
             hints: what is known already; it changes what is plausible.
 
         Returns:
             Suggestions at least 15 CIE units apart, each one a colour that sRGB has at the point's L.
-
-        Raises:
-            ValueError, ColorizerError: as `colorize`; a point outside, or a generator without a distribution.
         """
         rgb = _rgb_of(photo)
         height, width = rgb.shape[-2:]
@@ -316,16 +251,11 @@ class Colorizer:
 
 
 def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:
-    if isinstance(photo, str | Path):
-        from colorlib.photos import read_photo
-
-        photo = read_photo(photo)
+    photo = read_photo(photo) if isinstance(photo, str | Path) else photo
     rgb = photo if isinstance(photo, Tensor) else photo.rgb
     if rgb.dtype != torch.uint8 or rgb.ndim != 3 or rgb.shape[0] != 3 or rgb.numel() == 0:
-        raise ValueError(
-            f"the photograph is {rgb.dtype} of shape {tuple(rgb.shape)}; required is uint8 (3, H, W): "
-            "repeat a single grey channel three times, convert floats by (rgb * 255).round().to(torch.uint8)"
-        )
+        raise ValueError(f"the photograph is {rgb.dtype} of shape {tuple(rgb.shape)}; required is uint8 (3, H, W): repeat "
+                         "a single grey channel three times, convert floats by (rgb * 255).round().to(torch.uint8)")
     return rgb.cpu()
 
 
@@ -337,11 +267,5 @@ def _memory_for(size: tuple[int, int]) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)):
             raise
-        raise ColorizerError(
-            f"not enough memory for {size[1]} x {size[0]} pixels: "
-            "take a smaller render size, or the CPU instead of the GPU"
-        ) from error
-
-
-# the allocators of CUDA and MPS, of the CPU on Linux and macOS, of the CPU on Windows
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+        raise ColorizerError(f"not enough memory for {size[1]} x {size[0]} pixels: "
+                             "take a smaller render size, or the CPU instead of the GPU") from error

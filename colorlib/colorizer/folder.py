@@ -1,4 +1,4 @@
-"""Several photographs coloured alike into one folder, so that nothing is lost and every failure is reported."""
+"""Several photographs coloured alike into one folder: nothing is lost, and every failure is reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from colorlib.photos import SUFFIXES, SYNTHETIC, Photo, PhotoError, read_photo, 
 
 @dataclass
 class Batch:
-    """Several photographs into one folder, so that no result replaces a photograph or another result."""
+    """Several photographs into one folder, where no result replaces a photograph or another result."""
 
     photos: list[Path]
     folder: Path
@@ -26,12 +26,10 @@ class Batch:
         self.results: dict[str, Path] = {}
 
     def target(self, path: Path, photo: Photo) -> Path:
-        """Where the result of one photograph goes.
-
-        Raises:
-            PhotoError: something is there that must stay.
-        """
-        target = self.folder / self._name(path, photo)
+        """Where the result of one photograph goes; PhotoError if something is there that must stay."""
+        # the photograph's own name where its suffix is that of its format, else one whose suffix is
+        own = SUFFIXES.get(path.suffix.lower()) == photo.format and photo.format not in ("GIF", "HEIF")
+        target = self.folder / (path.stem + (self.suffix or (path.suffix if own else suffix_for(photo))))
         key = _key(target)
         if key in self.results:  # also by force: both photographs are wanted
             raise PhotoError(path, f"its result would replace that of {self.results[key]}",
@@ -42,31 +40,19 @@ class Batch:
             raise PhotoError(path, f"its result {target} is there already", "choose another folder")
         return target
 
-    def _name(self, path: Path, photo: Photo) -> str:
-        """The photograph's own name where its suffix tells its format, else one whose suffix does."""
-        if self.suffix is not None:
-            return path.stem + self.suffix
-        writable = photo.format not in ("GIF", "HEIF")
-        told = SUFFIXES.get(path.suffix.lower()) == photo.format
-        return path.name if told and writable else path.stem + suffix_for(photo)
-
 
 def colorize_all(batch: Batch, colorizer: Colorizer, settings: Settings) -> Iterator[tuple[Path, Path | str]]:
-    """Colour every photograph that can be opened.
+    """Colour every photograph that can be opened; ValueError if the folder cannot be made or written.
 
     Yields:
         Each photograph, and where its result is or, as a sentence, why there is none.
-
-    Raises:
-        ValueError: the folder cannot be made or written.
     """
     make_folder(batch.folder)
     for path in batch.photos:
         try:
             photo = read_photo(path)
             target = batch.target(path, photo)
-            colored = colorizer.colorize(photo, settings)
-            write_photo(target, colored, like=photo, note=SYNTHETIC, overwrite=batch.force)
+            write_photo(target, colorizer.colorize(photo, settings), like=photo, note=SYNTHETIC, overwrite=batch.force)
         except PhotoError as error:
             yield path, str(error)
         except (ColorizerError, ValueError) as error:  # such as a hint outside of this one
@@ -77,11 +63,7 @@ def colorize_all(batch: Batch, colorizer: Colorizer, settings: Settings) -> Iter
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder, and find out before the work whether it can be written.
-
-    Raises:
-        ValueError: it is a file, or may not be written.
-    """
+    """Make the folder; ValueError, before the work, if it is a file or may not be written."""
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; name a folder")
     path.mkdir(parents=True, exist_ok=True)

@@ -26,20 +26,14 @@ REACHES = (0.1, 10.0)  # smallest and largest reach of a hint
 
 
 class Hint(NamedTuple):
-    """The colour of one point, and how far it spreads.
+    """The colour of one point, and how far it spreads."""
 
-    x, y: to the right and down, in pixels of the photograph.
-    a, b: CIE units.
-    reach: factor of the distance over which it spreads; 1 is the default, 2 twice as far.
-    erase: keep the network's own colours around this point, whatever other hints say; a and b do not matter.
-    """
-
-    x: float
-    y: float
-    a: float
+    x: float  # to the right, in pixels of the photograph
+    y: float  # down
+    a: float  # CIE units
     b: float
-    reach: float = 1.0
-    erase: bool = False
+    reach: float = 1.0  # factor of the distance over which it spreads; 2 is twice as far
+    erase: bool = False  # keep the network's own colours here, whatever other hints say; a and b do not matter
 
 
 class Suggestion(NamedTuple):
@@ -58,21 +52,16 @@ class Marks(NamedTuple):
     size: tuple[int, int]
 
     @property
-    def ab(self) -> Tensor:
-        """(N, 2), scaled."""
+    def ab(self) -> Tensor:  # (N, 2), scaled
         return torch.tensor([[hint.a, hint.b] for hint in self.hints]).reshape(-1, 2) / color.AB_SCALE
 
     @property
-    def erases(self) -> Tensor:
-        """(N,), bool."""
+    def erases(self) -> Tensor:  # (N,), bool
         return torch.tensor([hint.erase for hint in self.hints], dtype=torch.bool)
 
     def drawn(self, chosen: Tensor | None = None) -> Tensor:
         """The picture that a generator takes, (1, 3, h, w): mask, then ab / 110, one small pixel a hint; no erasers.
-
-        Args:
-            chosen: (N,), bool: these alone.
-        """
+        With `chosen`, (N,) bool, these hints alone."""
         picture = torch.zeros(1, 3, *self.size)
         wanted = ~self.erases if chosen is None else chosen & ~self.erases
         rows, columns = self.places[wanted].unbind(1)
@@ -82,16 +71,8 @@ class Marks(NamedTuple):
 
 
 def place_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, int]) -> Marks:
-    """Hints of a photograph on its small picture.
-
-    Args:
-        hints: in pixels of the photograph and CIE units; of two in one small pixel the later one counts.
-        full: height and width of the photograph.
-        size: height and width of the small picture.
-
-    Raises:
-        ValueError: a hint outside the photograph, an a or b outside -128 to 127, or a reach outside 0.1 to 10.
-    """
+    """Hints of a photograph of height and width `full` on its small picture of `size`; of two in one small pixel the
+    later one counts. ValueError: a place outside, an a or b outside -128 to 127, or a reach outside 0.1 to 10."""
     found: dict[tuple[int, int], Hint] = {}
     for hint in hints:
         if not (0 <= hint.x < full[1] and 0 <= hint.y < full[0]):
@@ -107,18 +88,11 @@ def place_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, i
 
 
 def nearness(L: Tensor, marks: Marks) -> Tensor:
-    """How much each hint counts where: 1 at the hint, less with every edge on the way.
+    """How much each of N hints counts where, (N, 1, h, w): 1 at the hint, less with every edge on the way, towards 0.
 
     The generator also reads a hint as evidence about light and season and shifts the whole picture. A user who clicks a
-    roof means only the roof, so we fade the change with the geodesic distance from the hint: a step costs little on
-    an even surface and much across an edge of L.
-
-    Args:
-        L: (1, 1, h, w), scaled.
-        marks: N hints; their reach divides the distance.
-
-    Returns:
-        (N, 1, h, w), 0 to 1.
+    roof means only the roof, so the change fades with the geodesic distance from the hint: a step costs little on
+    an even surface and much across an edge of L (1, 1, h, w), scaled. A hint's reach divides the distance.
 
     Reference: geodesic distance as in Criminisi et al. 2008, GeoS; shortest paths by scikit-image.
     """
@@ -141,15 +115,10 @@ def nearness(L: Tensor, marks: Marks) -> Tensor:
 
 
 def surfaces(near: Tensor, marks: Marks) -> list[Tensor]:
-    """The hints in groups, each given to the network alone: those of one surface or of one colour, without erasers.
+    """The hints in groups, each (N,) bool: those of one surface or one colour, without erasers; `near`: `nearness`.
 
-    Given hints for a red roof and blue water together, the generator may invent an evening sky between them.
-
-    Args:
-        near: (N, 1, h, w), of `nearness`.
-
-    Returns:
-        (N,), bool, for each group.
+    Each group goes to the network alone: given hints for a red roof and blue water together, the generator may invent
+    an evening sky between them.
     """
     from scipy.sparse.csgraph import connected_components
 
@@ -162,16 +131,11 @@ def surfaces(near: Tensor, marks: Marks) -> list[Tensor]:
 
 
 class Surface(NamedTuple):
-    """What hints make of their surface.
+    """What hints make of their surface."""
 
-    answer: the generator's Prediction, given these hints alone.
-    own: (1, 2, h, w), the hints' own colours, scaled; between several hints by nearness.
-    near: (1, 1, h, w), how much the surface counts where, 0 to 1.
-    """
-
-    answer: Prediction
-    own: Tensor
-    near: Tensor
+    answer: Prediction  # the generator's, given these hints alone
+    own: Tensor  # (1, 2, h, w), the hints' own colours, scaled; between several hints by nearness
+    near: Tensor  # (1, 1, h, w), how much the surface counts where, 0 to 1
 
 
 def weights_of(surfaces: Sequence[Surface]) -> list[Tensor]:
@@ -181,14 +145,8 @@ def weights_of(surfaces: Sequence[Surface]) -> list[Tensor]:
 
 
 def spread(plain: Tensor, surfaces: Sequence[Surface]) -> tuple[Tensor, Tensor, Tensor]:
-    """The generator's colours and the hints' own ones, apart, so that saturation changes the former alone.
-
-    Args:
-        plain: (1, 2, h, w), the generator's answer without hints.
-
-    Returns:
-        ab (1, 2, h, w) with the answers to the hints, own (1, 2, h, w), and share (1, 1, h, w) of own in the result.
-    """
+    """The generator's colours and the hints' own ones, apart, so that saturation changes the former alone: of its ab
+    without hints, `plain` (1, 2, h, w), ab with the answers to hints, own (1, 2, h, w), own's share (1, 1, h, w)."""
     weights = weights_of(surfaces)
     whole = sum(weights)
     own = sum(weight * surface.own for weight, surface in zip(weights, surfaces)) / whole.clamp(min=1e-6)
@@ -198,12 +156,7 @@ def spread(plain: Tensor, surfaces: Sequence[Surface]) -> tuple[Tensor, Tensor, 
 
 
 def follow(L: Tensor, marks: Marks, answer: Callable[[Tensor], Prediction]) -> list[Surface]:
-    """The surfaces of all hints, as the generator and the hints' own colours make them.
-
-    Args:
-        L: (1, 1, h, w), scaled, on the generator's device.
-        answer: called as answer(hints) with (1, 3, h, w) hints; returns a Prediction.
-    """
+    """The surfaces of all hints on L (1, 1, h, w), scaled; `answer(hints)` is the generator, hints (1, 3, h, w)."""
     if not marks.hints:
         return []
     near = nearness(L, marks)
@@ -228,12 +181,8 @@ def hold_hints(ab: Tensor, L: Tensor, hints: Tensor) -> Tensor:
     smoothest correction, by a kernel of distance and of difference in L, that is right at all points.
 
     Args:
-        ab: (1, 2, h, w), scaled.
-        L: (1, 1, h, w), scaled.
+        ab, L: (1, 2, h, w) and (1, 1, h, w), scaled.
         hints: (1, 3, h, w): mask, then ab; without any hint ab comes back.
-
-    Returns:
-        ab of the same shape.
 
     Reference: kernel (radial basis function) interpolation, with the joint bilateral kernel of Petschnigg et al. 2004.
     """
@@ -242,8 +191,7 @@ def hold_hints(ab: Tensor, L: Tensor, hints: Tensor) -> Tensor:
     if not len(rows):
         return ab
     reach = max(2.0, 0.05 * min(height, width))  # pixels; beyond it the generator knows better
-    down, across = torch.meshgrid(
-        torch.arange(height, device=ab.device), torch.arange(width, device=ab.device), indexing="ij")
+    down, across = torch.meshgrid(*(torch.arange(side, device=ab.device) for side in (height, width)), indexing="ij")
     places = torch.stack([down / reach, across / reach, L[0, 0] / 0.1], dim=-1).to(ab)  # (h, w, 3)
     given = places[rows, columns]  # (N, 3)
     missing = (hints[0, 1:] - ab[0])[:, rows, columns].T  # (N, 2)

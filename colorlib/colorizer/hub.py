@@ -16,14 +16,11 @@ FILE = "colorizer.safetensors"
 class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["image-colorization"]):
     """A Colorizer that can be published and loaded by name, or from a folder.
 
-    Only the safetensors files of the colorizer and of its sibling are fetched, and they are checked like any other
-    weights file: no code and no pickle of the repository is ever read.
+    Only the safetensors files of the colorizer and of its sibling are fetched and checked: no code, no pickle.
 
     Example:
         >>> colorizer = HubColorizer.from_pretrained("someone/their-colorizer")  # doctest: +SKIP
-        >>> colorizer.push_to_hub("you/your-colorizer")  # after `huggingface-cli login`  # doctest: +SKIP
-
-    Reference: huggingface_hub's ModelHubMixin, whose `from_pretrained`, `save_pretrained` and `push_to_hub` these are.
+        >>> colorizer.push_to_hub("you/your-colorizer")  # huggingface_hub's, after its login  # doctest: +SKIP
     """
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -32,21 +29,11 @@ class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["ima
             self.sibling.save(save_directory / SIBLING)
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        device: torch.device | str | None = None,
-        **others: object,
-    ) -> HubColorizer:
-        folder = Path(model_id)
-        if folder.is_dir():
-            return cls.load(folder / FILE, device)
+    def _from_pretrained(cls, *, model_id: str, revision: str | None, cache_dir: str | Path | None,
+                         force_download: bool, local_files_only: bool, token: str | bool | None,
+                         device: torch.device | str | None = None, **others: object) -> HubColorizer:
+        if Path(model_id).is_dir():
+            return cls.load(Path(model_id) / FILE, device)
         options = {"revision": revision, "cache_dir": cache_dir, "force_download": force_download, "token": token,
                    "local_files_only": local_files_only, "library_name": "colorlib"}
         path = hf_hub_download(model_id, FILE, **options)

@@ -1,15 +1,16 @@
-"""From what a generator says at the render size to the coloured photograph: everything that needs no network.
+"""From the generator's small ab to the coloured photograph: everything that needs no network.
 
-    Sketch (small L, ab, hints) -> saturation, warmth -> hints held -> upsampling guided by L -> blend -> L + ab -> photograph
+    Sketch (small L, ab, hints) -> saturation, warmth -> hints held -> upsampling guided by L -> blend -> photograph
 
-Everything at full size happens in strips of rows, so that a 12-megapixel photograph costs little more memory than its
-own bytes.
+At full size it works in strips of rows: a 12-megapixel photograph costs little more memory than its own bytes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorlib import color
-from colorlib.colorizer.guided import local_lines, on_lines, upsample_rows
 from colorlib.colorizer.hints import Marks, hold_hints
 from colorlib.colorizer.settings import Settings, check_render_size
 
@@ -25,37 +25,24 @@ MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: a
 MAX_ENLARGE = 2  # a photograph smaller than the render size is enlarged at most so much: more only adds blur
 HINT_ROUNDS = 3
 _STRIP = 2**17  # pixels at a time: the float copies of a strip stay in the cache
+_RADIUS = 2  # of the guided filter's window, in pixels of the small picture: 5 x 5
+_EPSILON = 1e-3  # its regularisation: an edge of L below about 1.6 CIE units (0.03 scaled) is no colour edge
 
 
 class Sketch(NamedTuple):
-    """What a generator makes of one photograph. Every setting but render size, colouring and hints needs this alone, and
-    no network.
+    """What a generator makes of one photograph: all that settings other than render size, colouring and hints need."""
 
-    Attributes:
-        L: (1, 1, h, w), scaled, at the render size.
-        ab: (1, 2, h, w), scaled: the generator's colours.
-        marks: the hints on this small picture.
-        full: height and width of the photograph that the hints' pixels belong to.
-        own, share: with hints, their own colours (1, 2, h, w) and how much they count (1, 1, h, w).
-    """
-
-    L: Tensor
-    ab: Tensor
-    marks: Marks
-    full: tuple[int, int]
-    own: Tensor | None = None
-    share: Tensor | None = None
+    L: Tensor  # (1, 1, h, w), scaled, at the render size
+    ab: Tensor  # (1, 2, h, w), scaled: the generator's colours
+    marks: Marks  # the hints on this small picture
+    full: tuple[int, int]  # height and width of the photograph that the hints' pixels belong to
+    own: Tensor | None = None  # with hints, their own colours (1, 2, h, w)
+    share: Tensor | None = None  # and how much they count (1, 1, h, w)
 
 
 def render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
-    """Height and width at which the generator sees a photograph: its short side becomes the render size.
-
-    The aspect ratio is kept to the nearest pixel. Two bounds come first: the long side stays within
-    MAX_ASPECT times the render size, and nothing is enlarged more than MAX_ENLARGE times.
-
-    Raises:
-        ValueError: a render size that is not a whole number of at least 8.
-    """
+    """Height and width at which the generator sees a photograph: its short side becomes the render size (8 or more),
+    unless the long side would pass MAX_ASPECT times that, or the photograph grow more than MAX_ENLARGE times."""
     check_render_size(render_size)
     scale = min(render_size / min(height, width), MAX_ASPECT * render_size / max(height, width), MAX_ENLARGE)
     return max(1, round(height * scale)), max(1, round(width * scale))
@@ -70,18 +57,12 @@ def small_L(rgb: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @torch.inference_mode()
-def render(
-    rgb: Tensor, sketch: Sketch, settings: Settings, progress: Callable[[float], None] | None = None
-) -> Tensor:
-    """The coloured photograph.
+def render(rgb: Tensor, sketch: Sketch, settings: Settings, progress: Callable[[float], None] | None = None) -> Tensor:
+    """The coloured photograph, uint8 (3, H, W), on the CPU; see `Colorizer.colorize`.
 
     Args:
         rgb: uint8 (3, H, W), the photograph of the sketch, or the same at another size: a preview.
         settings: of them saturation, warmth, guidance and blend; the others are in the sketch.
-        progress: told the share that is done, 0 to 1, after every strip.
-
-    Returns:
-        uint8 (3, H, W), on the CPU. Its L is the photograph's; a colour that sRGB cannot show there is made paler.
     """
     ab = sketch.ab * settings.saturation
     ab[:, 1] += settings.warmth / color.AB_SCALE
@@ -120,10 +101,8 @@ def _maps(ab_low: Tensor, L_low: Tensor, size: tuple[int, int], guidance: float)
     return (local_lines(ab_low, L_low, guidance), True) if guidance else (ab_low, False)
 
 
-def _join(
-    rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: float, blend: float, progress: Callable[[float], None] | None
-) -> Tensor:
-    """L of the photograph and the small ab, strip by strip, to the colour photograph."""
+def _join(rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: float, blend: float,
+          progress: Callable[[float], None] | None) -> Tensor:
     size = height, width = rgb.shape[-2:]
     maps, guided = _maps(ab_low, L_low, size, guidance)
     colored = torch.empty_like(rgb)
@@ -132,18 +111,68 @@ def _join(
         strip = slice(top, min(top + rows, height))
         L = color.rgb_to_L(rgb[None, :, strip].to(maps.device))
         ab = upsample_rows(maps, strip, size)
-        if guided:
-            ab = on_lines(ab, L)
-        colored[:, strip] = color.L_ab_to_rgb8(L, ab * blend, fit=True)[0].cpu()
+        colored[:, strip] = color.L_ab_to_rgb8(L, (on_lines(ab, L) if guided else ab) * blend, fit=True)[0].cpu()
         if progress is not None:
             progress(strip.stop / height)
     return colored
 
 
+def _windows(x: Tensor, outside: float, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Join the pixels of every window, first along rows, then along columns: by shifted views, because torch's pooling
+    takes ten times as long for so few channels. `outside` stands beyond the border."""
+    for dim in (-1, -2):
+        length = x.shape[dim]
+        x = F.pad(x, (_RADIUS, _RADIUS, 0, 0) if dim == -1 else (0, 0, _RADIUS, _RADIUS), value=outside)
+        x = reduce(join, [x.narrow(dim, shift, length) for shift in range(2 * _RADIUS + 1)])
+    return x
+
+
+def _box(x: Tensor) -> Tensor:
+    """Mean over the window; at the border over the part of it that lies inside."""
+    return _windows(x, 0.0, torch.add) / _windows(torch.ones_like(x[:1, :1]), 0.0, torch.add)
+
+
+def local_lines(ab: Tensor, L: Tensor, strength: float = 1.0) -> Tensor:
+    """The line ab = slope * L + offset at each small pixel, and the ab between which it holds: slope, offset, lowest ab
+    and highest ab, (B, 8, h, w). `strength` is a factor of the slopes: at 0 edges of L mean nothing.
+
+    In every 5 x 5 window of the small picture ab is fitted as a straight line in L; slopes are averaged over the
+    windows that cover a pixel. Two deviations from the paper: every line goes exactly through the small pixel's own ab,
+    because the paper's filter would blur ab by its window; and the result stays within the ab of the 5 x 5 small pixels
+    around it, so that a highlight does not run along its line out of all colours.
+
+    Reference: He and Sun 2015, Fast guided filter, algorithm 2; He, Sun, Tang 2013, Guided image filtering,
+    equations 5 and 6.
+    """
+    mean_L, mean_ab = _box(L), _box(ab)
+    variance = (_box(L * L) - mean_L.square()).clamp_(min=0)  # rounding may leave it below 0
+    covariance = _box(L * ab) - mean_L * mean_ab
+    slope = strength * _box(covariance / (variance + _EPSILON))
+    lowest, highest = _windows(ab, math.inf, torch.minimum), _windows(ab, -math.inf, torch.maximum)
+    return torch.cat([slope, ab - slope * L, lowest, highest], 1)
+
+
+def on_lines(lines: Tensor, L: Tensor) -> Tensor:
+    """ab (B, 2, H, W) where the enlarged lines (B, 8, H, W) meet L (B, 1, H, W)."""
+    slope, offset, lowest, highest = lines.chunk(4, 1)
+    return torch.addcmul(offset, slope, L).clamp_(lowest, highest)
+
+
+def upsample_rows(maps: Tensor, rows: slice, size: tuple[int, int]) -> Tensor:
+    """The given rows of the maps, enlarged bilinearly to `size`, without the other rows."""
+    height = maps.shape[-2]
+    y = (torch.arange(rows.start, rows.stop, device=maps.device) + 0.5) * (height / size[0]) - 0.5
+    y = y.clamp_(0, height - 1)
+    above = y.long()
+    below = (above + 1).clamp_(max=height - 1)
+    between = torch.lerp(maps[..., above, :], maps[..., below, :], (y - above)[:, None])  # (B, C, rows, w)
+    return F.interpolate(between, (len(y), size[1]), mode="bilinear")  # widens alone
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Strips are thousands of operations of microseconds: threads that wait for each other after every one
-    save a fraction of a second on idle cores, and cost half a minute on busy ones."""
+    """Strips are thousands of operations of microseconds, on which threads that wait for each other save a fraction
+    of a second on idle cores, and cost half a minute on busy ones."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -20,7 +20,7 @@ class Settings:
 
     Args:
         render_size: short side, in pixels, of the picture that the generator sees; None is the colorizer's own.
-        decode: "default": as colourful as photographs are; "mean": the colours that are wrong by least on average, and
+        decode: "default": as colourful as photographs are; "mean": the colours that are wrong by least on average,
             therefore pale. A generator without z has one answer for both.
         variant: 0, or the number of another plausible colouring: a z drawn from N(0, 1) by this seed.
         hints: colours of single points, for a generator that takes hints.
@@ -74,13 +74,8 @@ class Settings:
                 if getattr(self, field.name) != field.default}
 
     def code(self, photo: str, sample: bool = False, colorizer: str = "Colorizer.load()") -> str:
-        """One line of Python that gives the same picture.
-
-        Args:
-            photo: path of the photograph, or the name of one of `photos.sample_photographs`.
-            sample: it is such a name.
-            colorizer: the expression to call.
-        """
+        """One line of Python that gives the same picture of a path, or of the name of a sample photograph if `sample`;
+        `colorizer` is the expression to call."""
         source = f"sample_photograph({photo!r})" if sample else repr(photo)
         arguments = "".join(f", {name}={list(value) if name == 'hints' else value!r}"
                             for name, value in self.chosen().items())
@@ -88,19 +83,13 @@ class Settings:
 
     def to_json(self) -> str:
         """All settings as a JSON object, as `colorlib colorize --settings` reads it."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.render_size is None:
-            del values["render_size"]
+        values = {name: value for name, value in vars(self).items() if value is not None}
         values["hints"] = [hint._asdict() for hint in self.hints]
         return json.dumps(values, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
-        """Settings from a JSON object with some of their names; the others have their defaults.
-
-        Raises:
-            ValueError: no JSON, an unknown name, or a value that cannot be.
-        """
+        """Settings from a JSON object with some of their names, else ValueError; the others have their defaults."""
         try:
             values = json.loads(text)
         except ValueError as error:
@@ -124,8 +113,7 @@ def _number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _named(hint: object) -> Hint:
-    """A hint from an object of JSON, which names its numbers."""
+def _named(hint: object) -> Hint:  # from an object of JSON
     if not isinstance(hint, dict) or not {"x", "y", "a", "b"} <= hint.keys() <= set(Hint._fields):
         raise ValueError(_HINT.format(hint))
     return _hint(Hint(**hint))

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# the normalisations that a weights file may name
-NORMS = {norm.__name__: norm for norm in (nn.BatchNorm2d, nn.InstanceNorm2d, nn.Identity)}
+NORMS = {norm.__name__: norm for norm in (nn.BatchNorm2d, nn.InstanceNorm2d, nn.Identity)}  # in a weights file
 
 
 class Prediction(NamedTuple):
@@ -39,15 +38,12 @@ class Generator(nn.Module):
         self.in_channels, self.hint_channels, self.z_channels = in_channels, hint_channels, z_channels
 
     def forward(self, L: Tensor, hints: Tensor | None = None, z: Tensor | None = None) -> Prediction:
-        """Predict from the condition; the prediction has the same height and width.
+        """Predict from the condition, at its height and width; ValueError for a shape that does not fit.
 
         Args:
             L: (B, in_channels, H, W), any H and W; for a colorizer L / 50 - 1.
             hints: (B, 3, H, W): mask (1 where a colour is given), then ab / 110 there and 0 elsewhere; None: no hint.
             z: noise (B, z_channels); None draws it from N(0, 1).
-
-        Raises:
-            ValueError: a shape that does not fit, or hints or z for a generator that takes none.
         """
         if L.dim() != 4 or L.shape[1] != self.in_channels:
             raise ValueError(f"the condition has shape {tuple(L.shape)}; need (B, {self.in_channels}, H, W)")
@@ -87,17 +83,16 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def predict(generator: Generator, L: Tensor, hints: Tensor | None = None, z: Tensor | None = None) -> Prediction:
-    """Call a generator in evaluation mode and without gradients; its modes are put back afterwards."""
+    """Call a generator in evaluation mode and without gradients."""
     with evaluating(generator):
         return generator(L, hints=hints, z=z)
 
 
 def check_norm(norm: type[nn.Module]) -> None:
-    """Raise ValueError for a normalisation that a weights file cannot name."""
     if norm not in NORMS.values():
         raise ValueError(f"norm is {norm}; choose one of {', '.join('nn.' + name for name in NORMS)}")
 
 
 def num_parameters(module: nn.Module) -> int:
-    """Number of trainable parameters."""
+    """The number of trainable parameters."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

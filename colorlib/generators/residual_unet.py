@@ -14,26 +14,23 @@ LAST = 0.1  # last layers start small: blocks begin close to the identity, the p
 
 
 class BottleneckBlock(nn.Module):
-    """Identity plus: 1x1 convolution to half the channels, 3x3 convolution, 1x1 convolution back.
-
-    It takes less than a fifth of the textbook block's arithmetic and weights at the same width.
-
-    Reference: He et al. 2016a, section 4.1; ours is pre-activated, and has no norm before the 3x3 convolution.
-    """
+    """Identity plus: 1x1 convolution to half the channels, 3x3 convolution, 1x1 convolution back (He et al. 2016a,
+    4.1; here pre-activated, no norm before the 3x3 convolution): less than a fifth of the textbook block's work."""
 
     def __init__(self, channels: int, norm: type[nn.Module]) -> None:
         super().__init__()
         inner = max(1, channels // 2)
-        self.norm1 = norm(channels)
-        self.reduce = nn.Conv2d(channels, inner, 1)
+        self.norm1, self.reduce = norm(channels), nn.Conv2d(channels, inner, 1)
         self.conv = nn.Conv2d(inner, inner, 3, padding=1, bias=norm is nn.Identity)
-        self.norm2 = norm(inner)
-        self.widen = nn.Conv2d(inner, channels, 1)
+        self.norm2, self.widen = norm(inner), nn.Conv2d(inner, channels, 1)
         start(self.reduce), start(self.conv, AFTER_RELU), start(self.widen, LAST)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
-        branch = self.conv(F.relu(self.reduce(self.norm1(x))))
-        return x + self.widen(F.relu(self.norm2(branch)))
+        return x + self.widen(F.relu(self.norm2(self.conv(F.relu(self.reduce(self.norm1(x)))))))
+
+
+def level_of(width: int, depth: int, norm: type[nn.Module] = nn.BatchNorm2d) -> nn.Sequential:
+    return nn.Sequential(*(BottleneckBlock(width, norm) for _ in range(depth)))
 
 
 class Halve(nn.Module):
@@ -41,8 +38,7 @@ class Halve(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module]) -> None:
         super().__init__()
-        self.norm = norm(channels_in)
-        self.conv = nn.Conv2d(channels_in, channels_out, 2, stride=2)
+        self.norm, self.conv = norm(channels_in), nn.Conv2d(channels_in, channels_out, 2, stride=2)
         start(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, channels_out, ceil(H / 2), ceil(W / 2))
@@ -54,8 +50,7 @@ class Double(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, norm: type[nn.Module]) -> None:
         super().__init__()
-        self.norm = norm(channels_in)
-        self.conv = nn.Conv2d(channels_in, channels_out, 1)
+        self.norm, self.conv = norm(channels_in), nn.Conv2d(channels_in, channels_out, 1)
         start(self.conv)
 
     def forward(self, x: Tensor, finer: Tensor, shift: Tensor | float) -> Tensor:
@@ -66,15 +61,13 @@ class Double(nn.Module):
 
 def coarser_hints(hints: Tensor, factor: int) -> Tensor:
     """Hints (mask, a, b) for a picture `factor` times smaller: in each place the mean of its hints, undiluted."""
-    mean = F.avg_pool2d(padded(hints, factor), factor)
-    share = mean[:, :1]
+    share, ab = F.avg_pool2d(padded(hints, factor), factor).split((1, 2), dim=1)
     there = share > 0
-    ab = mean[:, 1:] / share.where(there, torch.ones_like(share)) * there
-    return torch.cat([there.to(hints.dtype), ab], dim=1)
+    return torch.cat([there.to(hints.dtype), ab / share.where(there, torch.ones_like(share)) * there], dim=1)
 
 
 def unhinted(hints: Tensor) -> Tensor:
-    """Hints with 1 - mask for the mask: 1 where there is no hint, so that pictures without hints train it too."""
+    """Hints with 1 - mask for the mask, so that pictures without hints train its weights too."""
     return torch.cat([1 - hints[:, :1], hints[:, 1:]], dim=1)
 
 
@@ -92,16 +85,12 @@ def start(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
 
+
 class Context(nn.Module):
     """A vector of the whole picture and z, which shifts the channels of every level of the decoder.
 
-    A shift comes before the norm and the ReLU of the next block, so it also switches channels on and off.
-
-    Args:
-        channels: of the coarsest features.
-        z_channels: of the noise; 0 for none.
-        pooled: whether the coarsest features take part; if not, the vector comes from z alone.
-        widths: channels of the decoder's levels, from coarse to fine.
+    It comes before the norm and the ReLU of the next block, so it also switches channels on and off. `channels` are
+    those of the coarsest features, which take part if `pooled`; `widths` the decoder's, from coarse to fine.
     """
 
     def __init__(self, channels: int, z_channels: int, pooled: bool, widths: list[int]) -> None:
@@ -110,9 +99,8 @@ class Context(nn.Module):
         self.of_picture = nn.Linear(2 * channels, channels) if pooled else None
         self.of_z = nn.Linear(z_channels, channels) if z_channels else None
         self.heads = nn.ModuleList(nn.Linear(channels, width) for width in widths)
-        for layer in (self.of_picture, self.of_z):
-            if layer is not None:
-                start(layer)
+        for layer in filter(None, (self.of_picture, self.of_z)):
+            start(layer)
         for head in self.heads:
             start(head, LAST)
 
@@ -122,9 +110,8 @@ class Context(nn.Module):
         exact = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x  # squares overflow 16 bits
         mean = exact.mean(dim=(2, 3))
         deviation = (exact - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()
-        pooled = torch.cat([mean, deviation], dim=1)
         # normalised, or the scale of the residual stream enters and large learning rates fail
-        return F.layer_norm(pooled, pooled.shape[1:]).to(x.dtype)
+        return F.layer_norm(torch.cat([mean, deviation], dim=1), [2 * x.shape[1]]).to(x.dtype)
 
     def forward(self, x: Tensor, z: Tensor | None) -> list[Tensor]:
         """A shift (B, width, 1, 1) for every level, from x (B, channels, h, w) and z (B, z_channels)."""
@@ -136,14 +123,11 @@ class Context(nn.Module):
 class ResidualUNet(Generator):
     """A U-Net of residual blocks; chroma is smooth, so no layer with weights runs at full resolution.
 
-    - The stem moves blocks of stem x stem pixels into channels (pixel unshuffle), which loses nothing of its input.
-    - The encoder has strided 2x2 convolutions with bottleneck blocks between them; hints enter at every level.
-    - At the coarsest level a vector of the whole picture (`Context`), with z, shifts every level of the decoder.
-    - The decoder enlarges bilinearly, without a chequerboard, and adds the encoder's features of the same size.
-    - ab is predicted at the stem's resolution and enlarged bilinearly.
-
-    An odd side is padded at the level where it occurs and cut again on the way back. Memory is channels last: on a
-    CPU this makes enlarging ten times and norms twice as fast.
+    The stem moves blocks of stem x stem pixels into channels. The encoder has strided 2x2 convolutions with bottleneck
+    blocks between them; hints enter at every level. At the coarsest level a vector of the whole picture (`Context`),
+    with z, shifts every level of the decoder, which enlarges bilinearly and adds the encoder's features. ab is
+    predicted at the stem's resolution and enlarged. An odd side is padded at its level and cut on the way back. Memory
+    is channels last: on a CPU this makes enlarging ten times and norms twice as fast.
 
     Args:
         in_channels, hint_channels, z_channels: see Generator.
@@ -152,17 +136,12 @@ class ResidualUNet(Generator):
         levels: how often the picture is halved, the stem included.
         blocks: residual blocks at the coarsest level; the others have one on each way, the finest on the way back only.
         stem: 1, 2 or 4: the side of the finest level is the picture's divided by it.
-        norm: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none). In training, batch norm needs several pictures
-            or sides above 2**levels.
+        norm: nn.BatchNorm2d (trained with several pictures or sides above 2**levels), nn.InstanceNorm2d, nn.Identity.
         num_bins: bins of the distribution over ab, predicted at half the stem's resolution; 0 for none.
         context: whether the whole picture acts on the decoder; without it the receptive field is finite.
         tanh: bound the output to [-1, 1]; False for logits (segmentation).
 
-    Raises:
-        ValueError: levels, stem, blocks or norm out of range.
-
-    Reference: Ronneberger et al. 2015 and He et al. 2016; Shi et al. 2016 for pixel (un)shuffle. The combination is
-    ours; colorlib/course/long/design.py measures what each part gives.
+    Reference: Ronneberger et al. 2015; He et al. 2016; Shi et al. 2016, pixel unshuffle. The combination is ours.
     """
 
     def __init__(self, in_channels: int = 1, out_channels: int = 2, base_channels: int = 32, levels: int = 4,
@@ -188,15 +167,13 @@ class ResidualUNet(Generator):
         for layer in self.hints:
             start(layer, HINTS)
         self.downs = nn.ModuleList(Halve(fine, coarse, norm) for fine, coarse in zip(widths, widths[1:]))
-        self.encoder = nn.ModuleList(
-            nn.Sequential(*(BottleneckBlock(width, norm) for _ in range(depth)))
-            for width, depth in zip(widths[1:], [1] * (len(widths) - 2) + [blocks]))
+        self.encoder = nn.ModuleList(level_of(width, depth, norm)
+                                     for width, depth in zip(widths[1:], [1] * (len(widths) - 2) + [blocks]))
         finer = widths[-2::-1]  # from the second coarsest level to the finest
         self.context = Context(widths[-1], z_channels, context, finer) if context or z_channels else None
         self.ups = nn.ModuleList(Double(2 * width, width, norm) for width in finer)
         self.decoder = nn.ModuleList(BottleneckBlock(width, norm) for width in finer)
-        self.norm = norm(widths[0])
-        self.exit = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        self.norm, self.exit = norm(widths[0]), nn.Conv2d(widths[0], out_channels, 3, padding=1)
         start(self.exit, LAST)
         self.bins = nn.Conv2d(widths[1], num_bins, 1) if num_bins else None
         self.to(memory_format=torch.channels_last)
@@ -207,8 +184,7 @@ class ResidualUNet(Generator):
             x, z = x[:, : -self.z_channels], x[:, -self.z_channels :, 0, 0]  # z is the same at every place
         given = x[:, self.in_channels :] if self.hint_channels else None  # the hints, (B, 3, H, W)
         x = F.pixel_unshuffle(padded(x, self.stem), self.stem)  # (B, C stem^2, h, w)
-        x = self.entry(x.contiguous(memory_format=torch.channels_last))
-        features: list[Tensor] = []
+        x, features = self.entry(x.contiguous(memory_format=torch.channels_last)), []
         for level in range(len(self.downs) + 1):
             if level > 0:
                 features.append(x)
@@ -218,8 +194,7 @@ class ResidualUNet(Generator):
                 x = x + self.hints[level](unhinted(given))
             if level > 0:
                 x = self.encoder[level - 1](x)
-        shifts = [0.0] * len(self.ups) if self.context is None else self.context(x, z)
-        bins = None
+        shifts, bins = [0.0] * len(self.ups) if self.context is None else self.context(x, z), None
         for up, block, shift in zip(self.ups, self.decoder, shifts):
             if self.bins is not None and up is self.ups[-1]:
                 bins = self.bins(x)

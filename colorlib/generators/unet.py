@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from colorlib.discriminators import init_weights
 from colorlib.generators.base import Generator, Prediction, check_norm
+from colorlib.generators.residual_unet import padded
 
 
 class Down(nn.Module):
@@ -20,10 +21,7 @@ class Down(nn.Module):
         self.norm = norm(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, channels_out, ceil(H / 2), ceil(W / 2))
-        height, width = x.shape[-2:]
-        if height % 2 or width % 2:
-            # one more row or column where a side is odd, so that any size works
-            x = F.pad(x, (0, width % 2, 0, height % 2), mode="replicate")
+        x = padded(x, 2)
         return self.norm(self.conv(F.leaky_relu(x, 0.2) if self.activate else x))
 
 
@@ -48,17 +46,11 @@ class UNet(Generator):
     works. The innermost level has no norm, as in the authors' code: a batch norm over one 1 x 1 picture would erase it.
 
     Args:
-        in_channels, hint_channels, z_channels: see Generator.
-        out_channels: channels to predict; 2 for ab.
+        in_channels, hint_channels, z_channels: see Generator; out_channels, norm and tanh: see ResidualUNet.
         base_channels: channels of the first level; they double up to 8 times that.
-        levels: how often the picture is halved; at most log2 of the shorter side is useful.
+        levels: how often the picture is halved, 2 or more; at most log2 of the shorter side is useful.
         skips: join each encoder level to the decoder level of the same size.
         dropout: rate in the inner decoder levels (up to three, never the outermost); pix2pix's noise.
-        norm: normalisation: nn.BatchNorm2d, nn.InstanceNorm2d or nn.Identity (none).
-        tanh: bound the output to [-1, 1]; False for logits (segmentation).
-
-    Raises:
-        ValueError: fewer than 2 levels, or another norm.
 
     Reference: Isola et al. 2017, appendix 6.1.1; Ronneberger et al. 2015.
     """
@@ -81,7 +73,7 @@ class UNet(Generator):
             for level in range(levels))
         self.ups = nn.ModuleList()
         for level in reversed(range(levels)):
-            # the deeper level's output, and beside it the encoder's output of the same size, except at the bottom
+            # the deeper level's output and, except at the bottom, the encoder's
             incoming = widths[level] * (2 if skips and level < levels - 1 else 1)
             inner = levels - 4 <= level < levels - 1 and level > 0
             self.ups.append(Up(incoming, widths[level - 1] if level else out_channels, norm if level else nn.Identity,
@@ -89,20 +81,17 @@ class UNet(Generator):
         self.apply(init_weights)
 
     def use_noise(self, on: bool = True) -> UNet:
-        """Keep dropout active in evaluation too, as pix2pix does to draw several answers. Returns self."""
+        """Keep dropout active in evaluation too, as pix2pix does to draw several answers; returns self."""
         for up in self.ups:
             up.noise = on
         return self
 
     def predict_from(self, x: Tensor) -> Prediction:
-        sizes, features = [], []
+        features = [x]
         for down in self.downs:
-            sizes.append(x.shape[-2:])
-            x = down(x)
-            features.append(x)
-        for index, up in enumerate(self.ups):
-            level = len(self.downs) - 1 - index
-            if self.skips and index > 0:
-                x = torch.cat([x, features[level]], dim=1)  # (B, 2 C, h, w)
-            x = up(x, sizes[level])
+            features.append(down(features[-1]))
+        x = features[-1]
+        for index, up in enumerate(self.ups, 1):
+            x = torch.cat([x, features[-index]], dim=1) if self.skips and index > 1 else x
+            x = up(x, features[-index - 1].shape[-2:])
         return Prediction(torch.tanh(x) if self.tanh else x)

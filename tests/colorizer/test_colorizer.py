@@ -12,10 +12,9 @@ from torch import nn
 
 from colorlib import color
 from colorlib.color import bins
-from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings, guided, render as rendering
-from colorlib.colorizer.guided import upsample_rows
+from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings, render as rendering
 from colorlib.colorizer.hints import Surface, place_hints, spread
-from colorlib.colorizer.render import render_shape
+from colorlib.colorizer.render import render_shape, upsample_rows
 from colorlib.generators import Generator, Prediction, UNet
 
 
@@ -170,9 +169,9 @@ def test_strips_give_what_the_whole_gives(monkeypatch):
 def test_windows_are_those_of_pooling():
     ab, L = torch.randn(1, 2, 9, 13) + 3, torch.randn(1, 1, 9, 13)  # above 0: the border shows
     pooled = {"count_include_pad": False, "kernel_size": 5, "stride": 1, "padding": 2}
-    assert torch.allclose(guided._box(ab), F.avg_pool2d(ab, **pooled), atol=1e-5)
+    assert torch.allclose(rendering._box(ab), F.avg_pool2d(ab, **pooled), atol=1e-5)
     for values in (ab, ab - 6):
-        _, _, lowest, highest = guided.local_lines(values, L).chunk(4, 1)
+        _, _, lowest, highest = rendering.local_lines(values, L).chunk(4, 1)
         assert torch.equal(lowest, -F.max_pool2d(-values, 5, 1, 2)) and torch.equal(highest, F.max_pool2d(values, 5, 1, 2))
 
 
@@ -193,7 +192,7 @@ def test_bilinear_rows_are_those_of_the_whole():
 
 def guided_upsample(ab_low, L_low, L):
     size = L.shape[-2:]
-    return guided.on_lines(upsample_rows(guided.local_lines(ab_low, L_low), slice(0, size[0]), size), L)
+    return rendering.on_lines(upsample_rows(rendering.local_lines(ab_low, L_low), slice(0, size[0]), size), L)
 
 
 def test_flat_colour_stays_flat():
@@ -220,9 +219,9 @@ def test_the_slopes_of_the_lines_are_averaged_over_the_windows():
     """ab follows L with another slope on each side of column 8; a pixel's slope is the mean over the 5 windows around it."""
     L = torch.rand(1, 1, 12, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     ab = torch.where(torch.arange(16) < 8, 0.5 * L, -0.3 * L).repeat(1, 2, 1, 1)
-    slope = guided.local_lines(ab, L)[:, :2]
+    slope = rendering.local_lines(ab, L)[:, :2]
     box = lambda x: F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)  # noqa: E731
-    of_windows = (box(L * ab) - box(L) * box(ab)) / (box(L * L) - box(L) ** 2 + guided._EPSILON)
+    of_windows = (box(L * ab) - box(L) * box(ab)) / (box(L * L) - box(L) ** 2 + rendering._EPSILON)
     assert torch.allclose(slope, box(of_windows), atol=1e-4)
     assert (slope - of_windows).abs().max() > 0.05  # or the mean would mean nothing here
 
