@@ -1,3 +1,5 @@
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +62,16 @@ def test_import_is_cheap():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split("\n")[:2] == ["[]", "[]"]
+
+
+@pytest.mark.parametrize(("variables", "rounds"), [
+    ({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0"),
+])  # fmt: skip
+def test_waiting_threads_spin_a_moment_unless_the_user_says_how_they_wait(variables, rounds):
+    kept = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    command = [sys.executable, "-c", "import colorlib, torch"]
+    environment = kept | variables | {"OMP_DISPLAY_ENV": "verbose"}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+    if "GOMP_SPINCOUNT" not in shown:
+        pytest.skip("this torch has another OpenMP than GNU's")
+    assert f"GOMP_SPINCOUNT = '{rounds}'" in shown

@@ -2,6 +2,8 @@
 
 import os
 
+import colorlib  # noqa: F401 (sets how OpenMP waits, which kernels inherit: notebooks import torch first)
+
 c = get_config()  # noqa: F821 (Jupyter gives it)
 c.ServerApp.ip = "127.0.0.1"
 c.ServerApp.allow_root = hasattr(os, "geteuid") and os.geteuid() == 0  # a container has no other user
