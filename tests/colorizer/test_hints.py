@@ -148,6 +148,13 @@ def test_an_eraser_keeps_what_the_generator_gives_there():
     assert torch.equal(coloured(L, [hint, eraser])[:, :, 30:], coloured(L, [hint])[:, :, 30:]) or ab[:, :, 30:].max() < 6
 
 
+def test_each_of_two_erasers_keeps_its_own_place():
+    L, _ = two_halves()
+    hint, *erasers = Hint(12, 16, 50, 0), Hint(2, 16, 0, 0, erase=True), Hint(22, 16, 0, 0, erase=True)
+    ab = coloured(L, [hint, *erasers], plain=5.0)
+    assert ab[0, 16, [2, 22]].tolist() == pytest.approx([5, 5], abs=0.1) and ab[0, 16, 12] > 30
+
+
 def test_of_two_hints_in_one_small_pixel_the_later_one_counts():
     marks = place_hints([Hint(0, 0, 10, 0), Hint(1, 1, 20, 0)], (64, 96), SIZE)
     assert [hint.a for hint in marks.hints] == [20] and marks.drawn()[0, :, 0, 0].tolist() == pytest.approx([1, 20 / AB_SCALE, 0])

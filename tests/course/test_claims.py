@@ -42,6 +42,11 @@ def test_values_need_not_be_of_seeds(tmp_path, capsys):
     assert "interval of 2 photographs" in capsys.readouterr().out
 
 
+def test_the_seeds_of_the_values_are_written_down(tmp_path):
+    CLAIM.judge([0.1, 0.2], seeds=[3, 5])
+    assert json.loads((tmp_path / "claims" / "C2.json").read_text())["seeds"] == [3, 5]
+
+
 def test_larger_is_better_too():
     claim = Claim("C1", "many", measure="entropy", supported=">= 1", partly="> 0.5")
     assert claim.judge([1.2, 1.21]).verdict == "supported"

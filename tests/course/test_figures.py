@@ -1,6 +1,7 @@
 """What the figures draw, read back from matplotlib."""
 
 import pytest
+import torch
 
 from colorlib.course import figures
 
@@ -17,3 +18,18 @@ def test_curves_draws_every_line():
     series = {f"line {k}": ([0, 1], [[k], [k]]) for k in range(9)}
     axis, = figures.curves(series, xlabel="x", ylabel="y").axes
     assert [line.get_label() for line in axis.lines] == list(series)
+
+
+def test_the_running_mean_of_a_loss_ends_at_the_last_step():
+    values = [float(k) for k in range(20)]
+    axis, = [axis for axis in figures.losses({"loss": values}, smooth=5).axes if axis.lines]
+    steps, means = axis.lines[1].get_data()
+    assert (steps[0], steps[-1]) == (4, 19) and (means[0], means[-1]) == pytest.approx((2.0, 17.0))
+
+
+def test_the_plane_is_blue_below_and_red_to_the_right_and_points_lie_on_their_colour():
+    axis, = figures.ab_plane({"one": torch.tensor([[0.2, -0.4]])}).axes
+    plane = axis.images[0].get_array()  # 121 x 121 from -100 to 100, the first row below
+    assert plane[36, 60, 2] > plane[84, 60, 2] + 0.1 and plane[60, 84, 0] > plane[60, 36, 0] + 0.1
+    assert axis.images[0].origin == "lower"
+    assert axis.collections[0].get_offsets()[0].tolist() == pytest.approx([22, -44])
