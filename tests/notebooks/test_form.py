@@ -1,15 +1,19 @@
 """The committed notebooks have the form that the design asks for; and each way to miss it is seen."""
 
+import base64
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
-from _notebooks import ROOT, answers, clean, code_hash, execute, series
+from _notebooks import ROOT, answers, clean, code_hash, execute, series, smaller_png
 from form import problems
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 from run_tests import nbval_arguments, with_answers
 from stamp_notebooks import FOLDED, STAMPED, first_cell, stamp
 
@@ -306,3 +310,14 @@ def test_execute_names_the_error_and_keeps_what_ran(tmp_path):
     _, error = execute(notebook, "smoke", tmp_path)
     assert error == "ZeroDivisionError: division by zero"
     assert notebook.cells[0].outputs[0].text == "before\n"
+
+
+def test_a_figure_is_stored_with_the_same_pixels_in_fewer_bytes():
+    pixels = np.full((60, 80, 4), 255, np.uint8)
+    pixels[20:40, 10:50, 0] = np.arange(40)
+    stored = io.BytesIO()
+    Image.fromarray(pixels).save(stored, "PNG", compress_level=1)
+    text = base64.b64encode(stored.getvalue()).decode() + "\n"
+    found = smaller_png(text)
+    assert len(found) < len(text)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(found))).convert("RGBA")), pixels)
