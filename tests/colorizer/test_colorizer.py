@@ -526,3 +526,9 @@ def test_mirrored_weights_colour_a_mirror_image_as_the_mirror_image():
         painter = Colorizer(Says(leaning), 16, metadata={"mirrored": mirrored})
         ab, flipped = (painter.sketch(picture, Settings()).ab for picture in (rgb, rgb.flip(2)))
         assert torch.allclose(ab.flip(3), flipped, atol=1e-5) == (mirrored == "yes")
+
+
+def test_mirrored_weights_turn_the_distribution_back_too():
+    leaning = distribution([0.0, 0.0], [30.0, 0.0], [0.0, 40.0])  # narrow on the left, wide on the right
+    error = Colorizer(Steered(leaning), 16, metadata={"mirrored": "yes"}).uncertainty(photo(32, 48))
+    assert torch.allclose(error, error.flip(1), atol=1e-3)

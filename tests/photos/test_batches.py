@@ -66,6 +66,12 @@ def test_windows_without_zoom_are_windows_of_the_photographs():
     assert lefts >= {0, 16} or len(lefts) > 12, "every place is reached, both ends included"
 
 
+def test_a_photograph_one_pixel_larger_than_a_window_has_two_windows():
+    photo = torch.randint(0, 256, (3, 16, 17), dtype=torch.uint8)
+    L, _ = next(PhotoBatches([photo], size=16, batch_size=32, zoom=1.0, flip=False))
+    assert len(L.flatten(1).unique(dim=0)) == 2
+
+
 def test_zoomed_squares_stay_inside_and_keep_straight_lines():
     """A horizontal ramp stays a ramp: its slope tells the zoom, which lies between 1 and `zoom`."""
     width = 120
@@ -141,6 +147,14 @@ def test_streamed_batches_are_the_same_batches(folder, num_workers):
     streamed.close()
     del streamed, resumed
     assert not multiprocessing.active_children()
+
+
+def test_batches_that_have_begun_go_back_to_a_state(folder):
+    streamed = PhotoBatches(scan(folder), 16, 2, num_workers=1)
+    state, expected = streamed.state_dict(), next(streamed)
+    streamed.load_state_dict(state)
+    assert all(map(torch.equal, next(streamed), expected))
+    streamed.close()
 
 
 def test_streaming_skips_bad_and_grey_files(folder):

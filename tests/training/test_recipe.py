@@ -8,7 +8,7 @@ import torch
 
 from colorlib.color import bins
 from colorlib.colorizer import Colorizer
-from colorlib.generators import predict, pretrained_unet
+from colorlib.generators import Prediction, predict, pretrained_unet
 from colorlib.photos import PhotoBatches
 from colorlib.training import recipe as module
 from colorlib.training.augment import aged, random_hints, windows
@@ -206,6 +206,15 @@ def test_each_part_of_a_batch_is_compared_with_its_own_pictures(monkeypatch):
     own = standardised(palette_code(L[2:], ab[2:], reference.ab), reference.code)
     assert torch.equal(z[:2], z_mean(2)) and (z[2:, 5] == 0).all()
     assert torch.allclose(z[2:5, :5], own[:3], atol=1e-5) and not torch.allclose(z[5:, :5], own[3:], atol=0.1)
+
+
+def test_the_prior_learns_from_the_colours_and_does_not_move_them():
+    L, ab, _ = pictures()
+    fake = (ab + 0.1 * torch.randn(ab.shape, generator=random())).requires_grad_()
+    code = torch.zeros(len(L), 10, requires_grad=True)
+    losses = module._mean_answer(Prediction(fake, torch.zeros(len(L), bins.num_bins(), 10, 10), code), L, ab)
+    of_fake, of_code = torch.autograd.grad(losses["prior"], [fake, code], allow_unused=True)
+    assert of_fake is None and of_code.abs().sum() > 0
 
 
 def test_a_pretraining_step_lowers_its_losses():
