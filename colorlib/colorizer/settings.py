@@ -22,7 +22,7 @@ class Settings:
         render_size: short side, in pixels, of the picture that the generator sees; None is the colorizer's own.
         decode: "default": as colourful as photographs are; "mean": the colours that are wrong by least on average,
             therefore pale. A generator without z has one answer for both.
-        variant: 0, or the number of another plausible colouring: a z drawn from N(0, 1) by this seed.
+        variant: 0, or another plausible colouring: 1 to 6 are those of 24 draws of z that differ most; above, one draw each.
         hints: colours of single points, for a generator that takes hints.
         adversarial: 1 is the generator that met a critic, 0 its sibling trained without one, between them a mixture.
         guidance: how much colours end at the edges of L, 0 (bilinear upsampling) to 1 (guided filter).

@@ -532,3 +532,24 @@ def test_mirrored_weights_turn_the_distribution_back_too():
     leaning = distribution([0.0, 0.0], [30.0, 0.0], [0.0, 40.0])  # narrow on the left, wide on the right
     error = Colorizer(Steered(leaning), 16, metadata={"mirrored": "yes"}).uncertainty(photo(32, 48))
     assert torch.allclose(error, error.flip(1), atol=1e-3)
+
+
+def test_the_sibling_has_its_share_of_the_answer_to_a_hint():
+    painter, sibling = (Colorizer(Says(flat(*ab), hint_channels=3), 16) for ab in ((40.0, 0.0), (0.0, 20.0)))
+    painter.sibling = sibling
+    sketch = painter.sketch(photo(24, 32), Settings(adversarial=0.25, hints=(Hint(12, 12, 50, 5),)))
+    assert torch.allclose(sketch.ab[0] * color.AB_SCALE, torch.tensor([10.0, 15.0]).view(2, 1, 1), atol=0.01)
+
+
+def test_another_photograph_of_the_same_size_has_its_own_variants():
+    class OfLight(Steered):  # other numbers of z count on a light photograph
+        def predict_from(self, x):
+            return Prediction(x[:, 5:7] if x[:, 0].mean() > 0 else x[:, 4:6])
+
+    dark, light = (torch.full((3, 20, 30), value, dtype=torch.uint8) for value in (60, 200))
+    painter = Colorizer(OfLight(), 16)
+    painter.sketch(dark, Settings(variant=1))
+    fresh = Colorizer(OfLight(), 16)
+    for number in range(1, 7):
+        chosen = Settings(variant=number)
+        assert torch.equal(painter.sketch(light, chosen).ab, fresh.sketch(light, chosen).ab)

@@ -19,6 +19,7 @@ from colorlib.cli import main
 from colorlib.colorizer import ColorizerError, Hint, Settings
 from colorlib.photos import Photo, decode_photo, sample_photograph, write_photo
 from colorlib.studio import Studio
+from colorlib.studio.files import color_folder
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg
 
 
@@ -314,6 +315,16 @@ def test_a_folder_with_a_report_of_what_failed(studio, tmp_path):
     studio.parts.go.click()
     report = studio.parts.report.value
     assert "0 of 2" in report and "is there already; choose another folder<br>" in report and "--force" not in report
+
+
+def test_a_folder_is_coloured_without_the_hints_of_the_photograph(colorizer, tmp_path):
+    rgb = sample_photograph("coffee").rgb[:, ::4, ::4]
+    (tmp_path / "in").mkdir()
+    write_photo(tmp_path / "in" / "a.png", rgb)
+    settings = Settings(saturation=1.3, hints=(Hint(20, 20, 60, -40),))
+    color_folder(colorizer, settings, str(tmp_path / "in"), str(tmp_path / "out"), ipywidgets.FloatProgress())
+    colored = decode_photo((tmp_path / "out" / "a.png").read_bytes(), "a.png").rgb
+    assert torch.equal(colored, colorizer.colorize(rgb, saturation=1.3))
 
 
 def test_a_click_in_another_thread_waits_for_its_turn(studio, monkeypatch):

@@ -323,7 +323,7 @@ def test_the_encoder_learns_more_slowly_after_imagenet(tmp_path, monkeypatch):
         trained(tmp_path / str(imagenet), imagenet=imagenet)
         monkeypatch.setattr(module, "pretraining_step", real)
         moved[imagenet] = rates
-    assert all(encoder == pytest.approx(0.2 * others) for others, encoder in moved[True])
+    assert all(encoder == pytest.approx(0.25 * others) for others, encoder in moved[True])
     assert all(encoder == others for others, encoder in moved[False])
     assert moved[True][1][0] > 50 * moved[True][0][0]  # it rises from nearly 0
 
