@@ -45,7 +45,7 @@ studio:
 	@$(VENV)/python scripts/studio.py $(if $(PORT),--port $(PORT))
 
 test:
-	@$(SETUP) --extras notebooks,studio,tests,heic
+	@$(SETUP) --extras notebooks,studio,tests,heic,train
 	@$(VENV)/python scripts/run_tests.py
 
 notebooks:
@@ -62,7 +62,7 @@ race:
 		$(if $(PHOTOS),--photos "$(PHOTOS)") --seconds $(or $(SECONDS_EACH),7200)
 
 wheelhouse:
-	@$(SETUP) --extras notebooks,studio,tests,heic --wheelhouse
+	@$(SETUP) --extras notebooks,studio,tests,heic,train --wheelhouse
 
 clean:
 	rm -rf .venv build .pytest_cache .hypothesis
