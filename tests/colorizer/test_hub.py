@@ -39,7 +39,10 @@ def test_from_the_hub_both_files_come_and_one_without_a_sibling_is_fine(tmp_path
     for folder, sibling in (("with", Colorizer(UNet(base_channels=4, levels=2), 24)), ("without", None)):
         hub.HubColorizer(UNet(base_channels=4, levels=2), 24, sibling=sibling).save_pretrained(tmp_path / folder)
 
+    asked = []
+
     def fetched(model_id, filename, **options):
+        asked.append((model_id, filename))
         path = tmp_path / model_id.split("/")[1] / filename
         if not path.is_file():
             raise hub.EntryNotFoundError("404")
@@ -49,3 +52,4 @@ def test_from_the_hub_both_files_come_and_one_without_a_sibling_is_fine(tmp_path
     options = {"revision": None, "cache_dir": None, "force_download": False, "local_files_only": False, "token": None}
     found = [hub.HubColorizer._from_pretrained(model_id=f"me/{name}", device="cpu", **options) for name in ("with", "without")]
     assert found[0].sibling is not None and found[1].sibling is None
+    assert {("me/with", hub.FILE), ("me/with", hub.SIBLING)} <= set(asked)

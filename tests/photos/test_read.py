@@ -369,3 +369,12 @@ def test_every_kind_that_scan_finds_has_a_reader():
 
 def test_everything_public_is_imported_from_the_package():   # bug 10
     assert photos.SYNTHETIC and photos.encode_photo and all(hasattr(photos, name) for name in photos.__all__)
+
+
+def test_a_large_jpeg_read_small_keeps_its_detail(tmp_path):
+    """The decoder may skip pixels while it opens the file, but never below the size that is asked for."""
+    stripes = np.zeros((512, 640, 3), np.uint8)
+    stripes[:, ::16] = stripes[:, 1::16] = stripes[:, 2::16] = stripes[:, 3::16] = 255
+    Image.fromarray(stripes).save(tmp_path / "stripes.jpg", quality=95)
+    small = read_small(tmp_path / "stripes.jpg", 128)
+    assert small.shape == (3, 128, 160) and small[:, :, 8:-8].float().std() > 90
