@@ -1,9 +1,18 @@
 """A claim, its threshold written down before the run, and the verdict that code gives after it.
 
-    c2 = Claim("C2", "A CNN alone regresses to the mean colour",
-               measure="predicted chroma / true chroma", supported="< 0.5", partly="< 0.8")
+    c2 = Claim("C2", "A CNN alone regresses to the mean colour", ratio("predicted chroma / true chroma", "< 0.5"))
     ...                              # the experiment, one value per seed
-    c2.judge([0.21, 0.25, 0.19])     # prints the number, its interval and the verdict, and writes them down
+    c2.decide([0.21, 0.25, 0.19])    # prints the number, its interval and the verdict, and writes them down
+
+Every condition is decided by its own 95 % interval:
+
+    supported    the whole interval passes the threshold
+    weaker       the whole interval is on the claim's side of parity, and not all of it passes the threshold
+    undecided    the interval contains parity; printed with the number of seeds that would decide
+    refuted      the whole interval is on the other side of parity
+
+Parity is the value at which the claim is neither true nor false: 1 for a ratio, 0 for a difference. A claim with several
+conditions is supported if all of them are (an intersection-union test); its verdict is the least good of theirs.
 """
 
 from __future__ import annotations
@@ -16,90 +25,150 @@ from dataclasses import asdict, dataclass
 from colorlib.files import write_json
 from colorlib.runtime import machine, preset, results_dir
 
-SUPPORTED, PARTLY, NOT_HERE = "supported", "partly", "not here"
+SUPPORTED, WEAKER, UNDECIDED, REFUTED = VERDICTS = ("supported", "weaker", "undecided", "refuted")
+MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The result of one claim. `number` is the mean with its interval, as printed."""
+class Condition:
+    """What one number has to be; `ratio` and `value` write it shorter.
+
+    Args:
+        measure: what the number is, with its unit.
+        supported: a comparison such as "< 0.5" or ">= 2", which the whole interval has to pass.
+        parity: the value at which the claim is neither true nor false. For 'no worse than', it is the threshold itself.
+        log: take mean and interval of the logarithms (ratios: 2 and 1/2 are equally far from 1); the values must be > 0.
+
+    Raises:
+        ValueError: the threshold is not `<`, `<=`, `>` or `>=` followed by a number, or parity itself passes it.
+    """
+
+    measure: str
+    supported: str
+    parity: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        sign, bound = _parse(self.supported)
+        if self.parity != bound and _meets(self.parity, self.supported):
+            raise ValueError(f"{self.measure}: parity {self.parity:g} passes the threshold {self.supported!r}; "
+                             "a claim needs a threshold on its own side of parity")
+
+
+def ratio(measure: str, supported: str, parity: float = 1.0) -> Condition:
+    """A condition on a ratio of two positive numbers, decided on logarithms; equal at 1."""
+    return Condition(measure, supported, parity, log=True)
+
+
+def value(measure: str, supported: str, parity: float = 0.0) -> Condition:
+    """A condition on a number as it is, such as a difference (parity 0)."""
+    return Condition(measure, supported, parity)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One condition after the run. `number` is the mean with its interval, as printed; `needed` is the number of values
+    that would decide, if the verdict is *undecided* (None: the mean is at parity, or more than 10,000)."""
 
     mean: float
     interval: tuple[float, float]
     verdict: str
     number: str
+    needed: int | None = None
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """The verdict on a claim and the results of its conditions, in order."""
+
+    verdict: str
+    results: tuple[Result, ...]
+
+
 class Claim:
-    """A claim of the theory with the thresholds that decide it.
+    """A claim of the theory with the conditions that decide it.
 
     Args:
         claim: its name in the design, "C2".
         statement: the claim in one sentence.
-        measure: what the number is, with its unit.
-        supported: a comparison such as "< 0.5" or ">= 2": the verdict is *supported* when the whole 95 % interval
-            of the mean meets it.
-        partly: a weaker comparison: *partly* when the mean meets it. Otherwise the verdict is *not here*.
-
-    Raises:
-        ValueError: a threshold is not `<`, `<=`, `>` or `>=` followed by a number, or the two point apart.
+        conditions: at least one.
     """
 
-    claim: str
-    statement: str
-    measure: str
-    supported: str
-    partly: str
+    def __init__(self, claim: str, statement: str, *conditions: Condition) -> None:
+        if not conditions:
+            raise ValueError(f"{claim}: no condition; add one, such as ratio('error, new / old', '< 0.8')")
+        self.claim, self.statement, self.conditions = claim, statement, conditions
 
-    def __post_init__(self) -> None:
-        strong, weak = _parse(self.supported), _parse(self.partly)
-        same_side = strong[0][0] == weak[0][0]
-        weaker = weak[1] >= strong[1] if strong[0][0] == "<" else weak[1] <= strong[1]
-        if not (same_side and weaker):
-            raise ValueError(f"{self.claim}: partly {self.partly!r} is not weaker than supported {self.supported!r}; "
-                             "use the same direction and a threshold that is easier to meet")
-
-    def judge(self, values: Sequence[float], *, seeds: Sequence[int] | None = None, of: str = "seeds") -> Verdict:
-        """Compare the values, one per seed, with the thresholds; print the verdict and write it down.
+    def decide(self, *values: Sequence[float], seeds: Sequence[int] | None = None, of: str = "seeds") -> Verdict:
+        """Compare the values with the thresholds; print the verdict and write it down.
 
         Preset smoke prints 'no verdict at this size' and writes nothing: its runs are too short to mean anything. The
         other presets write `results_dir()/claims/<claim>.json`.
 
         Args:
-            values: one finite number per seed, at least 2; else ValueError.
+            values: for each condition one finite number per seed, at least 2.
             seeds: the seeds they came from; 0, 1, 2 ... when not given.
             of: what the values are of, where it is not seeds: "photographs".
-        """
-        values = [float(value) for value in values]
-        if len(values) < 2 or not all(map(math.isfinite, values)):
-            raise ValueError(f"{self.claim}: needs at least two finite values, one per seed, got {values}")
-        mean, interval = confidence_interval(values)
-        if preset() == "smoke":
-            verdict = "no verdict at this size"
-        elif all(_meets(bound, self.supported) for bound in interval):
-            verdict = SUPPORTED
-        elif _meets(mean, self.partly):
-            verdict = PARTLY
-        else:
-            verdict = NOT_HERE
-        number = f"{mean:.3g} ({interval[0]:.3g} to {interval[1]:.3g})"
-        result = Verdict(mean, interval, verdict, number)
-        print(f"{self.claim}: {self.statement}")
-        print(f"    {self.measure}: {number}; mean and 95 % interval of {len(values)} {of}")
-        print(f"    asked for {self.supported} (partly: {self.partly})  ->  {verdict.upper()}")
-        if preset() != "smoke":
-            seeds = list(range(len(values))) if seeds is None else list(seeds)
-            self._write(values, {"seeds": seeds} if of == "seeds" else {"of": of}, result)
-        return result
 
-    def _write(self, values: list[float], origin: dict, result: Verdict) -> None:
-        path = results_dir() / "claims" / f"{self.claim}.json"
+        Raises:
+            ValueError: too few or not finite values, a ratio that is not positive, or another number of lists than
+                conditions.
+        """
+        if len(values) != len(self.conditions):
+            raise ValueError(f"{self.claim}: {len(self.conditions)} conditions need as many lists of values, "
+                             f"got {len(values)}")
+        lists = [[float(number) for number in numbers] for numbers in values]
+        for condition, numbers in zip(self.conditions, lists):
+            if len(numbers) < 2 or not all(map(math.isfinite, numbers)):
+                raise ValueError(f"{self.claim}, {condition.measure}: needs at least two finite values, one per seed, "
+                                 f"got {numbers}")
+        smoke = preset() == "smoke"
+        results = tuple(map(result_of, self.conditions, lists))
+        verdict = max((result.verdict for result in results), key=VERDICTS.index)
+        print(f"{self.claim}: {self.statement}")
+        for condition, numbers, result in zip(self.conditions, lists, results):
+            print(f"    {condition.measure}: {result.number}; mean and 95 % interval of {len(numbers)} {of}")
+            print(f"    needed for support: {condition.supported}; parity: {condition.parity:g}"
+                  + ("" if smoke else f"  ->  {result.verdict}{_needed(result, of)}"))
+        print(f"    verdict: {'no verdict at this size' if smoke else verdict.upper()}")
+        if smoke:
+            return Verdict("no verdict at this size", results)
+        self._write(lists, verdict, results, seeds, of)
+        return Verdict(verdict, results)
+
+    def _write(self, lists: list[list[float]], verdict: str, results: tuple[Result, ...],
+               seeds: Sequence[int] | None, of: str) -> None:
         # the numbers of a run differ in their last digits from machine to machine; five digits are what they mean
-        rounded = {"values": [float(f"{value:.5g}") for value in values], "mean": float(f"{result.mean:.5g}"),
-                   "interval": [float(f"{bound:.5g}") for bound in result.interval]}
-        command = os.environ.get("COLORLIB_COMMAND", "the notebook, run from top to bottom")
-        write_json(path, asdict(self) | rounded | {"number": result.number, "verdict": result.verdict, **origin,
-                                                   "preset": preset(), "command": command, "machine": machine()})
+        conditions = [asdict(condition) | asdict(result) | {
+            "values": [_short(number) for number in numbers], "mean": _short(result.mean),
+            "interval": [_short(bound) for bound in result.interval]}
+            for condition, numbers, result in zip(self.conditions, lists, results)]
+        origin = {"of": of} if of != "seeds" else {"seeds": list(range(len(lists[0])) if seeds is None else seeds)}
+        write_json(results_dir() / "claims" / f"{self.claim}.json", {
+            "claim": self.claim, "statement": self.statement, "verdict": verdict, "conditions": conditions, **origin,
+            "preset": preset(), "command": os.environ.get("COLORLIB_COMMAND", "the notebook, run from top to bottom"),
+            "machine": machine()})
+
+
+def result_of(condition: Condition, values: Sequence[float]) -> Result:
+    """Mean, interval and verdict of one condition; ValueError for a ratio that is not positive."""
+    if condition.log and min(values) <= 0:
+        raise ValueError(f"{condition.measure}: a ratio has to be positive to have a logarithm, got {min(values):g}; "
+                         "use value(...) for a number that can be 0 or negative")
+    change, back = (math.log, math.exp) if condition.log else (float, float)
+    numbers, parity = [change(number) for number in values], change(condition.parity)
+    mean, (low, high) = confidence_interval(numbers)
+    interval = back(low), back(high)
+    needed = None
+    below = _parse(condition.supported)[0][0] == "<"
+    if all(_meets(bound, condition.supported) for bound in interval):
+        verdict = SUPPORTED
+    elif low <= parity <= high:
+        verdict, needed = UNDECIDED, _seeds_needed(numbers, parity)
+    else:
+        verdict = WEAKER if (high < parity) == below else REFUTED
+    number = f"{back(mean):.3g} ({interval[0]:.3g} to {interval[1]:.3g})"
+    return Result(back(mean), interval, verdict, number, needed)
 
 
 def confidence_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
@@ -126,6 +195,29 @@ def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
     return float(spearmanr(x, y).statistic)
 
 
+def _seeds_needed(values: Sequence[float], parity: float) -> int | None:
+    """How many values of this mean and spread have an interval without parity; None beyond 10,000."""
+    from scipy import stats
+
+    mean, deviation = sum(values) / len(values), float(stats.sem(values)) * math.sqrt(len(values))
+    for num in range(len(values) + 1, MOST_SEEDS + 1):
+        if stats.t.ppf(0.975, num - 1) * deviation < abs(mean - parity) * math.sqrt(num):
+            return num
+        if num > 100 and 1.96 * deviation >= abs(mean - parity) * math.sqrt(MOST_SEEDS):
+            return None
+    return None
+
+
+def _needed(result: Result, of: str) -> str:
+    if result.verdict != UNDECIDED:
+        return ""
+    return f" (about {result.needed:,} {of} would decide)" if result.needed else f" (more than {MOST_SEEDS:,} {of} would decide)"
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.5g}")
+
+
 def _parse(threshold: str) -> tuple[str, float]:
     sign, _, number = threshold.partition(" ")
     if sign not in ("<", "<=", ">", ">="):
@@ -133,6 +225,6 @@ def _parse(threshold: str) -> tuple[str, float]:
     return sign, float(number)
 
 
-def _meets(value: float, threshold: str) -> bool:
+def _meets(number: float, threshold: str) -> bool:
     sign, bound = _parse(threshold)
-    return {"<": value < bound, "<=": value <= bound, ">": value > bound, ">=": value >= bound}[sign]
+    return {"<": number < bound, "<=": number <= bound, ">": number > bound, ">=": number >= bound}[sign]

@@ -13,7 +13,8 @@ from _notebooks import STAMPED, WIDGET_VIEW, answers, code_cells, code_hash
 from build_site import render
 from stamp_notebooks import FOLDED, first_cell
 
-VERDICTS = ("supported", "partly", "not here")
+from colorlib.course.claims import VERDICTS
+
 MAX_BYTES = 1_500_000
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|private|content)/[\w.-]+|[A-Z]:\\\\?Users")
@@ -178,8 +179,9 @@ def verdicts(notebook: Notebook, claims: Path) -> Iterator[str]:
         said = [bold for bold in re.findall(r"\*\*([^*]+)\*\*", row) if bold in VERDICTS]
         if said != [record["verdict"]]:
             yield f"{name}: in bold stands {said or 'no verdict'}, in the result file {record['verdict']!r}"
-        number = rf"(?<![\d.]){re.escape(record['number'])}(?![\d]|\.\d)"
-        if not re.search(number, row.replace("\N{MINUS SIGN}", "-")):
-            yield f"{name}: the row does not hold the number of the result file, {record['number']}"
+        for shown in (condition["number"] for condition in record["conditions"]):
+            number = rf"(?<![\d.]){re.escape(shown)}(?![\d]|\.\d)"
+            if not re.search(number, row.replace("\N{MINUS SIGN}", "-")):
+                yield f"{name}: the row does not hold the number of the result file, {shown}"
         if record["preset"] not in ("laptop", "gpu"):
             yield f"{name}: the result file is of preset {record['preset']}"

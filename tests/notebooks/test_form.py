@@ -34,7 +34,11 @@ def test_every_result_is_in_a_notebook():
 
 # a notebook with nothing wrong, and one error at a time planted in it
 
-RECORD = {"verdict": "supported", "number": "0.217 (0.19 to 0.244)", "preset": "laptop"}
+RECORD = {
+    "verdict": "supported",
+    "conditions": [{"number": "0.217 (0.19 to 0.244)"}],
+    "preset": "laptop",
+}
 ANSWER = "<details><summary>Answer</summary>\n\nSo.\n\n```python\nassert seven == 7\n```\n\n</details>\n\n"
 EXERCISE = "1. Why?\n\n" + ANSWER
 LAST = "## References\n\nIsola et al. 2017.\n\nNext: [more](08_more.ipynb)"
@@ -184,8 +188,8 @@ ERRORS = {
     "machine path": (_data(text_plain="/home/ann/x.jpg"), "a path of the machine"),
     "machine path in prose": (_add(2, " see /Users/ann"), "a path of the machine: /Users/ann"),
     "other verdict": (
-        _source(4, good().cells[4].source.replace("supported", "partly")),
-        "in bold stands ['partly']",
+        _source(4, good().cells[4].source.replace("supported", "weaker")),
+        "in bold stands ['weaker']",
     ),
     "no verdict": (_source(4, good().cells[4].source.replace("**", "")), "in bold stands no verdict"),
     "other number": (
@@ -197,7 +201,7 @@ ERRORS = {
         "does not hold the number",
     ),
     "no row": (_add(3, '\nClaim("C14", "...")'), "C14 is judged and has no row"),
-    "no result": (_add(4, "\n| C14 | 1.0 | **partly** |"), "no result file C14.json"),
+    "no result": (_add(4, "\n| C14 | 1.0 | **weaker** |"), "no result file C14.json"),
     "equation": (_add(2, " $\\nosuchthing{x}$"), "\\nosuchthing is not understood"),
 }
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer
-from colorlib.course.claims import Claim
+from colorlib.course.claims import Claim, value
 from colorlib.course.results import arguments, spread
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
@@ -27,11 +27,11 @@ from colorlib.training.weights import shipped
 KINDS = ("landscapes", "objects")
 COMMAND = "python -m colorlib.course.long.photographs_08 --photos DIR"
 # One point of AuC is 1.5 units of ab less error, a tenth of what grey has to lose: less than that would hardly be seen.
-GAIN = {"measure": "AuC of the default decoding minus the grey photograph's, points", "supported": "> 1", "partly": "> 0"}
-CLAIMS = {"landscapes": Claim("C27b", "learned colorization is good on photographs never seen: landscapes", **GAIN),
-          "objects": Claim("C27c", "learned colorization is good on photographs never seen: objects", **GAIN)}
+GAIN = value("AuC of the default decoding minus the grey photograph's, points", "> 1")
+CLAIMS = {"landscapes": Claim("C27b", "learned colorization is good on photographs never seen: landscapes", GAIN),
+          "objects": Claim("C27c", "learned colorization is good on photographs never seen: objects", GAIN)}
 SHARE = Claim("C27d", "on most photographs colours are nearer to the truth than grey is",
-              measure="share of the photographs whose AuC is above the grey photograph's", supported="> 0.75", partly="> 0.5")
+              value("share of the photographs whose AuC is above the grey photograph's", "> 0.75", parity=0.5))
 
 
 def measured(rgb: Tensor, real: Tensor) -> dict[str, float]:
@@ -75,8 +75,8 @@ def main() -> None:
             }
             print(f"{kind}, {way}: {summary[f'{kind}, {way}']}", flush=True)
         gains[kind] = [row["auc"] - grey["auc"] for row, grey in zip(rows["default"], rows["grey"])]
-        CLAIMS[kind].judge(gains[kind], of="photographs")
-    SHARE.judge([float(gain > 0) for kind in KINDS for gain in gains[kind]], of="photographs")
+        CLAIMS[kind].decide(gains[kind], of="photographs")
+    SHARE.decide([float(gain > 0) for kind in KINDS for gain in gains[kind]], of="photographs")
     write_json(results_dir() / "photographs_08.json", {
         "claim": "C27 on photographs", "command": COMMAND,
         "data": f"{' and '.join(counts)} of the test split, at full size; grey ones left out; means and their 95 % intervals",

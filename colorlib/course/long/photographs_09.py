@@ -20,7 +20,7 @@ from torch import Tensor
 from colorlib import photos
 from colorlib.colorizer import Colorizer
 from colorlib.course import nb09
-from colorlib.course.claims import Claim, rank_correlation
+from colorlib.course.claims import Claim, rank_correlation, ratio, value
 from colorlib.course.results import arguments, spread
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
@@ -32,12 +32,11 @@ SEEDS, POINTS, NUM_HINTS = 3, 16, 5
 MEASURES = ("error", "auc", "colourfulness", "detail")
 # On the validation split five hints at random points took off about a fifth of the error, and ten not quite a third: with 5 %
 # more, five hints do what eight random ones do, which a user would notice.
-SAVED = {"measure": "error that 5 hints at the most uncertain points save compared with 5 random ones, % of the error without hints",
-         "supported": "> 5", "partly": "> 0"}
-C32 = {"landscapes": Claim("C32b", "hints help most where the network is unsure: landscapes", **SAVED),
-       "objects": Claim("C32c", "hints help most where the network is unsure: objects", **SAVED)}
+SAVED = value("error that 5 hints at the most uncertain points save compared with 5 random ones, % of the error without hints", "> 5")
+C32 = {"landscapes": Claim("C32b", "hints help most where the network is unsure: landscapes", SAVED),
+       "objects": Claim("C32c", "hints help most where the network is unsure: objects", SAVED)}
 C33 = Claim("C33b", "a smaller render size gives more vivid colours: photographs of the test split",
-            measure="colourfulness at render size 64 / at 192", supported="> 1.1", partly="> 1")
+            ratio("colourfulness at render size 64 / at 192", "> 1.1"))
 
 
 def measured(colorizer: Colorizer, real: Tensor, seed: int) -> dict:
@@ -103,8 +102,8 @@ def main() -> None:
             rows[kind].append(json.loads(json.dumps(measured(colorizer, reals[number], number))))
             write_json(place, header | {"rows": rows})
         print(f"{kind}: {len(rows[kind])} photographs, {time.monotonic() - started:.0f} s", flush=True)
-        C32[kind].judge([saved(row, "uncertain", NUM_HINTS) for row in rows[kind]], of="photographs")
-    C33.judge([row["sizes"]["64"]["colourfulness"] / row["sizes"]["192"]["colourfulness"]
+        C32[kind].decide([saved(row, "uncertain", NUM_HINTS) for row in rows[kind]], of="photographs")
+    C33.decide([row["sizes"]["64"]["colourfulness"] / row["sizes"]["192"]["colourfulness"]
                for kind in KINDS for row in rows[kind]], of="photographs")
     write_json(results_dir() / "photographs_09.json", {
         "claim": "C32 and C33 on photographs", "command": COMMAND,
