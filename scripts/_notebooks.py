@@ -90,6 +90,7 @@ def execute(notebook: nbformat.NotebookNode, preset: str, folder: Path) -> tuple
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
+        coalesce_streams=True,  # a figure between two prints would cut their text in pieces
         extra_arguments=["--log-level=40"],
     )
     try:

@@ -36,7 +36,7 @@ def main() -> None:
     rows = [list(row) for row in zip(*columns)]
     figure = figures.show_images(rows, row_titles=["given", "coloured", "real"], width=1.05)
     path = Path(__file__).resolve().parent.parent / "data" / "figures" / "colorizer.png"
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.05)
     print(f"{path}: {len(pictures)} pictures; rows: given, coloured, real")
 
 

@@ -50,7 +50,7 @@ def main() -> None:
     rows = [L_ab_to_rgb8(L, ab * 0), *(L_ab_to_rgb8(L, each) for each in columns.values())]
     figure = figures.show_images(rows, row_titles=["given", *columns], width=1.3)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.out, dpi=110)
+    figure.savefig(arguments.out, dpi=110, bbox_inches="tight", pad_inches=0.05)
     print(f"wrote {arguments.out}")
 
 

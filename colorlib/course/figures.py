@@ -1,23 +1,37 @@
-"""The figures of the series. Every function draws one figure and returns it; nothing is shown or saved here."""
+"""The figures of the series. Every function draws one figure and returns it; `show` displays it with its caption."""
 
 from __future__ import annotations
 
+import base64
+import io
+import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from colorlib.color import AB_SCALE, L_ab_to_rgb8, lab_to_rgb
+from colorlib.color import L_ab_to_rgb8
+from colorlib.course.claims import Condition, confidence_interval
 
 # Okabe and Ito's colours: distinguishable with any colour vision; lines differ in style too, for grey print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-STYLE = {"figure.dpi": 100, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+# one colour per method in every figure of the series, from Okabe and Ito's and from Tol's muted scheme
+METHODS = {
+    "real": "#000000", "data": "#000000", "grey": "#999999", "constant": "#777777", "mean": "#777777",
+    "L1": "#E69F00", "L2": "#8C510A", "regression": "#E69F00", "GAN": "#CC79A7", "L1 + GAN": "#882255",
+    "cGAN": "#56B4E9", "L1 + cGAN": "#0072B2", "pix2pix": "#0072B2", "pix2pix + residual U-Net": "#332288",
+    "WGAN": "#D55E00", "WGAN-GP": "#009E73", "WGAN-GP + residual U-Net": "#00523B",
+    "U-Net": "#44AA99", "residual U-Net": "#AA4499", "plain": "#44AA99", "residual": "#AA4499"}
+STYLE = {"figure.dpi": 160, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
          "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False}
+SCREEN_DPI = 100  # an inch of a figure is as many pixels of the page: text of 10 points is as tall as the page's
 
 
 def done(figure: Figure) -> Figure:
@@ -26,11 +40,85 @@ def done(figure: Figure) -> Figure:
     return figure
 
 
-def _bars(axis: plt.Axes, values: Iterable[Sequence[float]]) -> None:
-    """Every seed a dot, every mean a bar of its own colour."""
-    for x, (numbers, colour) in enumerate(zip(values, cycle(COLOURS))):
-        axis.bar(x, np.mean(numbers), width=0.6, color=colour, alpha=0.35)
-        axis.plot(np.full(len(numbers), x), numbers, "o", color=colour, markersize=4)
+def show(figure: Figure, caption: str, photo: bool = False) -> None:
+    """Display the figure with `caption` below it, which is also its alternative text; outside a notebook, print that.
+
+    photo=True stores it as JPEG, ten times smaller where most of it is photographs; else it is PNG.
+    """
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import Markdown, display
+
+    if not InteractiveShell.initialized():
+        return print(caption)
+    kind, options = ("jpeg", {"quality": 88, "subsampling": 0}) if photo else ("png", {})
+    file, dpi = io.BytesIO(), STYLE["figure.dpi"]
+    figure.savefig(file, format=kind, dpi=dpi, bbox_inches="tight", pad_inches=0.05, pil_kwargs=options)
+    width = plt.imread(io.BytesIO(file.getvalue()), kind).shape[1]
+    shown = {"alt": re.sub(r"[*`$]", "", caption), "width": round(width * SCREEN_DPI / dpi)}
+    display({f"image/{kind}": base64.b64encode(file.getvalue()).decode(), "text/plain": f"<figure: {shown['alt']}>"},
+            metadata={f"image/{kind}": shown}, raw=True)
+    display(Markdown(f"*{caption}*"))
+
+
+def table(rows: Sequence[Sequence[object]], align: str = "") -> None:
+    """Display a table, its header the first row; align is one letter a column, l, c or r (else l, and r for the rest)."""
+    from IPython.display import Markdown, display
+
+    lines = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    align = align or "l" + "r" * (len(lines[0]) - 1)
+    lines.insert(1, [{"l": ":---", "c": ":---:", "r": "---:"}[letter] for letter in align])
+    display(Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines)))
+
+
+def colour_of(name: str) -> str | None:
+    """The colour of a method: of the longest name in METHODS that `name` is or begins with; None where there is none."""
+    known = [method for method in METHODS if re.match(re.escape(method) + r"(?![\w-])", name)]
+    return METHODS[max(known, key=len)] if known else None
+
+
+def colours_of(names: Iterable[str]) -> list[str]:
+    """A colour for every name: its own, or the next that none of the others has."""
+    own = [colour_of(name) for name in names]
+    free = cycle([colour for colour in COLOURS if colour not in own] or COLOURS)
+    return [colour or next(free) for colour in own]
+
+
+def _dots(axis: plt.Axes, values: Mapping[str, Sequence[float]], condition: Condition | None,
+          reference: Mapping[str, float]) -> None:
+    """Every seed a small dot, every mean a diamond with its 95 % interval; what is known exactly, and the threshold.
+
+    Without a condition the interval is of the values as they are; with one on a ratio, of their logarithms.
+    """
+    change, back = (np.log, np.exp) if condition is not None and condition.log else (np.asarray, np.asarray)
+    for x, (name, numbers) in enumerate(values.items()):
+        colour = colour_of(name) or COLOURS[0]
+        jitter = np.linspace(-0.13, 0.13, len(numbers)) if len(numbers) > 1 else [0]
+        axis.plot(x + np.asarray(jitter), numbers, "o", color=colour, markersize=4, alpha=0.45, markeredgewidth=0)
+        if len(numbers) > 1:
+            mean, interval = confidence_interval(change(numbers))
+            axis.vlines(x + 0.27, *back(interval), color=colour, linewidth=2)
+            axis.plot(x + 0.27, back(mean), "D", color=colour, markersize=5)
+    lines = {f"{name}\n{value:.3g}": (value, colour_of(name) or "#555555", "-.") for name, value in reference.items()}
+    if condition is not None:
+        sign, bound = condition.supported.split()
+        if condition.parity != float(bound):
+            lines[f"parity\n{condition.parity:g}"] = condition.parity, "black", ":"
+        lines[f"needed\n{condition.supported}"] = float(bound), "black", "--"
+    for height, colour, line in lines.values():
+        axis.axhline(height, color=colour, linewidth=1.2, linestyle=line, zorder=1)
+    low, high = axis.get_ylim()
+    if condition is not None:  # the side of the threshold on which the claim is supported
+        axis.axhspan(*((low, float(bound)) if sign[0] == "<" else (float(bound), high)), color="#009E73", alpha=0.07, zorder=0)
+        axis.set_ylim(low, high)
+    place = -1.0
+    for text, (height, colour, _) in sorted(lines.items(), key=lambda item: item[1][0]):
+        text = textwrap.fill(text.split("\n")[0], 14) + "\n" + text.split("\n")[1]
+        half = 0.03 * (text.count("\n") + 1)  # of the panel's height: labels of lines close together are pushed apart
+        place = max(axis.transAxes.inverted().transform(axis.transData.transform((0, height)))[1], place + half)
+        axis.text(1.02, place, text, transform=axis.transAxes, fontsize=7.5, va="center", linespacing=1, color=colour)
+        place += half
+    axis.set_xticks(range(len(values)), [textwrap.fill(name, 12, break_long_words=False) for name in values], fontsize=8)
+    axis.set_xlim(-0.5, len(values) - 0.4)
     axis.grid(axis="x", visible=False)
 
 
@@ -57,36 +145,48 @@ def to_numpy(image: Tensor) -> np.ndarray:
 
 
 def show_images(rows: Sequence[Sequence[Tensor]], *, column_titles: Sequence[str] = (), row_titles: Sequence[str] = (),
-                width: float = 1.6) -> Figure:
+                width: float = 2.0, pixels: bool = False) -> Figure:
     """A grid of pictures (C, H, W), see `to_numpy`; rows may differ in length, width is inches per picture.
 
-    Column titles stand above the first row, row titles left of each row.
+    Every picture is brought smoothly to the size at which it is shown; pixels=True keeps its pixels as squares. A row is
+    as high as its tallest picture. Column titles stand above the first row, row titles left of each row.
     """
-    columns = max(len(row) for row in rows)
-    ratio = max(image.shape[-2] / image.shape[-1] for row in rows for image in row)
-    labels = 0.09 * max((len(title) for title in row_titles), default=0)  # inches left of and above the pictures
-    height = width * min(ratio, 2) * len(rows) + (0.2 if column_titles else 0)
+    gap, across = 0.06, max(len(row) for row in rows)
+    heights = [width * max(image.shape[-2] / image.shape[-1] for image in row) for row in rows]
+    left = 0.02 + 0.085 * max((len(line) for title in row_titles for line in title.split("\n")), default=0)
+    titles = [textwrap.fill(title, max(6, int(13 * width)), break_long_words=False) for title in column_titles]
+    above = 0.05 + 0.17 * max((title.count("\n") + 1 for title in titles), default=0)
+    total = left + across * (width + gap), above + sum(heights) + gap * len(rows)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(len(rows), columns, figsize=(width * columns + labels, height), squeeze=False,
-                                    layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-        for axis in axes.flat:
-            axis.set_axis_off()
-        for r, row in enumerate(rows):
+        figure, top = plt.figure(figsize=total), total[1] - above
+        for r, (row, height) in enumerate(zip(rows, heights)):
             for c, image in enumerate(row):
-                axes[r, c].imshow(to_numpy(image), cmap="gray", interpolation="nearest")
-            if r < len(row_titles):
-                axes[r, 0].set_axis_on()
-                axes[r, 0].set(xticks=[], yticks=[])
-                axes[r, 0].grid(False)
-                axes[r, 0].spines[:].set_visible(False)
-                axes[r, 0].set_ylabel(row_titles[r], rotation=0, ha="right", va="center")
-        for c, title in enumerate(column_titles):
-            axes[0, c].set_title(title, fontsize=9)
+                tall = width * image.shape[-2] / image.shape[-1]
+                place = left + c * (width + gap), top - (height + tall) / 2, width, tall
+                axis = figure.add_axes([place[0] / total[0], place[1] / total[1], width / total[0], tall / total[1]])
+                array = to_numpy(image)
+                axis.imshow(array if pixels else smooth(array, width), cmap="gray", vmin=0, vmax=255 if array.dtype == np.uint8
+                            and pixels else 1, interpolation="nearest", aspect="auto")
+                axis.set_axis_off()
+                if r == 0 and c < len(titles):
+                    axis.set_title(titles[c], fontsize=9, pad=4)
+                if c == 0 and r < len(row_titles):
+                    axis.text(-0.08 / width, 0.5, row_titles[r], transform=axis.transAxes, ha="right", va="center", fontsize=9)
+            top -= height + gap
     return done(figure)
 
 
-def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, width: float = 1.6) -> Figure:
+def smooth(array: np.ndarray, width: float) -> np.ndarray:
+    """A picture of `to_numpy` at `width` inches of the figures' resolution: bicubic, antialiased where it is reduced."""
+    picture = torch.from_numpy(array).float() / (255 if array.dtype == np.uint8 else 1)
+    picture = picture[None, None] if picture.dim() == 2 else picture.permute(2, 0, 1)[None]
+    across = round(width * STYLE["figure.dpi"])
+    size = max(1, round(across * picture.shape[-2] / picture.shape[-1])), across
+    picture = F.interpolate(picture, size=size, mode="bicubic", antialias=True).clamp(0, 1)[0]
+    return picture.permute(1, 2, 0).numpy() if len(picture) == 3 else picture[0].numpy()
+
+
+def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, width: float = 2.0) -> Figure:
     """One row per photograph, the first `num` of the batch: grey, then each column's ab joined with the same L.
 
     L is (B, 1, H, W), L / 50 - 1; columns is title -> ab / 110, (B, 2, H, W); width is inches per picture.
@@ -117,135 +217,59 @@ def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: 
 
 
 def compare(values: Mapping[str, Sequence[float]], *, ylabel: str, reference: Mapping[str, float] | None = None,
-            title: str = "") -> Figure:
-    """Every seed a dot, every mean a bar of its own colour; horizontal lines for what is known exactly.
+            condition: Condition | None = None, title: str = "", log_y: bool = False) -> Figure:
+    """Every seed a dot, every mean a diamond with its 95 % interval.
 
-    values is name -> one value per seed; reference is name -> a value drawn as a line across.
+    values is name -> one value per seed; reference is name -> a value drawn as a line across; condition is a claim's
+    condition on these values: its threshold is dashed, its parity dotted, the side that supports the claim is green.
     """
+    return compare_panels({title: values}, ylabels=[ylabel], reference={title: reference or {}}, log_y=log_y,
+                          conditions={title: condition} if condition else {}, width=max(2.7, 0.95 * len(values) + 1.1))
+
+
+def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabels: Sequence[str],
+                   reference: Mapping[str, float | Mapping[str, float]] | None = None,
+                   conditions: Mapping[str, Condition] | None = None, width: float = 0.0, height: float = 2.9,
+                   log_y: bool = False) -> Figure:
+    """Several measures of the same runs side by side, each as in `compare`.
+
+    panels is panel title -> name -> one value per seed; reference is panel title -> lines across it, name -> value;
+    conditions is panel title -> a claim's condition on that panel's values; width and height are inches of a panel.
+    """
+    width = width or max(2.7, 0.88 * max(len(values) for values in panels.values()) + 1.1)
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(max(3.5, 1.25 * len(values) + 1), 2.9), layout="constrained")
-        _bars(axis, values.values())
-        for line, (name, value) in zip(cycle(LINES[1:]), (reference or {}).items()):
-            axis.axhline(value, color="black", linewidth=1, linestyle=line, label=name)
-        axis.set_xticks(range(len(values)), list(values))
-        axis.set(ylabel=ylabel, title=title)
-        if reference:
-            axis.legend(fontsize=8)
+        figure, axes = plt.subplots(1, len(panels), figsize=(len(panels) * width, height), squeeze=False,
+                                    layout="constrained")
+        for axis, (title, values), ylabel in zip(axes.flat, panels.items(), ylabels):
+            if log_y:
+                axis.set_yscale("log")
+            lines = (reference or {}).get(title, {})
+            _dots(axis, values, (conditions or {}).get(title), lines if isinstance(lines, Mapping) else {"reference": lines})
+            axis.set(ylabel=ylabel)
+            axis.set_title(title, fontsize=10)
+        figure.get_layout_engine().set(w_pad=0.08)
     return done(figure)
 
 
 def curves(series: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]], *, xlabel: str, ylabel: str,
-           log_x: bool = False, title: str = "") -> Figure:
-    """Lines with a band from the least to the greatest seed.
+           log_x: bool = False, log_y: bool = False, title: str = "") -> Figure:
+    """Lines through the means, with a band from the least to the greatest seed.
 
     Args:
         series: name -> (x values, for every x one value per seed).
     """
+    num = max(len(y) for _, ys in series.values() for y in ys)
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(5.2, 3.0), layout="constrained")
-        for (name, (xs, ys)), colour, line in zip(series.items(), cycle(COLOURS), cycle(LINES)):
+        figure, axis = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+        for (name, (xs, ys)), colour, line in zip(series.items(), colours_of(series), cycle(LINES)):
             band(axis, xs, ys, colour, linestyle=line, marker="o", markersize=3, label=name)
         if log_x:
             axis.set_xscale("log", base=2)
+        if log_y:
+            axis.set_yscale("log")
         axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
-        if len(series) > 1:
-            axis.legend(fontsize=8)
-    return done(figure)
-
-
-def ab_plane(points: Mapping[str, Tensor], *, lightness: float = 65.0, limit: float = 100.0) -> Figure:
-    """Colours as points of the ab plane over the real colours of that plane at one lightness.
-
-    points is panel title -> ab / 110 of any pixels, (N, 2); lightness is L in 0..100 (what sRGB cannot show there stays
-    white); limit is half the side of the plane, CIE units.
-    """
-    axis_values = torch.linspace(-limit, limit, 121)
-    b, a = torch.meshgrid(axis_values, axis_values, indexing="ij")
-    rgb = lab_to_rgb(torch.stack([torch.full_like(a, lightness), a, b])[None])[0]
-    inside = ((rgb >= 0) & (rgb <= 1)).all(0)
-    plane = torch.where(inside, rgb.clamp(0, 1) * 0.35 + 0.65, torch.ones(()))
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(points), figsize=(2.9 * len(points), 2.9), squeeze=False,
-                                    layout="constrained", sharey=True)
-        for axis, (title, ab) in zip(axes.flat, points.items()):
-            axis.imshow(plane.permute(1, 2, 0).numpy(), origin="lower", extent=(-limit, limit, -limit, limit))
-            axis.scatter(*(ab.detach().cpu().float() * AB_SCALE).T.numpy(), s=3, color="black", alpha=0.35, linewidths=0)
-            axis.set(title=title, xlabel="a: green to red", xlim=(-limit, limit), ylim=(-limit, limit))
-            axis.grid(False)
-        axes[0, 0].set_ylabel("b: blue to yellow")
-    return done(figure)
-
-
-def palettes(kinds: Mapping[str, tuple[Tensor, Tensor]], answers: Mapping[str, Mapping[str, Tensor]], *,
-             lightness: float = 60.0) -> Figure:
-    """Known colours of a thing as a bar, each as wide as it is frequent, and next to it single answers, all at one L.
-
-    kinds is name -> colours ab / 110 (K, 2) and their probabilities (K,); answers is title -> for every name one ab /
-    110 (2,).
-    """
-    def paint(ab: Tensor) -> np.ndarray:
-        lab = torch.cat([torch.tensor([lightness]), ab.float() * AB_SCALE])
-        return lab_to_rgb(lab[:, None, None])[:, 0, 0].clamp(0, 1).numpy()
-
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(len(kinds), 1 + len(answers),
-                                    figsize=(4.6 + 1.1 * len(answers), 0.75 * len(kinds) + 0.3), squeeze=False,
-                                    layout="constrained", gridspec_kw={"width_ratios": [4.0, *[1.0] * len(answers)]})
-        for row, (name, (colours, probabilities)) in zip(axes, kinds.items()):
-            left = 0.0
-            for ab, probability in zip(colours, probabilities.tolist()):
-                row[0].barh(0, probability, left=left, height=1, color=paint(ab))
-                row[0].text(left + probability / 2, 0, f"{probability:.2f}", ha="center", va="center", color="white", fontsize=9)
-                left += probability
-            row[0].set(xlim=(0, left), ylim=(-0.5, 0.5))
-            row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-            for axis, answer in zip(row[1:], answers.values()):
-                axis.set_facecolor(paint(answer[name]))
-        for axis, title in zip(axes[0], ["drawn from", *answers]):
-            axis.set_title(title, fontsize=9)
-        for axis in axes.flat:
-            axis.set(xticks=[], yticks=[])
-            axis.grid(False)
-            axis.spines[:].set_visible(False)
-    return done(figure)
-
-
-def answers_on_plane(answers: Mapping[str, Tensor], palette: Tensor, best: Mapping[str, Tensor], *,
-                     lightness: float = 55.0, limit: float = 65.0) -> Figure:
-    """Predicted colours of things whose true colours are known: one panel per network, as in `ab_plane`; all ab / 110.
-
-    answers is panel title -> predicted (N, 2), small dots; palette the true colours (K, 2), large discs in their own
-    colour; best is panel title -> the answer with the least expected error, (2,), a cross.
-    """
-    figure = ab_plane(answers, lightness=lightness, limit=limit)
-    lab = torch.cat([torch.full((len(palette), 1), lightness), palette * AB_SCALE], 1)
-    discs = lab_to_rgb(lab.T[:, :, None])[..., 0].clamp(0, 1).T.numpy()
-    for axis, title in zip(figure.axes, answers):
-        axis.scatter(*(palette * AB_SCALE).T.numpy(), s=130, c=discs, edgecolors="black", linewidths=1, label="true colours")
-        axis.scatter(*(best[title] * AB_SCALE).tolist(), marker="X", s=110, c="white", edgecolors="black", label="best answer")
-    figure.legend(*figure.axes[-1].get_legend_handles_labels(), fontsize=8, loc="outside right upper")
-    return figure
-
-
-def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabels: Sequence[str],
-                   reference: Mapping[str, float] | None = None, height: float = 2.9) -> Figure:
-    """Several measures of the same runs side by side: every seed a dot, every mean a bar.
-
-    panels is panel title -> name -> one value per seed, with the same names in every panel; reference is panel title ->
-    a value drawn as a line across that panel; height is inches.
-    """
-    num_bars = max(len(values) for values in panels.values())
-    with plt.rc_context(STYLE):
-        width = max(3.2, 0.8 * num_bars + 0.8)
-        figure, axes = plt.subplots(1, len(panels), figsize=(len(panels) * width, height), squeeze=False,
-                                    layout="constrained")
-        for axis, (title, values), ylabel in zip(axes.flat, panels.items(), ylabels):
-            _bars(axis, values.values())
-            if title in (reference or {}):
-                axis.axhline(reference[title], color="black", linewidth=1, linestyle="--")
-            short = [name.replace(" ", "\n", 1) if len(name) > 8 else name for name in values]
-            axis.set_xticks(range(len(values)), short, fontsize=8)
-            axis.set(ylabel=ylabel, title=title)
+        axis.legend(fontsize=8, title=f"mean of {num} seeds, band: least to greatest" if num > 1 else None,
+                    title_fontsize=7.5, alignment="left")
     return done(figure)
 
 

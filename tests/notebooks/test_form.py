@@ -11,6 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 from _notebooks import ROOT, answers, clean, code_hash, execute, series, smaller_png
+from build_site import render
 from form import problems
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -325,3 +326,24 @@ def test_a_figure_is_stored_with_the_same_pixels_in_fewer_bytes():
     found = smaller_png(text)
     assert len(found) < len(text)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(found))).convert("RGBA")), pixels)
+
+
+def test_clean_keeps_a_photograph_and_the_text_of_a_figure():
+    stored = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stored, "JPEG")
+    data = {"image/jpeg": base64.b64encode(stored.getvalue()).decode(), "text/plain": "<figure: a cat>"}
+    notebook = good()
+    notebook.cells[3].outputs = [new_output("display_data", dict(data), metadata={"image/jpeg": {"alt": "a cat", "width": 8}})]
+    clean(notebook)
+    (output,) = notebook.cells[3].outputs
+    assert dict(output.data) == data and output.metadata["image/jpeg"] == {"alt": "a cat", "width": 8}
+    page = render(Path("07_seven.ipynb"), notebook).body
+    assert f'src="data:image/jpeg;base64,{data["image/jpeg"]}"' in page and 'alt="a cat"' in page
+
+
+def test_prints_around_a_figure_are_one_text(tmp_path):
+    notebook = good()
+    notebook.cells = [new_code_cell("from IPython.display import HTML\nprint(1)\ndisplay(HTML('<b>'))\nprint(2)")]
+    assert execute(notebook, "smoke", tmp_path)[1] is None
+    assert [output.output_type for output in notebook.cells[0].outputs] == ["stream", "display_data"]
+    assert notebook.cells[0].outputs[0].text == "1\n2\n"
