@@ -67,9 +67,9 @@ class PointDiscriminator(nn.Module):
 
 
 class PictureGenerator(nn.Module):
-    """Noise to pictures: a linear layer to 4 x 4 features, then transposed convolutions that double the side (DCGAN).
+    """Noise to pictures: a linear layer to 4 x 4 features; nearest-neighbour enlargements and convolutions double the side.
 
-    size is the picture's side, a power of two from 8 on, else ValueError; base_channels those before the last layer,
+    DCGAN has transposed convolutions instead, which draw a chequerboard (Odena et al. 2016). size is the picture's side, a power of two from 8 on, else ValueError; base_channels those before the last layer,
     which double towards the coarse end; num_labels=0 makes a generator without a label; norm stands after every layer
     but the last, nn.Identity for none.
 
@@ -85,8 +85,8 @@ class PictureGenerator(nn.Module):
         self.first = nn.Linear(z_channels + num_labels, widths[0] * SMALLEST**2)
         layers: list[nn.Module] = [nn.Unflatten(1, (widths[0], SMALLEST, SMALLEST)), norm(widths[0]), nn.ReLU()]
         for channels, narrower in zip(widths, widths[1:]):
-            layers += [nn.ConvTranspose2d(channels, narrower, 4, stride=2, padding=1), norm(narrower), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(widths[-1], image_channels, 4, stride=2, padding=1), nn.Tanh()]
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels, narrower, 3, padding=1), norm(narrower), nn.ReLU()]
+        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(widths[-1], image_channels, 3, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_weights)
 
@@ -132,8 +132,8 @@ class PictureDiscriminator(nn.Module):
 def train_gan(generator: nn.Module, discriminator: nn.Module, batches: Iterator[tuple[Tensor | None, Tensor]], *,
               num_steps: int, adversarial: AdversarialLoss = Vanilla(), lipschitz: LipschitzConstraint | None = None,
               n_critic: int = 1, lr: float = 2e-4, lr_discriminator: float | None = None,
-              betas: tuple[float, float] = (0.5, 0.999), seed: int = 0, every: int = 0,
-              look: Callable[[int], None] | None = None) -> dict[str, list[float]]:
+              betas: tuple[float, float] = (0.5, 0.999), schedule: Callable[[float], float] = lambda progress: 1.0,
+              seed: int = 0, every: int = 0, look: Callable[[int], None] | None = None) -> dict[str, list[float]]:
     """Train a GAN from noise. Each network makes its step on fresh noise, as in the first paper.
 
     Args:
@@ -143,6 +143,7 @@ def train_gan(generator: nn.Module, discriminator: nn.Module, batches: Iterator[
         num_steps: updates of the generator.
         adversarial, lipschitz, n_critic: as in `training.fit`.
         lr, betas: Adam's; lr_discriminator where the discriminator's differs.
+        schedule: progress in [0, 1] -> factor of both learning rates, such as `training.linear_decay`.
         every, look: look(step) is called before the first step and then every `every` steps.
 
     Returns name of a loss -> one value per step ("discriminator", "generator", with a constraint "penalty").
@@ -160,6 +161,8 @@ def train_gan(generator: nn.Module, discriminator: nn.Module, batches: Iterator[
 
     def step(k: int) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
+        optimizer_g.param_groups[0]["lr"] = lr * schedule(k / num_steps)
+        optimizer_d.param_groups[0]["lr"] = (lr_discriminator or lr) * schedule(k / num_steps)
         for _ in range(n_critic):
             label, real = next(batches)
             z = torch.randn(*real.shape[:batch_dims], generator.z_channels, generator=noise).to(device)

@@ -116,3 +116,23 @@ def test_labels_reach_both_networks_in_training():
     with torch.no_grad():
         sides = [generator(torch.randn(200, 2), torch.full((200,), k))[:, 0].mean().item() for k in (0, 1)]
     assert sides[0] > 0.5 and sides[1] < -0.5  # the first mode lies at (2, 0), the second at (-2, 0)
+
+
+def test_a_schedule_scales_both_learning_rates():
+    """A factor of 0 in the second half leaves both networks where half as many steps take them."""
+    mixture, ends = ring(), []
+    for num_steps, schedule in ((8, lambda progress: float(progress < 0.5)), (4, lambda progress: 1.0), (8, lambda progress: 1.0)):
+        torch.manual_seed(0)
+        networks = nn.ModuleList([PointGenerator(hidden=8), PointDiscriminator(hidden=8)])
+        train_gan(*networks, points(mixture, 16), num_steps=num_steps, lr=1e-2, lr_discriminator=2e-2, schedule=schedule)
+        ends.append(nn.utils.parameters_to_vector(networks.parameters()))
+    assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[0], ends[2])
+
+
+def test_the_picture_generator_draws_no_chequerboard():
+    """Of equal features every pixel away from the border is equal; a transposed convolution gives four different ones."""
+    generator = PictureGenerator(size=32, base_channels=4, norm=nn.Identity)
+    nn.init.zeros_(generator.first.weight)
+    nn.init.constant_(generator.first.bias, 1.0)
+    inner = generator(torch.randn(1, 64))[:, :, 12:20, 12:20]
+    assert inner.abs().min() > 0 and torch.allclose(inner, inner[:, :, :1, :1].expand_as(inner), atol=1e-6)
