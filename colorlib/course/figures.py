@@ -61,7 +61,7 @@ def show(figure: Figure, caption: str, photo: bool = False) -> None:
 
 
 def table(rows: Sequence[Sequence[object]], align: str = "") -> None:
-    """Display a table, its header the first row; align is one letter a column, l, c or r (else l, and r for the rest)."""
+    """Display a table, its header the first row; align is one letter, l, c or r, for each column (else l, then r)."""
     from IPython.display import Markdown, display
 
     lines = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
@@ -71,7 +71,7 @@ def table(rows: Sequence[Sequence[object]], align: str = "") -> None:
 
 
 def colour_of(name: str) -> str | None:
-    """The colour of a method: of the longest name in METHODS that `name` is or begins with; None where there is none."""
+    """The colour of a method: of the longest name in METHODS that `name` is or begins with; None without one."""
     known = [method for method in METHODS if re.match(re.escape(method) + r"(?![\w-])", name)]
     return METHODS[max(known, key=len)] if known else None
 
@@ -108,7 +108,8 @@ def _dots(axis: plt.Axes, values: Mapping[str, Sequence[float]], condition: Cond
         axis.axhline(height, color=colour, linewidth=1.2, linestyle=line, zorder=1)
     low, high = axis.get_ylim()
     if condition is not None:  # the side of the threshold on which the claim is supported
-        axis.axhspan(*((low, float(bound)) if sign[0] == "<" else (float(bound), high)), color="#009E73", alpha=0.07, zorder=0)
+        support = (low, float(bound)) if sign[0] == "<" else (float(bound), high)
+        axis.axhspan(*support, color="#009E73", alpha=0.07, zorder=0)
         axis.set_ylim(low, high)
     place = -1.0
     for text, (height, colour, _) in sorted(lines.items(), key=lambda item: item[1][0]):
@@ -117,7 +118,8 @@ def _dots(axis: plt.Axes, values: Mapping[str, Sequence[float]], condition: Cond
         place = max(axis.transAxes.inverted().transform(axis.transData.transform((0, height)))[1], place + half)
         axis.text(1.02, place, text, transform=axis.transAxes, fontsize=7.5, va="center", linespacing=1, color=colour)
         place += half
-    axis.set_xticks(range(len(values)), [textwrap.fill(name, 12, break_long_words=False) for name in values], fontsize=8)
+    names = [textwrap.fill(name, 12, break_long_words=False) for name in values]
+    axis.set_xticks(range(len(values)), names, fontsize=8)
     axis.set_xlim(-0.5, len(values) - 0.4)
     axis.grid(axis="x", visible=False)
 
@@ -148,8 +150,8 @@ def show_images(rows: Sequence[Sequence[Tensor]], *, column_titles: Sequence[str
                 width: float = 2.0, pixels: bool = False) -> Figure:
     """A grid of pictures (C, H, W), see `to_numpy`; rows may differ in length, width is inches per picture.
 
-    Every picture is brought smoothly to the size at which it is shown; pixels=True keeps its pixels as squares. A row is
-    as high as its tallest picture. Column titles stand above the first row, row titles left of each row.
+    Every picture is brought smoothly to the size at which it is shown; pixels=True keeps its pixels as squares. A row
+    is as high as its tallest picture. Column titles stand above the first row, row titles left of each row.
     """
     gap, across = 0.06, max(len(row) for row in rows)
     heights = [width * max(image.shape[-2] / image.shape[-1] for image in row) for row in rows]
@@ -164,20 +166,21 @@ def show_images(rows: Sequence[Sequence[Tensor]], *, column_titles: Sequence[str
                 tall = width * image.shape[-2] / image.shape[-1]
                 place = left + c * (width + gap), top - (height + tall) / 2, width, tall
                 axis = figure.add_axes([place[0] / total[0], place[1] / total[1], width / total[0], tall / total[1]])
-                array = to_numpy(image)
-                axis.imshow(array if pixels else smooth(array, width), cmap="gray", vmin=0, vmax=255 if array.dtype == np.uint8
-                            and pixels else 1, interpolation="nearest", aspect="auto")
+                array = to_numpy(image) if pixels else smooth(to_numpy(image), width)
+                axis.imshow(array, cmap="gray", vmin=0, vmax=255 if array.dtype == np.uint8 else 1,
+                            interpolation="nearest", aspect="auto")
                 axis.set_axis_off()
                 if r == 0 and c < len(titles):
                     axis.set_title(titles[c], fontsize=9, pad=4)
                 if c == 0 and r < len(row_titles):
-                    axis.text(-0.08 / width, 0.5, row_titles[r], transform=axis.transAxes, ha="right", va="center", fontsize=9)
+                    axis.text(-0.08 / width, 0.5, row_titles[r], transform=axis.transAxes, fontsize=9, ha="right",
+                              va="center")
             top -= height + gap
     return done(figure)
 
 
 def smooth(array: np.ndarray, width: float) -> np.ndarray:
-    """A picture of `to_numpy` at `width` inches of the figures' resolution: bicubic, antialiased where it is reduced."""
+    """A picture of `to_numpy` at `width` inches of the figures' resolution: bicubic, antialiased where reduced."""
     picture = torch.from_numpy(array).float() / (255 if array.dtype == np.uint8 else 1)
     picture = picture[None, None] if picture.dim() == 2 else picture.permute(2, 0, 1)[None]
     across = round(width * STYLE["figure.dpi"])
@@ -244,7 +247,8 @@ def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabe
             if log_y:
                 axis.set_yscale("log")
             lines = (reference or {}).get(title, {})
-            _dots(axis, values, (conditions or {}).get(title), lines if isinstance(lines, Mapping) else {"reference": lines})
+            lines = lines if isinstance(lines, Mapping) else {"reference": lines}
+            _dots(axis, values, (conditions or {}).get(title), lines)
             axis.set(ylabel=ylabel)
             axis.set_title(title, fontsize=10)
         figure.get_layout_engine().set(w_pad=0.08)

@@ -60,7 +60,8 @@ def test_compare_draws_every_seed_and_the_interval_and_no_bar_from_zero():
 def test_the_interval_of_a_ratio_is_of_its_logarithms_and_threshold_and_parity_are_named():
     axis, = figures.compare(VALUES, ylabel="ratio", condition=ratio("new / old", "< 0.8")).axes
     mean, bounds = confidence_interval(np.log(VALUES["L1"]))
-    assert intervals(axis)[0] == pytest.approx(np.exp(bounds)) and axis.lines[1].get_ydata() == pytest.approx(np.exp(mean))
+    assert intervals(axis)[0] == pytest.approx(np.exp(bounds))
+    assert axis.lines[1].get_ydata() == pytest.approx(np.exp(mean))
     assert [text.get_text() for text in axis.texts] == ["needed\n< 0.8", "parity\n1"]
     assert [line.get_ydata()[0] for line in axis.lines[-2:]] == [1, 0.8]
     green = axis.patches[0].get_extents().transformed(axis.transData.inverted())
@@ -68,7 +69,8 @@ def test_the_interval_of_a_ratio_is_of_its_logarithms_and_threshold_and_parity_a
 
 
 def test_panels_have_their_own_conditions_and_references():
-    left, right = figures.compare_panels({"a": VALUES, "b": VALUES}, ylabels=["x", "y"], reference={"b": {"chance": 0.5}},
+    left, right = figures.compare_panels({"a": VALUES, "b": VALUES}, ylabels=["x", "y"],
+                                         reference={"b": {"chance": 0.5}},
                                          conditions={"a": value("failures", "> 0.1")}).axes
     assert [text.get_text() for text in left.texts] == ["parity\n0", "needed\n> 0.1"]
     assert [text.get_text() for text in right.texts] == ["chance\n0.5"] and not right.patches
@@ -85,9 +87,9 @@ def test_one_seed_has_no_interval():
     assert not axis.collections
 
 
-@pytest.mark.parametrize("name, colour", [("WGAN-GP + residual U-Net, seed 0", "WGAN-GP + residual U-Net"), ("WGAN-GP", "WGAN-GP"),
-                                          ("WGAN (clipping)", "WGAN"), ("L1 alone", "L1"), ("L1 + cGAN", "L1 + cGAN"),
-                                          ("plainer", None), ("L10", None), ("WGAN-LP", None)])
+@pytest.mark.parametrize("name, colour", [
+    ("WGAN-GP + residual U-Net, seed 0", "WGAN-GP + residual U-Net"), ("WGAN-GP", "WGAN-GP"), ("WGAN (clipping)", "WGAN"),
+    ("L1 alone", "L1"), ("L1 + cGAN", "L1 + cGAN"), ("plainer", None), ("L10", None), ("WGAN-LP", None)])
 def test_a_method_has_one_colour(name, colour):
     assert figures.colour_of(name) == (figures.METHODS[colour] if colour else None)
 
