@@ -109,18 +109,19 @@ def pair_of_discriminator(condition: Tensor, real: Tensor, generated: Tensor) ->
 
 
 def residual_block() -> Figure:
-    """The same layers without a shortcut and with one."""
+    """The same layers without a shortcut and with one, as in He et al. 2016a: the last ReLU follows the addition."""
     sheet = Sheet(7.6, 2.6)
     for y, name in ((2.15, "plain"), (0.7, "residual")):
-        texts = ("norm\nReLU", "conv\n3 x 3", "norm\nReLU", "conv\n3 x 3")
-        layers = [sheet.box(2.35 + 0.93 * k, y, text, NETWORK, 0.72, 0.42) for k, text in enumerate(texts)]
+        texts = ("conv\n3 x 3", "norm\nReLU", "conv\n3 x 3", "norm")
+        layers = [sheet.box(2.2 + 0.85 * k, y, text, NETWORK, 0.66, 0.42) for k, text in enumerate(texts)]
+        last = sheet.box(6.25, y, "ReLU", LOSS, 0.66, 0.42)
         sheet.note(0.1, y, name, size=10, ha="left"), sheet.note(1.2, y, "$x$", size=11)
-        sheet.arrow((1.35, y), layers[0].at("l")), sheet.flow(*layers), sheet.arrow(layers[-1].at("r"), (6.5, y))
-        sheet.note(6.6, y, "$F(x)$" if name == "plain" else "$x + F(x)$", size=11, ha="left")
-    sheet.axis.add_patch(Circle((6.05, y), 0.13, facecolor="white", edgecolor=CRITIC, linewidth=1.3, zorder=3))
-    sheet.arrow((1.6, y), (1.6, y + 0.55), (6.05, y + 0.55), (6.05, y + 0.13), colour=CRITIC)
-    for across, up, text, colour in ((6.05, 0, "+", CRITIC), (3.75, 0.67, "shortcut: $x$ unchanged", CRITIC),
-                                     (3.75, -0.42, "residual branch $F$", NETWORK)):
+        sheet.arrow((1.35, y), layers[0].at("l")), sheet.flow(*layers, last), sheet.arrow(last.at("r"), (6.85, y))
+        sheet.note(6.95, y, "$y$", size=11, ha="left")
+    sheet.axis.add_patch(Circle((5.55, y), 0.13, facecolor="white", edgecolor=CRITIC, linewidth=1.3, zorder=3))
+    sheet.arrow((1.6, y), (1.6, y + 0.55), (5.55, y + 0.55), (5.55, y + 0.13), colour=CRITIC)
+    for across, up, text, colour in ((5.55, 0, "+", CRITIC), (3.5, 0.67, "shortcut: $x$ unchanged", CRITIC),
+                                     (3.5, -0.42, "residual branch $F$", NETWORK)):
         sheet.note(across, y + up, text, colour)
     return sheet.figure
 
@@ -162,7 +163,7 @@ def unet_skips_and_shortcuts() -> Figure:
 def maxpool_residual_unet() -> Figure:
     """The U-Net of 2015 with residual blocks: convolutions, max pooling and skips."""
     names = [f"residual block\n{width} channels" for width in ("$w$", "2 $w$", "4 $w$")]
-    return _u(names, names, "residual block\n8 $w$ channels", down="max pooling\n2 x 2", up="upsample,\nconvolution",
+    return _u(names, names, "residual block\n8 $w$ channels", down="max pooling\n2 x 2", up="bilinear\nenlargement",
               skip="skip: concatenate", note="in every block: $x + F(x)$, where $F$ has two 3 x 3 convolutions")
 
 

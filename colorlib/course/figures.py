@@ -28,7 +28,8 @@ METHODS = {
     "L1": "#E69F00", "L2": "#8C510A", "regression": "#E69F00", "GAN": "#CC79A7", "L1 + GAN": "#882255",
     "cGAN": "#56B4E9", "L1 + cGAN": "#0072B2", "pix2pix": "#0072B2", "pix2pix + residual U-Net": "#332288",
     "WGAN": "#D55E00", "WGAN-GP": "#009E73", "WGAN-GP + residual U-Net": "#00523B",
-    "U-Net": "#44AA99", "residual U-Net": "#AA4499", "plain": "#44AA99", "residual": "#AA4499"}
+    "U-Net": "#44AA99", "residual U-Net": "#AA4499", "plain": "#44AA99", "residual": "#AA4499",
+    "no shortcuts": "#44AA99", "residual, F = 0": "#661100", "strided": "#999933"}
 STYLE = {"figure.dpi": 160, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
          "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False}
 SCREEN_DPI = 100  # an inch of a figure is as many pixels of the page: text of 10 points is as tall as the page's
