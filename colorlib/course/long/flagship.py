@@ -17,8 +17,9 @@ colours on the validation split, in shorter runs on a seed of their own (100). A
 
 Thresholds, set before the run, of WGAN-GP with the residual U-Net against pix2pix with the U-Net:
 C26   ab error, ratio < 0.95
-C26b  steadier: deviation of the test error over seeds, ratio < 0.8 (jackknife), and jitter of the validation error in
-      the second quarter of a run, ratio < 0.8; failed runs (error more than a quarter above grey's), difference < -0.1
+C26b  steadier: deviation of the test error over seeds, ratio < 0.8 (by the jackknife of its logarithm), and jitter of
+      the validation error in the second quarter of a run, ratio < 0.8; failed runs (error more than a quarter above
+      grey's) are counted
 C26c  finer detail: correlation of the fine structure of ab with the real one, ratio > 1.05
 C26d  more realistic colours: sliced Wasserstein distance of all ab, ratio < 0.9
 
