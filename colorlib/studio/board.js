@@ -1,9 +1,12 @@
 // The view of colorlib.studio.board.Board. It shows the traits and sends what the user did; the kernel changes them.
 
-const PART = 1 << 19; // bytes of a file in one message; Colab may lose messages of 1 MB
 const SLOP = 4; // CSS pixels that a pointer may move and still click
 const PATIENCE = 2000; // ms to wait for an answer
-const TALLEST = 640; // CSS pixels; not a share of the window, because Colab sizes the window by its content
+const TALLEST = 560; // CSS pixels; not a share of the window, because Colab sizes the window by its content
+const WIDEST = 800;
+const CLOSEST = 16; // largest zoom
+const IDLE = 250; // ms after the last change before something that may wait is requested
+const SWEEP = 1400; // ms of the divider's first way across a new photograph
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const GRIP =
   '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" ' +
@@ -12,45 +15,71 @@ const GRIP =
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-function node(tag, className, attributes) {
+function node(tag, className, attributes = {}, text = "") {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries({ class: className, ...attributes })) made.setAttribute(name, value);
+  made.textContent = text;
   return made;
 }
 
+const button = (name, text, attributes = {}) =>
+  node("button", name, { type: "button", ...OWN_KEYS, ...attributes }, text);
+
 function render({ model, el }) {
-  const board = node("div", "colorlib-board", {});
-  const stage = node("div", "stage", { role: "group", "aria-label": "Photograph: a click adds a hint" });
+  const board = node("div", "colorlib-board");
+  const bar = node("div", "bar");
+  const stage = node("div", "stage", { role: "group", tabindex: "0", ...OWN_KEYS,
+    "aria-label": "Photograph: click, or press Enter, to colour a surface; plus and minus zoom" });
+  const sheet = node("div", "sheet");
   const after = node("img", "after", { alt: "The photograph in colour", draggable: "false" });
+  const detail = node("img", "detail", { alt: "", draggable: "false" });
   const before = node("img", "before", { alt: "The photograph before", draggable: "false" });
   const note = node("div", "note", { role: "status" });
-  const line = node("div", "line", {});
+  const line = node("div", "line");
   const knob = node("div", "knob", { role: "slider", tabindex: "0", "aria-label": "Divider between before and after",
     "aria-orientation": "horizontal", "aria-valuemin": "0", "aria-valuemax": "100", ...OWN_KEYS });
   knob.innerHTML = GRIP;
+  const open = button("open", "Open a photograph", { title: "or drop a photograph or settings on the picture" });
+  const chooser = node("input", "", { type: "file", accept: model.get("accept"), hidden: "", "aria-label": "A file" });
+  const name = node("span", "name");
+  const working = node("span", "working", { role: "status" });
+  const undo = button("undo", "Undo");
+  const redo = button("redo", "Redo");
+  const out = button("out", "−", { "aria-label": "Zoom out" });
+  const fit = button("fit", "100 %", { "aria-label": "Show the whole photograph" });
+  const into = button("into", "+", { "aria-label": "Zoom in" });
+  const strip = node("div", "strip", { role: "group", "aria-label": "Colourings of this photograph" });
   const markers = [];
-  const open = node("button", "open jupyter-button widget-button", { type: "button", title: "or drop it on the picture" });
-  const chooser = node("input", "", { type: "file", accept: model.get("accept"), hidden: "" });
-  open.textContent = "Open a photograph or settings";
-  stage.append(after, before, note, line, knob);
-  board.append(stage, open, chooser);
+  bar.append(open, name, working, undo, redo, out, fit, into);
+  sheet.append(after, detail, before);
+  stage.append(sheet, note, line, knob);
+  board.append(bar, stage, strip, chooser);
   el.append(board);
 
   let press = null; // the pointer that is down: on what, where it began, whether it has moved
   let held = null; // a marker ahead of the model: dragged, or released and not answered yet
   let sent = null; // its last position that was sent
   let busyUntil = 0; // the answer to it is expected before this time
-  let uploads = Promise.resolve();
+  let view = { zoom: 1, x: 0, y: 0 }; // x, y: shares of the photograph left of and above the stage
+  let shown = ""; // the photograph that the divider has swept
+  let sweeping = 0;
+  let idle = 0;
+  let sharp = false; // the detail is of this view
 
   const shape = () => [model.get("width"), model.get("height")];
+  const send = (kind, more = {}, buffers) => model.send({ kind, ...more }, undefined, buffers);
+  connectFiles({ model, stage, open, chooser, note, send });
+  const popover = makePopover({ model, board, stage, send, pick: (on) => stage.classList.toggle("picking", on) });
 
   // ---- traits to pictures
 
   function drawSize() {
     const [width, height] = shape();
     stage.style.aspectRatio = `${width} / ${height}`;
-    stage.style.maxWidth = `${Math.min(Math.max(width, 320), Math.max((TALLEST * width) / height, 160))}px`;
-    drawHints();
+    const widest = Math.min(WIDEST, Math.max(1.5 * width, 320), Math.max((TALLEST * width) / height, 160));
+    stage.style.maxWidth = `${widest}px`;
+    bar.style.maxWidth = strip.style.maxWidth = `${Math.max(widest, 480)}px`;
+    drawView();
   }
 
   function drawPicture(img, name) {
@@ -67,18 +96,110 @@ function render({ model, el }) {
     stage.classList.toggle("empty", after.hidden);
     note.textContent = after.hidden ? "Drop a photograph here" : "";
     busyUntil = 0;
+    detail.hidden = true; // it is of the picture before
+    sharp = false;
     sendMove();
+    later();
   }
 
-  function drawDivider() {
-    const share = clamp(model.get("divider"), 0, 1);
-    before.style.clipPath = `inset(-1px ${100 * (1 - share)}% -1px -1px)`;
+  function drawName() {
+    name.textContent = model.get("name");
+    if (model.get("name") && model.get("name") !== shown) {
+      shown = model.get("name");
+      view = { zoom: 1, x: 0, y: 0 };
+      drawView();
+      sweep();
+    }
+  }
+
+  function sweep() {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches || model.get("divider") > 0) return;
+    const from = performance.now();
+    const frame = (now) => {
+      const share = clamp((now - from) / SWEEP, 0, 1);
+      if (press || !sweeping) return;
+      drawDivider(1 - (share < 0.5 ? 2 * share * share : 1 - 2 * (1 - share) ** 2));
+      sweeping = share < 1 ? requestAnimationFrame(frame) : 0;
+      if (!sweeping) drawDivider();
+    };
+    sweeping = requestAnimationFrame(frame);
+  }
+
+  function drawDivider(at = model.get("divider")) {
+    const share = clamp(at, 0, 1);
+    before.style.clipPath = `inset(-1px ${100 * (1 - clamp(view.x + share / view.zoom, 0, 1))}% -1px -1px)`;
     line.style.left = `${100 * share}%`;
     knob.style.left = `clamp(20px, ${100 * share}%, 100% - 20px)`;
     knob.hidden = after.hidden || before.hidden;
     line.hidden = knob.hidden || share === 0 || share === 1;
     knob.setAttribute("aria-valuenow", Math.round(100 * share));
     knob.setAttribute("aria-valuetext", `${Math.round(100 * share)} % before`);
+  }
+
+  function drawView() {
+    sheet.style.transform = `scale(${view.zoom}) translate(${-100 * view.x}%, ${-100 * view.y}%)`;
+    stage.classList.toggle("zoomed", view.zoom > 1);
+    fit.textContent = `${Math.round(100 * view.zoom)} %`;
+    out.disabled = fit.disabled = view.zoom <= 1;
+    into.disabled = view.zoom >= CLOSEST;
+    sharp = false;
+    detail.hidden ||= view.zoom === 1;
+    drawDivider();
+    drawHints();
+    later();
+  }
+
+  // Zoom to `zoom` with the point (u, v), shares of the stage, staying where it is.
+  function zoomTo(zoom, u = 0.5, v = 0.5) {
+    const next = clamp(zoom, 1, CLOSEST);
+    const at = (from, share) => clamp(from + share / view.zoom - share / next, 0, 1 - 1 / next);
+    view = { zoom: next, x: at(view.x, u), y: at(view.y, v) };
+    drawView();
+  }
+
+  function drawDetail() {
+    drawPicture(detail, "detail");
+    const [x, y, width, height] = model.get("detail_box");
+    const [across, down] = shape();
+    detail.hidden ||= view.zoom === 1;
+    sharp = true;
+    detail.style.cssText = `left: ${(100 * x) / across}%; top: ${(100 * y) / down}%; ` +
+      `width: ${(100 * width) / across}%; height: ${(100 * height) / down}%;`;
+  }
+
+  // What may wait until the user does: the sharp part of a zoomed photograph, then the small colourings, one by one.
+  function later() {
+    clearTimeout(idle);
+    idle = setTimeout(() => {
+      const [width, height] = shape();
+      const { thumbs, variants } = { thumbs: model.get("thumbs"), variants: model.get("variants") };
+      if (press || model.get("busy") || after.hidden) return;
+      if (view.zoom > 1 && !sharp && after.naturalWidth < width) {
+        const at = (share, full) => Math.floor(share * full);
+        send("crop", { x: at(view.x, width), y: at(view.y, height), width: Math.ceil(width / view.zoom),
+          height: Math.ceil(height / view.zoom), pixels: Math.round(stage.clientWidth * (window.devicePixelRatio || 1)) });
+      } else if (thumbs.length < variants) send("thumb", { index: thumbs.length });
+    }, IDLE);
+  }
+
+  function drawThumbs() {
+    const thumbs = model.get("thumbs");
+    while (strip.children.length > thumbs.length) strip.lastChild.remove();
+    thumbs.forEach((bytes, index) => {
+      const label = index ? `Colouring ${index}` : "Usual colouring";
+      const tile = strip.children[index] ?? strip.appendChild(button("tile", "", { title: label, "aria-label": label }));
+      const img = tile.firstChild ?? tile.appendChild(node("img", "", { alt: "", draggable: "false" }));
+      if (img.bytes === bytes) return;
+      if (img.src) URL.revokeObjectURL(img.src);
+      img.bytes = bytes;
+      img.src = URL.createObjectURL(new Blob([bytes]));
+    });
+    drawVariant();
+    later();
+  }
+
+  function drawVariant() {
+    [...strip.children].forEach((tile, index) => tile.setAttribute("aria-pressed", index === model.get("variant")));
   }
 
   function drawHints() {
@@ -95,29 +216,51 @@ function render({ model, el }) {
       if (focused) (markers.at(-1) ?? knob).focus({ preventScroll: true });
     }
     while (markers.length < hints.length) {
-      markers.push(node("button", "hint", { type: "button", ...OWN_KEYS }));
+      markers.push(button("hint", ""));
       stage.append(markers.at(-1));
     }
     hints.forEach((hint, index) => {
       const { x, y } = held?.index === index ? held : hint;
       const [marker, [width, height]] = [markers[index], shape()];
-      marker.style.left = `${(100 * (x + 0.5)) / width}%`;
-      marker.style.top = `${(100 * (y + 0.5)) / height}%`;
-      marker.style.background = hint.color;
+      marker.style.left = `${100 * view.zoom * ((x + 0.5) / width - view.x)}%`;
+      marker.style.top = `${100 * view.zoom * ((y + 0.5) / height - view.y)}%`;
+      marker.style.background = hint.erase ? "transparent" : hint.color;
       marker.setAttribute("aria-pressed", index === model.get("selected"));
       marker.setAttribute("aria-label", `Hint ${index + 1} of ${hints.length}, ${hint.color}, at ${x}, ${y}`);
     });
+    popover.place(press?.moved ? null : markers[model.get("selected")]);
+  }
+
+  function drawBusy() {
+    working.textContent = "";
+    if (!model.get("busy")) return later();
+    setTimeout(() => (working.textContent = model.get("busy") ? "Working …" : ""), 200);
+  }
+
+  function drawSteps() {
+    [undo.disabled, redo.disabled] = [!model.get("can_undo"), !model.get("can_redo")];
   }
 
   // ---- what the user does
 
-  function pixel(clientX, clientY) {
+  const shares = (clientX, clientY) => {
     const box = stage.getBoundingClientRect();
-    const [width, height] = shape();
+    return [(clientX - box.left) / box.width, (clientY - box.top) / box.height];
+  };
+
+  function pixel(clientX, clientY) {
+    const [[u, v], [width, height]] = [shares(clientX, clientY), shape()];
     return {
-      x: clamp(Math.floor(((clientX - box.left) / box.width) * width), 0, width - 1),
-      y: clamp(Math.floor(((clientY - box.top) / box.height) * height), 0, height - 1),
+      x: clamp(Math.floor((view.x + u / view.zoom) * width), 0, width - 1),
+      y: clamp(Math.floor((view.y + v / view.zoom) * height), 0, height - 1),
     };
+  }
+
+  function click(at) {
+    if (stage.classList.contains("picking")) {
+      stage.classList.remove("picking");
+      send("sample", at);
+    } else send("add", at);
   }
 
   function hold(index, { x, y }) {
@@ -133,7 +276,7 @@ function render({ model, el }) {
     if (!last && performance.now() < busyUntil) return;
     busyUntil = performance.now() + PATIENCE;
     sent = { x: held.x, y: held.y };
-    model.send({ kind: "move", index: held.index, x: held.x, y: held.y });
+    send("move", { index: held.index, x: held.x, y: held.y });
   }
 
   function release() {
@@ -146,10 +289,15 @@ function render({ model, el }) {
   const setDivider = (share) => (model.set("divider", clamp(share, 0, 1)), drawDivider());
 
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || !event.isPrimary || after.hidden) return;
+    if (event.button !== 0 || !event.isPrimary || after.hidden || event.target.closest(".popover")) return;
     const on = event.target.closest(".hint, .knob, .line");
-    press = { on, index: markers.indexOf(on), x: event.clientX, y: event.clientY, moved: false };
-    if (!on) return;
+    sweeping = 0;
+    press = { on, index: markers.indexOf(on), x: event.clientX, y: event.clientY, moved: false, view };
+    if (!on) {
+      drawDivider();
+      if (view.zoom > 1) stage.setPointerCapture(event.pointerId);
+      return;
+    }
     const box = on.getBoundingClientRect();
     press.dx = box.left + box.width / 2 - event.clientX; // a marker keeps its distance from the pointer
     press.dy = box.top + box.height / 2 - event.clientY;
@@ -161,11 +309,18 @@ function render({ model, el }) {
 
   stage.addEventListener("pointermove", (event) => {
     if (!press || !event.isPrimary) return;
-    press.moved ||= Math.hypot(event.clientX - press.x, event.clientY - press.y) > SLOP;
-    if (!press.moved || !press.on) return;
+    const [dx, dy] = [event.clientX - press.x, event.clientY - press.y];
+    press.moved ||= Math.hypot(dx, dy) > SLOP;
+    if (!press.moved) return;
+    if (!press.on && press.view.zoom > 1) {
+      const [zoom, limit] = [press.view.zoom, 1 - 1 / press.view.zoom];
+      view = { zoom, x: clamp(press.view.x - dx / stage.clientWidth / zoom, 0, limit),
+        y: clamp(press.view.y - dy / stage.clientHeight / zoom, 0, limit) };
+      return drawView();
+    }
+    if (!press.on) return;
     const x = event.clientX + press.dx;
-    const box = stage.getBoundingClientRect();
-    if (press.index < 0) setDivider((x - box.left) / box.width);
+    if (press.index < 0) setDivider(shares(x, 0)[0]);
     else if (press.index < model.get("hints").length) hold(press.index, pixel(x, event.clientY + press.dy));
   });
 
@@ -176,22 +331,32 @@ function render({ model, el }) {
       press = null;
       if (moved && index >= 0) release();
       else if (moved && on) model.save_changes();
-      else if (moved || up === "pointercancel") return; // a page that is scrolled by touch
-      else if (index >= 0) model.send({ kind: "select", index });
-      else if (on !== knob) model.send({ kind: "add", ...pixel(event.clientX, event.clientY) });
+      else if (moved || up === "pointercancel") later(); // a page that is scrolled by touch, or the picture
+      else if (index >= 0) send("select", { index: index === model.get("selected") ? -1 : index });
+      else if (on !== knob) click(pixel(event.clientX, event.clientY));
     });
   }
+
+  // Two fingers on a touchpad come as a wheel with Ctrl. The wheel alone scrolls the page, as everywhere.
+  stage.addEventListener("wheel", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || after.hidden) return;
+    event.preventDefault();
+    zoomTo(view.zoom * Math.exp(-event.deltaY / 200), ...shares(event.clientX, event.clientY));
+  }, { passive: false });
 
   // clicks without a pointer: Enter, the space bar, screen readers
   stage.addEventListener("click", (event) => {
     const index = markers.indexOf(event.target);
-    if (event.detail === 0 && index >= 0) model.send({ kind: "select", index });
+    if (event.detail === 0 && index >= 0) send("select", { index: index === model.get("selected") ? -1 : index });
   });
 
   stage.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(".popover")) return;
     const [index, arrow] = [markers.indexOf(event.target), ARROWS[event.key]];
-    if (index >= 0 && ["Delete", "Backspace"].includes(event.key)) model.send({ kind: "delete", index });
+    const zoom = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 }[event.key];
+    if (event.key === "Escape" && model.get("selected") >= 0) send("select", { index: -1 });
+    else if (zoom !== undefined) zoomTo(view.zoom * zoom);
+    else if (index >= 0 && ["Delete", "Backspace"].includes(event.key)) send("delete", { index });
     else if (index >= 0 && arrow) {
       const [width, height] = shape();
       const from = held?.index === index ? held : model.get("hints")[index];
@@ -204,62 +369,46 @@ function render({ model, el }) {
       if (to === share && !arrow) return;
       setDivider(Math.round(100 * to) / 100);
       model.save_changes();
+    } else if (event.target === stage && event.key === "Enter" && !after.hidden) {
+      const [width, height] = shape();
+      click({ x: Math.floor((view.x + 0.5 / view.zoom) * width), y: Math.floor((view.y + 0.5 / view.zoom) * height) });
+    } else if (event.target === stage && arrow && view.zoom > 1) {
+      const at = (from, sign) => clamp(from + (0.1 * sign) / view.zoom, 0, 1 - 1 / view.zoom);
+      view = { zoom: view.zoom, x: at(view.x, arrow[0]), y: at(view.y, arrow[1]) };
+      drawView();
     } else return;
     event.preventDefault();
     event.stopPropagation();
   });
 
   for (const over of ["keyup", "focusout"]) stage.addEventListener(over, () => press || release());
-
-  // ---- a file that is dropped or chosen
-
-  for (const over of ["dragover", "drop"]) {
-    stage.addEventListener(over, (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      event.stopPropagation();
-      event.dataTransfer.dropEffect = "copy";
-      stage.classList.toggle("over", over === "dragover");
-      if (over === "drop") take(event.dataTransfer.files);
-    });
-  }
-  stage.addEventListener("dragleave", () => stage.classList.remove("over"));
-  open.addEventListener("click", () => chooser.click());
-  chooser.addEventListener("change", () => {
-    take(chooser.files);
-    chooser.value = ""; // the same file can be chosen again
+  undo.addEventListener("click", () => send("undo"));
+  redo.addEventListener("click", () => send("redo"));
+  into.addEventListener("click", () => zoomTo(view.zoom * 1.5));
+  out.addEventListener("click", () => zoomTo(view.zoom / 1.5));
+  fit.addEventListener("click", () => zoomTo(1));
+  strip.addEventListener("click", (event) => {
+    const index = [...strip.children].indexOf(event.target.closest(".tile"));
+    if (index >= 0) send("variant", { index });
   });
-
-  function take([file]) {
-    if (file) uploads = uploads.then(() => upload(file)); // one after the other: their parts must not mix
-  }
-
-  async function upload(file) {
-    const { name, size } = file;
-    if (size > model.get("max_bytes")) return model.send({ kind: "refused", name, bytes: size });
-    const parts = Math.max(1, Math.ceil(size / PART));
-    try {
-      for (let part = 0; part < parts; part++) {
-        const bytes = await file.slice(part * PART, (part + 1) * PART).arrayBuffer();
-        model.send({ kind: "file", name, part, parts }, undefined, [bytes]);
-      }
-    } catch (error) {
-      note.textContent = `${name} cannot be read: choose a file, not a folder. (${error.message})`;
-    }
-  }
 
   after.onerror = before.onerror = () => (note.textContent = "The browser cannot show this picture.");
 
-  const drawBefore = () => drawPicture(before, "before");
-  const drawn = { "change:width": drawSize, "change:height": drawSize, "change:picture": drawAfter,
-    "change:before": drawBefore, "change:divider": drawDivider,
-    "change:hints": drawHints, "change:selected": drawHints };
-  for (const [change, draw] of Object.entries(drawn)) model.on(change, draw);
-  for (const draw of [drawSize, drawBefore, drawAfter]) draw();
+  const drawn = { width: drawSize, height: drawSize, picture: drawAfter, before: () => drawPicture(before, "before"),
+    divider: () => drawDivider(), hints: drawHints, selected: drawHints, offer: popover.fill, name: drawName,
+    thumbs: drawThumbs, variant: drawVariant, busy: drawBusy, detail: drawDetail, can_undo: drawSteps,
+    can_redo: drawSteps };
+  for (const [trait, draw] of Object.entries(drawn)) model.on(`change:${trait}`, () => draw());
+  for (const draw of [drawSize, drawn.before, drawAfter, popover.fill, drawThumbs, drawSteps, drawName]) draw();
+  const named = nameControls(el);
   model.set("ready", true);
   model.save_changes();
 
-  return () => [after, before].forEach((img) => img.src && URL.revokeObjectURL(img.src));
+  return () => {
+    named.disconnect();
+    clearTimeout(idle);
+    [after, before, detail].forEach((img) => img.src && URL.revokeObjectURL(img.src));
+  };
 }
 
 export default { render };

@@ -61,14 +61,14 @@ def read_settings(name: str, data: bytes) -> Settings:
         raise ValueError(f"{name}: {error}") from error
 
 
-def full_size_link(colorizer: Colorizer, photo: Photo, settings: Settings, format: str, bar: FloatProgress) -> str:
-    """A link, as HTML, that saves the coloured photograph at full size; the file is in the link."""
+def full_size_file(colorizer: Colorizer, photo: Photo, settings: Settings, format: str,
+                   bar: FloatProgress) -> tuple[str, str, bytes]:
+    """Name, MIME type and bytes of the coloured photograph at full size."""
     kind, suffix = FORMATS[format]
     with _progress(bar) as progress:
         colored = colorizer.colorize(photo, settings, progress=lambda share: progress(0.8 * share))
         data = encode_photo(colored, format, like=photo, note=SYNTHETIC)
-    name = f"{Path(photo.path or 'photo').stem}-colour{suffix}"
-    return f"{link(name, kind, data, f'Save {name}')} ({len(data) / 1e6:.1f} MB)"
+    return f"{Path(photo.path or 'photo').stem}-colour{suffix}", kind, data
 
 
 def color_folder(colorizer: Colorizer, settings: Settings, source: str, target: str, bar: FloatProgress) -> str:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ipywidgets import (HTML, Accordion, Box, Button, ColorPicker, Dropdown, FloatProgress, FloatSlider, Image,
-                        IntSlider, Layout, Text, ToggleButton, ToggleButtons, VBox, Widget)
+from ipywidgets import (HTML, Box, Button, ColorPicker, Dropdown, FloatProgress, FloatSlider, Image, IntSlider, Layout,
+                        Text, ToggleButton, VBox, Widget)
 
 from colorlib.photos import SUFFIXES
 from colorlib.photos.samples import OLD, SAMPLES
 from colorlib.studio.board import Board
 
 SLIDERS = {  # field of Settings: (class, from, to, step, label, explanation)
+    "saturation": (FloatSlider, 0, 2, 0.05, "Colour strength", "how colourful the picture is; colours that you gave stay"),
+    "warmth": (FloatSlider, -30, 30, 1, "Warmth", "to the right more yellow, to the left more blue; colours that you gave stay"),
+    "blend": (FloatSlider, 0, 1, 0.05, "Grey to colour", "left the grey photograph, right the coloured one"),
     "variant": (IntSlider, 0, 20, 1, "Colouring", "0 is the usual one; every other number is another plausible one"),
-    "render_size": (IntSlider, 32, 256, 8, "Render size", "short side, in pixels, of the picture that the network gets"),
-    "adversarial": (FloatSlider, 0, 1, 0.05, "Boldness", "1: the network trained with a discriminator; 0: the paler one trained without"),
-    "guidance": (FloatSlider, 0, 1, 0.05, "Edge guidance", "how sharply colours end at the edges of the photograph"),
-    "saturation": (FloatSlider, 0, 2, 0.05, "Saturation", "factor of the network's colours; hints stay"),
-    "warmth": (FloatSlider, -30, 30, 1, "Warmth", "above 0 towards yellow, below towards blue, in CIE units; hints stay"),
-    "blend": (FloatSlider, 0, 1, 0.05, "Grey to colour", "0: the grey photograph, 1: the coloured one"),
+    "render_size": (IntSlider, 32, 256, 8, "Network's size", "short side, in pixels, of the picture that the network gets"),
+    "adversarial": (FloatSlider, 0, 1, 0.05, "Boldness", "right the network trained with a critic, left the paler one without"),
+    "guidance": (FloatSlider, 0, 1, 0.05, "Sharp edges", "how sharply colours end at the edges of the photograph"),
 }  # fmt: skip
-NUM_SUGGESTIONS = 5
-LABEL = {"description_width": "7.5em"}
+MAIN = ("saturation", "warmth", "blend")
+LABEL = {"description_width": "8em"}
 
 
 class Parts:
@@ -32,30 +32,31 @@ class Parts:
 
     def __init__(self, formats: Iterable[str], files: bool, max_bytes: int) -> None:
         self.samples = Dropdown(options=[("a sample photograph", ""), *((name, name) for name in (*SAMPLES, *OLD))],
-                                layout=Layout(width="14em"))
-        self.path = Text(placeholder="or the path of one", continuous_update=False, layout=Layout(width="22em"))
+                                layout=_wide())
+        self.path = Text(placeholder="or the path of a photograph", continuous_update=False, layout=_wide())
         # an empty message has its height, too: otherwise all below it would move away under the pointer
         self.message = HTML(layout=Layout(width="auto", min_height="32px"))
         self.message.add_class("colorlib-message")
         self.board = Board(accept=",".join((*SUFFIXES, ".json")), max_bytes=max_bytes)
         self.uncertainty = ToggleButton(description="Where is it unsure?", layout=_wide())
+        self.legend = HTML("Dark: sure of its colours. Bright: it guesses, and a colour from you helps most.",
+                           layout=Layout(display="none"))
         self.sliders = {name: _slider(*arguments) for name, arguments in SLIDERS.items()}
         self.reset = Button(description="Back to the defaults", layout=_wide())
+        # saving
+        self.make = Button(description="Save picture", layout=Layout(flex="1 1 auto"), button_style="primary")
+        self.format = Dropdown(options=list(formats), layout=Layout(width="6em"))
+        self.progress, self.folder_progress = (
+            FloatProgress(max=1.0, layout=Layout(width="auto", visibility="hidden")) for _ in range(2))
+        self.file, self.code, self.report = (HTML(layout=_wide()) for _ in range(3))
+        # for experts
         self.histogram = Image(format="png", layout=Layout(width="200px", height="200px"))
-        # hints
         self.hints = Dropdown(description="Hint", options=[("none", -1)], style=LABEL, layout=_wide())
         self.picker = ColorPicker(description="Colour", style=LABEL, layout=_wide())
         self.shown_color = HTML(layout=_wide())
-        self.suggestions = [Button(layout=Layout(width="4em")) for _ in range(NUM_SUGGESTIONS)]
         self.x, self.y = (IntSlider(min=0, description=name, style=LABEL, layout=_wide()) for name in ("x", "y"))
-        self.add, self.move, self.delete, self.undo, self.redo = (Button(description=name, layout=_wide()) for name in (
-            "Add a hint at x, y", "Move it to x, y", "Delete it", "Undo", "Redo"))
-        # saving
-        self.format = ToggleButtons(options=list(formats), description="Format", style={**LABEL, "button_width": "5em"})
-        self.make = Button(description="Make the full-size file", layout=_wide(), button_style="primary")
-        self.progress, self.folder_progress = (
-            FloatProgress(max=1.0, layout=Layout(width="12em", visibility="hidden")) for _ in range(2))
-        self.file, self.code, self.report = (HTML(layout=_wide()) for _ in range(3))
+        self.add, self.move, self.delete = (Button(description=name, layout=_wide()) for name in (
+            "Add a hint at x, y", "Move it to x, y", "Delete it"))
         # a folder
         self.source, self.target = (Text(description=name, placeholder=hint, style=LABEL, layout=_wide())
                                     for name, hint in (("Photographs", "a folder"), ("Results", "another folder")))
@@ -63,34 +64,35 @@ class Parts:
         self.top = self._layout(files)
 
     def _layout(self, files: bool) -> list[Widget]:
-        left = VBox([self.board, self.uncertainty], layout=Layout(flex="3 1 400px", min_width="0", padding="0 12px 0 0"))
+        sliders = [self.sliders[name] for name in MAIN]
+        experts = [slider for name, slider in self.sliders.items() if name not in MAIN]
         histogram = VBox([self.histogram, HTML("the picture's a and b: red to the right, yellow up")],
-                         layout=Layout(align_items="center", padding="8px 0 0 0"))  # fmt: skip
-        right = VBox([*self.sliders.values(), self.reset, histogram], layout=Layout(flex="2 1 280px", min_width="0"))
-        plausible = _row([HTML("Plausible there:"), *self.suggestions])
-        buttons = _row([self.add, self.move, self.delete, self.undo, self.redo])
-        sections = {
-            "Hints: click on the picture, or use these": VBox(
-                [self.hints, self.picker, self.shown_color, plausible, self.x, self.y, buttons]),
-            "Save": VBox([self.format, _row([self.make, self.progress, self.file]), self.code]),
-        }
+                         layout=Layout(align_items="center"))  # fmt: skip
+        folds = [_fold("Fine control", [*experts, self.hints, self.picker, self.shown_color, self.x, self.y,
+                                        _row([self.add, self.move, self.delete]), histogram]),
+                 _fold("Settings and code", [self.code])]
         if files:
-            sections["A folder of photographs"] = VBox(
-                [self.source, self.target, _row([self.go, self.folder_progress]), self.report])
-        accordion = Accordion(list(sections.values()), selected_index=0)
-        for number, title in enumerate(sections):
-            accordion.set_title(number, title)  # 7 ignores titles=
-        opening = _row([self.samples, *([self.path] if files else [])])
-        return [opening, self.message, _row([left, right]), accordion]
+            folds.append(_fold("A folder of photographs", [self.source, self.target, self.go, self.folder_progress,
+                                                           self.report]))
+        opening = [self.samples, *([self.path] if files else [])]
+        saving = [_row([self.make, self.format]), self.progress, self.file]
+        right = VBox([*opening, self.message, *sliders, self.reset, self.uncertainty, self.legend, *saving,
+                      *(part for fold in folds for part in fold)],
+                     layout=Layout(flex="1 1 270px", min_width="0", max_width="420px"))
+        left = VBox([self.board], layout=Layout(flex="3 1 400px", min_width="0", padding="0 12px 0 0"))
+        return [_row([left, right])]
 
 
-def paint(button: Button, color: str | None, text: str, dark: bool) -> None:
-    """Give a button a colour; None hides it and keeps its place."""
-    button.layout.visibility = "hidden" if color is None else "visible"
-    if color is not None:
-        button.style.button_color, button.description = color, text
-        if button.style.has_trait("text_color"):  # 7 has none
-            button.style.text_color = "white" if dark else "black"
+def _fold(title: str, widgets: list[Widget]) -> tuple[Widget, Widget]:
+    """A button, and what it unfolds: real buttons, which a keyboard reaches in every version of ipywidgets."""
+    button, box = ToggleButton(description=title, icon="caret-right", layout=_wide()), VBox(widgets)
+    box.layout.display = "none"
+
+    def unfold(change: dict) -> None:
+        box.layout.display, button.icon = ("flex", "caret-down") if change["new"] else ("none", "caret-right")
+
+    button.observe(unfold, "value")
+    return button, box
 
 
 def _slider(kind: type, least: float, most: float, step: float, label: str, explanation: str) -> Widget:

@@ -1,6 +1,7 @@
 """The pictures of one photograph that the studio shows. Each is computed once and kept for a while; no widgets here.
 
     photograph -> sketch (the network; needs render size, colouring, hints, boldness) -> picture (all other settings)
+                                                                                     -> crop, thumbnail
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +21,9 @@ from colorlib.colorizer import Colorizer, Hint, Settings, Suggestion
 from colorlib.colorizer.render import Sketch, render
 from colorlib.photos import Photo, to_image
 
-LONG_SIDE = 640  # pixels of a preview: the width of a notebook's column
-KEPT = {"sketch": 8, "picture": 8, "_expected_error": 8, "_suggestions": 8, "shown_color": 256}  # results in memory
+LONG_SIDE = 800  # pixels of a preview: the width of a notebook's column
+THUMB = 120  # pixels: short side of a small colouring, twice its height on the screen
+KEPT = {"sketch": 12, "picture": 8, "_full": 1, "_expected_error": 8, "_suggestions": 8, "shown_color": 256}  # results in memory
 PLANE, STEP = 100, 2  # CIE units: the histogram shows ab from -PLANE to PLANE in cells of STEP
 HOTTEST = 30.0  # CIE units of expected error at which the map of uncertainty has its hottest colour
 
@@ -39,6 +42,8 @@ class Preview:
         self.rgb = photo.rgb if scale == 1 else F.interpolate(photo.rgb[None], size, mode="bilinear", antialias=True)[0]
         self.grey = color.rgb_to_grey(self.rgb)
         self.grey_jpeg = jpeg(self.grey)
+        self.name = sample or (photo.path and Path(photo.path).name) or "photograph"
+        self.thumbs: tuple[bytes, ...] = ()  # JPEGs of the colourings 0, 1, ...
         for name, number in KEPT.items():  # per photograph, so that the memory is free with the next one
             setattr(self, name, lru_cache(number)(getattr(self, name)))
 
@@ -47,8 +52,31 @@ class Preview:
 
     def picture(self, settings: Settings) -> Tensor:
         """The small version of what `Colorizer.colorize` returns: uint8 (3, h, w)."""
-        needed = replace(settings, guidance=1.0, saturation=1.0, warmth=0.0, blend=1.0)  # what the network depends on
-        return render(self.rgb, self.sketch(needed), settings)
+        return render(self.rgb, self.sketch(_needed(settings)), settings)
+
+    def crop(self, settings: Settings, box: tuple[int, int, int, int], width: int) -> bytes:
+        """A JPEG of a part of the photograph at full size, made smaller where it is more than `width` pixels wide.
+
+        Args:
+            box: x, y, width and height in pixels of the photograph; what lies outside is left out.
+        """
+        x, y, across, down = box
+        part = self._full(settings)[:, max(0, y):y + down, max(0, x):x + across]
+        scale = min(1.0, width / part.shape[2])
+        size = [max(1, round(side * scale)) for side in part.shape[1:]]
+        return jpeg(F.interpolate(part[None], size, mode="bilinear", antialias=True)[0] if scale < 1 else part)
+
+    def _full(self, settings: Settings) -> Tensor:
+        return render(self.photo.rgb, self.sketch(_needed(settings)), settings)
+
+    def add_thumb(self) -> None:
+        """Compute the next of the small colourings, without hints and at the defaults."""
+        settings = Settings(variant=len(self.thumbs))
+        height, width = self.rgb.shape[-2:]
+        scale = min(1.0, THUMB / min(height, width))
+        small = F.interpolate(self.rgb[None], [max(1, round(side * scale)) for side in (height, width)], mode="bilinear",
+                              antialias=True)[0]
+        self.thumbs = *self.thumbs, jpeg(render(small, self.sketch(settings), settings))
 
     def uncertainty(self, settings: Settings) -> Tensor:
         """The grey picture under a heat map of the expected error, uint8 (3, h, w): dark at 0, hottest at HOTTEST."""
@@ -97,6 +125,11 @@ class Preview:
 
     def _suggestions(self, x: float, y: float, hints: tuple[Hint, ...], render_size: int | None) -> list[Suggestion]:
         return self.colorizer.suggest(self.photo, x, y, hints=hints, render_size=render_size)
+
+
+def _needed(settings: Settings) -> Settings:
+    """The settings that the network's sketch depends on; the others at their defaults."""
+    return replace(settings, guidance=1.0, saturation=1.0, warmth=0.0, blend=1.0)
 
 
 @lru_cache(1)

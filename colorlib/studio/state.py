@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from colorlib.colorizer import Hint, Settings
 
+RECENT = 10  # colours that are remembered
+SMOOTH = ("move", "recolor", "set")  # actions whose repetitions undo takes back at once: a drag, a slider
+
 
 @dataclass(frozen=True)
 class State:
@@ -13,72 +16,82 @@ class State:
 
     Attributes:
         settings: how the photograph is coloured.
-        selected: index of the hint that the colour picker changes; -1: none.
-        brush: (a, b) of the next hint, CIE units; None, before the user chose a colour: that of the picture there.
+        selected: index of the hint that the popover and the colour picker change; -1: none.
         point: (x, y), pixels of the photograph: where the position sliders stand.
         uncertainty: show the map of uncertainty instead of the colours.
-        past, future: the hints before each change, and the hints that undo removed.
-        last: the latest change and the index of its hint. Undo takes all steps of one drag back at once.
+        recent: the last colours that were chosen, (a, b) in CIE units, the latest first.
+        past, future: the settings before each change, and those that undo removed.
+        last: the latest change: the action and what it was about (a hint's index, a setting's name).
     """
 
     settings: Settings = field(default_factory=Settings)
     selected: int = -1
-    brush: tuple[float, float] | None = None
     point: tuple[int, int] = (0, 0)
     uncertainty: bool = False
-    past: tuple[tuple[Hint, ...], ...] = ()
-    future: tuple[tuple[Hint, ...], ...] = ()
-    last: tuple[str, int] | None = None
+    recent: tuple[tuple[float, float], ...] = ()
+    past: tuple[Settings, ...] = ()
+    future: tuple[Settings, ...] = ()
+    last: tuple[str, object] | None = None
 
     def added(self, hint: Hint) -> State:
         """With one more hint; it replaces one at the same point."""
         others = tuple(other for other in self.settings.hints if other[:2] != hint[:2])
-        return self._with((*others, hint), len(others), "add")
+        return self._hinted((*others, hint), len(others), "add")
 
     def moved(self, index: int, x: float, y: float) -> State:
-        return self._with(_changed(self.settings.hints, index, x=x, y=y), index, "move")
+        return self._hinted(self._changed(index, x=x, y=y), index, "move")
 
     def recolored(self, index: int, a: float, b: float) -> State:
-        return replace(self._with(_changed(self.settings.hints, index, a=a, b=b), index, "recolor"), brush=(a, b))
+        """With another colour of a hint, which is one of the recent ones then; it does not erase any more."""
+        recent = ((a, b), *(one for one in self.recent if one != (a, b)))[:RECENT]
+        return replace(self._hinted(self._changed(index, a=a, b=b, erase=False), index, "recolor"), recent=recent)
+
+    def tuned(self, index: int, **values: float | bool) -> State:
+        """With another `reach` or `erase` of a hint."""
+        return self._hinted(self._changed(index, **values), index, "tune")
 
     def deleted(self, index: int) -> State:
         hints = self.settings.hints
-        _changed(hints, index)
-        return self._with(hints[:index] + hints[index + 1 :], -1, "delete")
+        self._changed(index)
+        return self._hinted(hints[:index] + hints[index + 1 :], -1, "delete")
 
     def picked(self, index: int) -> State:
         """With another hint selected; -1 selects none."""
         if index < 0:
             return replace(self, selected=-1, last=None)
-        x, y = _changed(self.settings.hints, index)[index][:2]
+        x, y = self._changed(index)[index][:2]
         return replace(self, selected=index, point=(int(x), int(y)), last=None)
 
+    def set(self, settings: Settings, about: object = None) -> State:
+        """With other settings; changes one after the other of the same `about` are one step for undo."""
+        return self._with(settings, "set", about)
+
     def loaded(self, settings: Settings) -> State:
-        """With all settings replaced; undo brings the hints back."""
-        return replace(self._with(settings.hints, -1, "load"), settings=settings)
+        return replace(self._with(settings, "load", None), selected=-1)
 
     def undone(self) -> State:
         if not self.past:
             return self
-        return replace(self, settings=replace(self.settings, hints=self.past[-1]), selected=-1, last=None,
-                       past=self.past[:-1], future=(self.settings.hints, *self.future))
+        return replace(self, settings=self.past[-1], selected=-1, last=None, past=self.past[:-1],
+                       future=(self.settings, *self.future))
 
     def redone(self) -> State:
         if not self.future:
             return self
-        return replace(self, settings=replace(self.settings, hints=self.future[0]), selected=-1, last=None,
-                       past=(*self.past, self.settings.hints), future=self.future[1:])
+        return replace(self, settings=self.future[0], selected=-1, last=None, past=(*self.past, self.settings),
+                       future=self.future[1:])
 
-    def _with(self, hints: tuple[Hint, ...], selected: int, action: str) -> State:
-        change = (action, selected)
-        same = action in ("move", "recolor") and change == self.last
-        past = self.past if same else (*self.past, self.settings.hints)
+    def _hinted(self, hints: tuple[Hint, ...], selected: int, action: str) -> State:
         point = (int(hints[selected].x), int(hints[selected].y)) if selected >= 0 else self.point
-        return replace(self, settings=replace(self.settings, hints=hints), selected=selected, point=point, past=past,
-                       future=(), last=change)
+        return replace(self._with(replace(self.settings, hints=hints), action, selected), selected=selected, point=point)
 
+    def _with(self, settings: Settings, action: str, about: object) -> State:
+        same = action in SMOOTH and about is not None and (action, about) == self.last
+        past = self.past if same else (*self.past, self.settings)
+        return replace(self, settings=settings, past=past, future=(), last=(action, about))
 
-def _changed(hints: tuple[Hint, ...], index: int, **values: float) -> tuple[Hint, ...]:
-    if not 0 <= index < len(hints):
-        raise ValueError(f"there is no hint {index + 1}; there are {len(hints)}")
-    return hints[:index] + (hints[index]._replace(**values),) + hints[index + 1 :]
+    def _changed(self, index: int, **values: float | bool) -> tuple[Hint, ...]:
+        hints = self.settings.hints
+        if not 0 <= index < len(hints):
+            raise ValueError(f"there is no hint {index + 1}; there are {len(hints)}")
+        return hints[:index] + (hints[index]._replace(**values),) + hints[index + 1 :]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +18,9 @@ from pathlib import Path
 from ipywidgets import VBox
 
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings
+from colorlib.colorizer.colorizer import VARIANTS
 from colorlib.photos import Photo
-from colorlib.studio.files import FORMATS, Incoming, color_folder, full_size_link, read_settings
+from colorlib.studio.files import FORMATS, Incoming, color_folder, full_size_file, link, read_settings
 from colorlib.studio.parts import Parts
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg
 from colorlib.studio.state import State
@@ -26,6 +28,7 @@ from colorlib.studio.view import View
 
 log = logging.getLogger(__name__)
 MAX_BYTES, MAX_PIXELS = 50_000_000, 60_000_000  # of a photograph
+APART = 12.0  # CIE units: a new hint takes the likeliest colour that differs so much from the picture's
 
 
 class Studio(VBox):
@@ -54,6 +57,7 @@ class Studio(VBox):
         self.parts, self.state = Parts(FORMATS, files, max_bytes), State()
         self._view = View(self.parts, self.colorizer.render_size, expression)
         super().__init__(self.parts.top)
+        self.add_class("colorlib-studio")
         self._connect()
         self.load(photo)
 
@@ -73,7 +77,9 @@ class Studio(VBox):
         """Give every control its action. Sliders and the like pass their value; buttons pass nothing."""
         parts = self.parts
         parts.sliders["adversarial"].disabled = self.colorizer.sibling is None
-        parts.sliders["variant"].disabled = not self.colorizer.generator.config.get("z_channels", 0)
+        has_variants = bool(self.colorizer.generator.config.get("z_channels", 0))
+        parts.sliders["variant"].disabled = not has_variants
+        parts.board.variants = 1 + VARIANTS if has_variants else 0
         changed = {
             parts.samples: lambda name: name and self.load(name),
             parts.path: lambda path: path.strip() and self.load(Path(path.strip()).expanduser()),
@@ -88,18 +94,13 @@ class Studio(VBox):
         for widget, action in changed.items():
             widget.observe(lambda change, action=action: self._run(action, change["new"]), "value")
         clicked = {
-            parts.reset: lambda: self._show(replace(self.state, settings=Settings(hints=self.settings.hints))),
+            parts.reset: lambda: self._show(self.state.set(Settings(hints=self.settings.hints))),
             parts.add: lambda: self._add(*self.state.point),
             parts.move: lambda: self._show(self.state.moved(self._selected("move"), *self.state.point)),
             parts.delete: lambda: self._show(self.state.deleted(self._selected("delete"))),
-            parts.undo: lambda: self._show(self.state.undone()),
-            parts.redo: lambda: self._show(self.state.redone()),
-            parts.make: lambda: setattr(parts.file, "value", full_size_link(
-                self.colorizer, self.photo, self.settings, parts.format.value, parts.progress)),
+            parts.make: self._save,
             parts.go: lambda: setattr(parts.report, "value", color_folder(
                 self.colorizer, self.settings, parts.source.value, parts.target.value, parts.folder_progress)),
-            **{button: lambda k=k: self._color(*self._view.suggested[k][:2])
-               for k, button in enumerate(parts.suggestions)},
         }
         for button, action in clicked.items():
             button.on_click(lambda _, action=action: self._run(action))
@@ -114,6 +115,7 @@ class Studio(VBox):
             if self._showing:  # the studio itself moves its sliders
                 return
             self._say("")
+            self.parts.board.busy = True
             try:
                 action(*values)
             except (ColorizerError, ValueError, OSError) as error:
@@ -124,6 +126,8 @@ class Studio(VBox):
             except Exception as error:
                 self._say(f"Something went wrong in colorlib ({type(error).__name__}: {error}). The log has the details.")
                 raise
+            finally:
+                self.parts.board.busy = False
 
     def _say(self, sentence: str) -> None:
         self.parts.message.value = f'<span role="alert" style="color: #b3261e">{html.escape(sentence)}</span>' if sentence else ""
@@ -138,7 +142,7 @@ class Studio(VBox):
 
     def _show_photo(self, preview: Preview) -> None:
         height, width = preview.photo.rgb.shape[-2:]
-        self._show(State(replace(self.settings, hints=()), brush=self.state.brush, uncertainty=self.state.uncertainty,
+        self._show(State(replace(self.settings, hints=()), recent=self.state.recent, uncertainty=self.state.uncertainty,
                          point=(width // 2, height // 2)), preview)  # fmt: skip
 
     @contextmanager
@@ -153,16 +157,24 @@ class Studio(VBox):
     def _set(self, name: str, value: float) -> None:
         # there is one mean colouring; every other one needs the default decoding
         values = {"decode": "default"} if name == "variant" and value else {}
-        self._show(replace(self.state, settings=replace(self.settings, **values, **{name: value})))
+        self._show(self.state.set(replace(self.settings, **values, **{name: value}), name))
 
     def _add(self, x: float, y: float) -> None:
-        a, b = self.state.brush or self._preview.ab(x, y, self.settings)
-        self._show(self.state.added(Hint(x, y, a, b)))
+        """A new hint takes the likeliest colour that one would see as another, so that one click shows what hints do."""
+        a, b = self._preview.ab(x, y, self.settings)
+        plausible = self._preview.suggest(x, y, self.settings)
+        chosen = next(((one.a, one.b) for one in plausible if math.dist(one[:2], (a, b)) > APART), (a, b))
+        self._show(self.state.added(Hint(x, y, *(round(value, 1) for value in chosen))))
 
     def _color(self, a: float, b: float) -> None:
-        """Colour the selected hint, or choose the colour of the next one."""
-        a, b, index = round(a, 1), round(b, 1), self.state.selected
-        self._show(replace(self.state, brush=(a, b)) if index < 0 else self.state.recolored(index, a, b))
+        self._show(self.state.recolored(self._selected("colour"), round(a, 1), round(b, 1)))
+
+    def _save(self) -> None:
+        parts = self.parts
+        name, kind, data = full_size_file(self.colorizer, self.photo, self.settings, parts.format.value, parts.progress)
+        parts.board.send({"kind": "save", "name": name, "type": kind}, [data])
+        settings = link(f"{Path(name).stem}.json", "application/json", self.settings.to_json().encode(), "save its settings too")
+        parts.file.value = f"{link(name, kind, data, f'Saved {name}')} ({len(data) / 1e6:.1f} MB); {settings}"
 
     def _selected(self, action: str) -> int:
         if self.state.selected < 0:
@@ -180,6 +192,30 @@ class Studio(VBox):
                 self._show(self.state.deleted(index))
             case {"kind": "select", "index": index}:
                 self._show(self.state.picked(index))
+            case {"kind": "color", "a": a, "b": b}:
+                self._color(a, b)
+            case {"kind": "color", "code": code}:
+                self._color(*ab_of_hex(code))
+            case {"kind": "sample", "x": x, "y": y}:
+                self._color(*self._preview.ab(x, y, self.settings))
+            case {"kind": "reach" | "erase" as name, "value": value}:
+                self._show(self.state.tuned(self._selected("change"), **{name: value}))
+            case {"kind": "undo"}:
+                self._show(self.state.undone())
+            case {"kind": "redo"}:
+                self._show(self.state.redone())
+            case {"kind": "variant", "index": index}:
+                self._set("variant", index)
+            case {"kind": "thumb", "index": index}:
+                if index == len(self._preview.thumbs):
+                    self._preview.add_thumb()
+                self.parts.board.thumbs = list(self._preview.thumbs)
+            case {"kind": "crop", "pixels": pixels}:
+                box = tuple(content[name] for name in ("x", "y", "width", "height"))
+                if not self.state.uncertainty:
+                    with self.parts.board.hold_sync():
+                        self.parts.board.detail = self._preview.crop(self.settings, box, pixels)
+                        self.parts.board.detail_box = list(box)
             case {"kind": "refused", "name": name, "bytes": number}:
                 self._incoming.check_bytes(name, number)
             case {"kind": "file", "name": name, "part": part, "parts": parts}:

@@ -34,6 +34,11 @@ def answer(board, content, buffers):
         del hints[content["index"]]
     elif kind == "select":
         board.selected = content["index"]
+        board.offer = [["Plausible", [["#2255ee", "blue", 1.0, -60.0], ["#ee5522", "red", 50.0, 40.0]]]]
+    elif kind in ("color", "reach", "erase"):
+        at = board.selected
+        more = {"color": content.get("code", "#2255ee")} if kind == "color" else {kind: content["value"]}
+        hints[at] = {**hints[at], **more}
     elif kind == "file":
         parts.append(bytes(buffers[0]))
     board.hints = hints
@@ -46,6 +51,7 @@ board
 RESET = """
 log, parts, listeners = [], [], [answer]
 board.picture, board.hints, board.selected, board.divider = png(200, 40, 40), [], -1, 0.0
+board.offer, board.thumbs, board.variants, board.name, board.busy = [], [], 0, "", False
 """
 RED, GREY = (200, 40, 40), (128, 128, 128)
 
@@ -131,7 +137,7 @@ def test_a_click_sends_the_pixel_of_the_photograph(board, width):
     nb = board("board.divider = 0.5", width=width)
     shown = nb.stage.bounding_box()
     assert abs(shown["width"] / shown["height"] - 1.5) < 0.02 and shown["x"] + shown["width"] <= width
-    assert shown["width"] < 400 if width == 400 else shown["width"] > 900
+    assert shown["width"] < 400 if width == 400 else shown["width"] > 700
     points = [(0, 0), (1199, 799), (300, 90), (601, 402)]  # two corners; before; on the divider's line
     for number, point in enumerate(points, 1):
         if point == (300, 90):
@@ -173,6 +179,8 @@ def test_markers_are_moved_selected_and_deleted(board):
     nb.page.keyboard.press("ArrowRight")  # it has the focus: one step is 1 % of the photograph
     nb.page.keyboard.press("ArrowDown")
     nb.wait_for("(board.hints[2]['x'], board.hints[2]['y']) == (912, 208)")
+    nb.page.keyboard.press("Escape")
+    nb.wait_for("board.selected == -1")
     marker.nth(0).focus()
     nb.page.keyboard.press("Enter")
     nb.wait_for("board.selected == 0")
@@ -234,6 +242,101 @@ def test_the_divider_shows_more_of_before(board):
     nb.ask("setattr(board, 'divider', 1.0)")
     nb.page.wait_for_selector('[role="slider"][aria-valuenow="100"]')
     assert nb.ask("log") == []
+
+
+def test_the_popover_at_a_hint(board):
+    nb = board('board.hints = [dict(x=300, y=200, color="#2255ee", reach=1.0, erase=False)]')
+    popover = nb.page.get_by_role("dialog", name="Colour of this surface")
+    assert not popover.is_visible()
+    nb.page.locator(".colorlib-board .hint").click()
+    popover.wait_for()
+    box, marker = popover.bounding_box(), nb.page.locator(".hint").bounding_box()
+    assert box["x"] > marker["x"] + marker["width"] or box["x"] + box["width"] < marker["x"]  # it hides no surface
+    popover.get_by_role("button", name="red").click()
+    nb.wait_for("log[-1] == dict(kind='color', a=50, b=40)")
+    popover.get_by_label("Any colour").fill("#104080")
+    popover.get_by_label("Any colour").dispatch_event("change")
+    nb.wait_for("log[-1] == dict(kind='color', code='#104080')")
+    popover.get_by_label("Reach").focus()
+    nb.page.keyboard.press("End")
+    nb.wait_for("log[-1] == dict(kind='reach', value=10)")
+    popover.get_by_label("Keep the network's colour").check()
+    nb.wait_for("log[-1] == dict(kind='erase', value=True)")
+    popover.get_by_role("button", name="Take from the picture").click()
+    click(nb, 900, 600)
+    nb.wait_for("log[-1]['kind'] == 'sample' and abs(log[-1]['x'] - 900) < 4 and len(board.hints) == 1")
+    nb.ask("setattr(board, 'selected', -1)")
+    nb.ask("setattr(board, 'selected', 0)")
+    popover.get_by_role("button", name="blue").focus()
+    nb.page.keyboard.press("Escape")
+    nb.wait_for("board.selected == -1")
+    popover.wait_for(state="hidden")
+    assert nb.page.evaluate("document.activeElement.className") == "hint"  # the focus is where it was
+
+
+def test_zoom_by_buttons_keys_and_wheel_and_the_pixel_stays_under_the_pointer(board):
+    nb = board("board.variants = 0")
+    zoomed = "Number(document.querySelector('.colorlib-board .fit').textContent.split(' ')[0])"
+    nb.page.get_by_role("button", name="Zoom in").click()
+    nb.page.wait_for_function(f"{zoomed} === 150")
+    nb.wait_for("any(content['kind'] == 'crop' for content in log)")
+    crop = nb.ask("next(content for content in log if content['kind'] == 'crop')")
+    assert (crop["x"], crop["y"], crop["width"], crop["height"]) == (200, 133, 800, 534) and crop["pixels"] > 600
+    nb.ask("[setattr(board, 'detail', png(40, 40, 200)), setattr(board, 'detail_box', [200, 133, 800, 534])]")
+    nb.page.wait_for_function("!document.querySelector('img.detail').hidden")
+    box = nb.stage.bounding_box()
+    middle_of_stage = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    nb.page.mouse.move(*middle_of_stage)
+    nb.page.keyboard.down("Control")
+    nb.page.mouse.wheel(0, -200)
+    nb.page.keyboard.up("Control")
+    nb.page.wait_for_function(f"{zoomed} > 300")
+    nb.page.mouse.click(*middle_of_stage)
+    nb.wait_for("abs(board.hints[0]['x'] - 600) <= 1 and abs(board.hints[0]['y'] - 400) <= 1")
+    drag(nb, middle_of_stage, (middle_of_stage[0] + 100, middle_of_stage[1]))  # pans, and adds nothing
+    assert middle(nb, 0)[0] == pytest.approx(middle_of_stage[0] + 100, abs=3) and len(hints(nb)) == 1
+    nb.stage.focus()
+    nb.page.keyboard.press("0")
+    nb.page.wait_for_function(f"{zoomed} === 100")
+    assert nb.page.locator("img.detail").is_hidden()
+    nb.page.keyboard.press("Enter")  # on the picture: a hint in the middle
+    nb.wait_for("len(board.hints) == 2 and board.hints[1]['x'] == 600")
+    nb.page.mouse.wheel(0, -200)  # without Ctrl the wheel is the page's
+    assert nb.page.evaluate(zoomed) == 100
+
+
+def test_small_colourings_are_requested_when_nothing_else_goes_on(board):
+    nb = board("board.variants, board.busy = 3, True")
+    nb.page.wait_for_timeout(600)
+    assert nb.ask("log") == []
+    nb.ask("setattr(board, 'busy', False)")
+    for index in range(3):
+        nb.wait_for(f"log[-1:] == [dict(kind='thumb', index={index})]")
+        nb.ask(f"setattr(board, 'thumbs', [*board.thumbs, png(80 * {index})])")
+    tiles = nb.page.locator(".colorlib-board .tile")
+    nb.page.wait_for_function("document.querySelectorAll('.colorlib-board .tile').length === 3")
+    assert tiles.nth(0).get_attribute("aria-pressed") == "true"
+    nb.page.get_by_role("button", name="Colouring 2").click()
+    nb.wait_for("log[-1] == dict(kind='variant', index=2) and len(log) == 4")
+
+
+def test_it_says_that_it_works_after_a_fifth_of_a_second(board):
+    nb = board()
+    said = nb.page.locator(".colorlib-board .working")
+    nb.ask("setattr(board, 'busy', True)")
+    nb.page.wait_for_function("document.querySelector('.colorlib-board .working').textContent === 'Working …'")
+    nb.ask("setattr(board, 'busy', False)")
+    nb.page.wait_for_function("document.querySelector('.colorlib-board .working').textContent === ''")
+    assert said.get_attribute("role") == "status"
+
+
+def test_the_divider_sweeps_once_over_a_new_photograph(board):
+    nb = board()
+    now = "document.querySelector('.colorlib-board .knob').ariaValueNow"
+    nb.ask("setattr(board, 'name', 'another')")
+    nb.page.wait_for_function(f"{now} > 50")
+    nb.page.wait_for_function(f"{now} === '0'")
+    assert nb.ask("(board.divider, log)") == [0.0, []]
 
 
 DROP = """([size, name]) => {

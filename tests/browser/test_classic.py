@@ -89,7 +89,7 @@ def test_a_slider_and_a_click_on_the_board(address, browser):
     assert ask("ipywidgets.__version__") == widgets7.VERSION
     assert page.evaluate("Jupyter.notebook.kernel_selector?.current_selection") == "seven"
 
-    saturation = page.locator(".widget-slider", has=page.get_by_text("Saturation", exact=True))
+    saturation = page.locator(".widget-slider", has=page.get_by_text("Colour strength", exact=True))
     saturation.locator(".ui-slider-handle").focus()
     other(lambda: page.keyboard.press("ArrowRight"))
     assert ask("studio.settings.saturation") == pytest.approx(1.05)

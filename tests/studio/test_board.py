@@ -11,23 +11,26 @@ import colorlib.studio.board
 from colorlib.studio.board import Board
 
 FOLDER = Path(colorlib.studio.board.__file__).parent
-VIEW = (FOLDER / "board.js").read_text(encoding="utf-8")
-TRAITS = ["picture", "before", "width", "height", "hints", "selected", "divider", "accept", "max_bytes", "ready"]
+VIEW = "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in ("popover", "files", "board"))
+BYTES = ["picture", "before", "detail", "thumbs"]
+TRAITS = [*BYTES, "name", "width", "height", "detail_box", "hints", "selected", "offer", "variants", "variant", "can_undo",
+          "can_redo", "busy", "divider", "accept", "max_bytes", "ready"]
 
 
 def test_every_trait_reaches_the_view_and_the_view_asks_for_no_other():
     board = Board()
     assert set(TRAITS) <= set(board.keys)
-    asked = set(re.findall(r'model\.(?:get|set)\("(\w+)"', VIEW)) | set(re.findall(r'"change:(\w+)"', VIEW))
-    asked |= set(re.findall(r'drawPicture\(\w+, "(\w+)"\)', VIEW))
+    asked = set(re.findall(r'model\.(?:get|set)\("(\w+)"', VIEW)) | set(re.findall(r'drawPicture\(\w+, "(\w+)"\)', VIEW))
     assert asked == set(TRAITS)
+    watched = re.search(r"const drawn = {(.*?)};", VIEW, re.DOTALL)[1]
+    assert set(re.findall(r"(\w+): \S", watched)) == asked - {"ready", "accept", "max_bytes", "detail_box", "variants"}
 
 
 def test_an_empty_board_has_no_hint_no_divider_and_is_not_ready():
     state = Board().get_state(TRAITS)
     assert (state["picture"], state["before"], state["hints"]) == (b"", b"", [])
     assert (state["selected"], state["divider"], state["ready"]) == (-1, 0.0, False)
-    assert state["max_bytes"] > 0 and json.dumps({name: state[name] for name in TRAITS[2:]})
+    assert state["max_bytes"] > 0 and json.dumps({name: state[name] for name in TRAITS if name not in BYTES})
 
 
 def test_pictures_travel_as_bytes_not_as_text():
@@ -46,9 +49,9 @@ def test_what_the_view_sends_reaches_the_listener_with_its_bytes():
 
 
 def test_each_kind_of_message_is_in_the_docstring():
-    kinds = set(re.findall(r'kind: "(\w+)"', VIEW))
-    assert kinds == set(re.findall(r'"kind": "(\w+)"', Board.__doc__))
-    assert kinds == {"add", "move", "delete", "select", "file", "refused"}
+    kinds = set(re.findall(r'send\("(\w+)"', VIEW))
+    assert kinds | {"save"} == set(re.findall(r'"kind": "(\w+)"', Board.__doc__)) | {"erase"}
+    assert {"add", "color", "reach", "erase", "thumb", "crop", "variant", "undo", "file"} < kinds
 
 
 def test_the_view_needs_no_network_and_lies_in_the_package():

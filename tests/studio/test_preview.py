@@ -34,7 +34,7 @@ def test_the_picture_is_the_colorizers(china, colorizer):
 def test_a_large_photograph_is_shown_small(colorizer):
     rgb = sample_photograph("china").rgb.repeat_interleave(3, 1).repeat_interleave(3, 2)
     shown = Preview(colorizer, Photo(rgb))
-    assert shown.picture(Settings()).shape == (3, 427, 640) and shown.photo.rgb.shape == (3, 1281, 1920)
+    assert shown.picture(Settings()).shape == (3, 534, 800) and shown.photo.rgb.shape == (3, 1281, 1920)
     hint = Hint(300.0, 900.0, 10.0, 25.0)  # in pixels of the large one
     ab = color.rgb_to_lab(shown.picture(Settings(hints=(hint,))))[1:, 300, 100]
     assert (ab - torch.tensor([hint.a, hint.b])).norm() < 3

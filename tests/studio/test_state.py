@@ -58,13 +58,38 @@ def test_a_new_action_forgets_what_was_undone():
     assert not state.future and state.redone().settings.hints == state.settings.hints
 
 
-def test_a_recoloured_hint_leaves_its_colour_in_the_brush_and_a_picked_one_does_not():
+def test_a_recoloured_hint_leaves_its_colour_among_the_recent_ones():
     state = State().added(at(1, 1)).added(at(3, 3, 0.0, 0.0))
-    assert state.brush is None and state.selected == 1 and state.point == (3, 3)
+    assert state.recent == () and state.selected == 1 and state.point == (3, 3)
     state = state.recolored(1, -5.0, 7.0)
-    assert state.brush == (-5.0, 7.0) and state.settings.hints[1] == Hint(3, 3, -5.0, 7.0)
+    assert state.recent == ((-5.0, 7.0),) and state.settings.hints[1] == Hint(3, 3, -5.0, 7.0)
     picked = state.picked(0)
-    assert (picked.brush, picked.point, picked.selected) == ((-5.0, 7.0), (1, 1), 0)
+    assert (picked.recent, picked.point, picked.selected) == (((-5.0, 7.0),), (1, 1), 0)
+
+
+def test_ten_recent_colours_the_latest_first_and_none_twice():
+    state = State().added(at(1, 1))
+    for a in [*range(12), 5]:
+        state = state.recolored(0, a, 0.0)
+    assert [a for a, _ in state.recent] == [5, 11, 10, 9, 8, 7, 6, 4, 3, 2]
+
+
+def test_reach_and_eraser_of_a_hint():
+    state = State().added(at(1, 1)).tuned(0, reach=2.5).tuned(0, erase=True)
+    assert state.settings.hints[0] == Hint(1, 1, 10.0, 20.0, 2.5, True)
+    assert state.recolored(0, 1.0, 2.0).settings.hints[0] == Hint(1, 1, 1.0, 2.0, 2.5, False)  # a colour ends erasing
+    assert state.undone().settings.hints[0].erase is False and state.undone().settings.hints[0].reach == 2.5
+
+
+def test_undo_covers_the_sliders_and_one_drag_of_a_slider_is_one_step():
+    state = State()
+    for saturation in (1.1, 1.2, 1.3):
+        state = state.set(Settings(saturation=saturation), "saturation")
+    state = state.set(Settings(saturation=1.3, warmth=4.0), "warmth")
+    assert state.undone().settings == Settings(saturation=1.3) and state.undone().undone().settings == Settings()
+    assert state.undone().redone().settings == state.settings
+    back = state.set(Settings()).set(Settings(warmth=1.0))  # about nothing in particular: steps of their own
+    assert len(back.past) == 4
 
 
 def test_a_hint_at_the_same_point_replaces_the_old_one():
@@ -72,18 +97,15 @@ def test_a_hint_at_the_same_point_replaces_the_old_one():
     assert state.settings.hints == (at(1, 1), at(4, 4, 0.0, 0.0)) and state.selected == 1
 
 
-def test_loaded_settings_replace_all_and_undo_brings_the_hints_back():
-    state = State(Settings(saturation=0.5)).added(at(1, 1)).loaded(Settings(warmth=3.0))
+def test_loaded_settings_replace_all_and_undo_brings_the_old_ones_back():
+    before = State(Settings(saturation=0.5)).added(at(1, 1))
+    state = before.loaded(Settings(warmth=3.0))
     assert state.settings == Settings(warmth=3.0) and state.selected == -1
-    assert state.undone().settings == Settings(warmth=3.0, hints=(at(1, 1),))
-
-
-def test_hints_leave_the_other_settings_alone():
-    assert State(Settings(saturation=1.4)).added(at(1, 1)).undone().settings == Settings(saturation=1.4)
+    assert state.undone().settings == before.settings
 
 
 @pytest.mark.parametrize("action", [lambda s: s.moved(1, 0, 0), lambda s: s.deleted(-1), lambda s: s.picked(3),
-                                    lambda s: s.recolored(1, 0, 0)])  # fmt: skip
+                                    lambda s: s.recolored(1, 0, 0), lambda s: s.tuned(2, reach=2.0)])  # fmt: skip
 def test_hints_that_are_not_there_are_refused(action):
     with pytest.raises(ValueError, match="there is no hint"):
         action(State().added(at(1, 1)))

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import re
 import sys
 import threading
@@ -21,6 +22,7 @@ from colorlib.photos import Photo, decode_photo, sample_photograph, write_photo
 from colorlib.studio import Studio
 from colorlib.studio.files import color_folder
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg
+from colorlib.studio.studio import APART
 
 
 @pytest.fixture
@@ -79,9 +81,9 @@ def test_back_to_the_defaults_keeps_the_hints(studio):
 
 def test_a_hint_by_the_keyboards_widgets_colours_its_place_and_leaves_the_rest(studio, colorizer):
     studio.parts.x.value, studio.parts.y.value = 100, 300
-    studio.parts.picker.value = "#a05a2c"
     plain = color.rgb_to_lab(colorizer.colorize(studio.photo))[1:]
     studio.parts.add.click()
+    studio.parts.picker.value = "#a05a2c"
     (hint,) = studio.settings.hints
     assert (hint.x, hint.y) == (100, 300)
     moved = (color.rgb_to_lab(colorizer.colorize(studio.photo, hints=[hint]))[1:] - plain).norm(dim=0)
@@ -89,7 +91,7 @@ def test_a_hint_by_the_keyboards_widgets_colours_its_place_and_leaves_the_rest(s
 
 
 def test_hints_are_chosen_recoloured_moved_deleted_undone_and_redone(studio):
-    parts = studio.parts
+    parts, board = studio.parts, studio.parts.board
     parts.add.click()
     parts.x.value = 50
     parts.add.click()
@@ -102,48 +104,109 @@ def test_hints_are_chosen_recoloured_moved_deleted_undone_and_redone(studio):
     assert studio.settings.hints[0][:2] == (77, 99)
     parts.delete.click()
     assert [hint.x for hint in studio.settings.hints] == [50]
-    parts.undo.click()
-    assert [hint.x for hint in studio.settings.hints] == [77, 50]
-    parts.redo.click()
-    assert [hint.x for hint in studio.settings.hints] == [50] and parts.redo.disabled and not parts.undo.disabled
+    send(studio, kind="undo")
+    assert [hint.x for hint in studio.settings.hints] == [77, 50] and board.can_redo
+    send(studio, kind="redo")
+    assert [hint.x for hint in studio.settings.hints] == [50] and not board.can_redo and board.can_undo
     parts.hints.value = -1
+    assert parts.picker.disabled
     parts.delete.click()
     assert "no hint chosen to delete" in message(studio)
 
 
-def test_a_suggestion_colours_the_chosen_hint(studio):
-    studio.parts.add.click()
-    suggestion = studio._view.suggested[1]
-    studio.parts.suggestions[1].click()
-    assert studio.settings.hints[0][2:4] == pytest.approx(suggestion[:2], abs=0.05)
-
-
-def test_a_new_hint_takes_the_colour_that_the_colorizer_gives_there(studio, colorizer):
-    """Before the user chose a colour; and it changes next to nothing, even if hints are shown half blended."""
-    for name, value in (("warmth", 12.0), ("saturation", 1.3), ("blend", 0.6)):
-        studio.parts.sliders[name].value = value
+def test_undo_takes_a_slider_back(studio):
     before = picture(studio)
+    studio.parts.sliders["saturation"].value = 1.5
+    send(studio, kind="undo")
+    assert studio.settings == Settings() and studio.parts.sliders["saturation"].value == 1.0
+    assert torch.equal(picture(studio), before) and not studio.parts.board.can_undo
+
+
+def test_a_click_opens_the_popover_with_colours_as_they_look_there(studio):
+    assert studio.parts.board.offer == []
     send(studio, kind="add", x=224, y=200)
     (hint,) = studio.settings.hints
-    whole = colorizer.colorize(studio.photo, warmth=12.0, saturation=1.3)
-    assert hint[2:4] == pytest.approx(color.rgb_to_lab(whole)[1:, 200, 224].tolist(), abs=0.06)
-    assert (picture(studio).int() - before.int()).abs().float().mean() < 2
-    studio.parts.picker.value = "#a05a2c"  # a colour that was chosen stays for the next hints
-    chosen = studio.settings.hints[0][2:4]
-    send(studio, kind="add", x=40, y=50)
-    assert [h[2:4] for h in studio.settings.hints] == [chosen, chosen]
+    groups = dict(studio.parts.board.offer)
+    plausible = studio._preview.suggest(224, 200, studio.settings)
+    assert [swatch[2:] for swatch in groups["Plausible here"]] == [list(one[:2]) for one in plausible]
+    assert 8 <= len(groups["Everyday colours"]) <= 25 and groups["Used before"] == []
+    shown, _, a, b = groups["Everyday colours"][0]
+    assert shown == studio._preview.shown_color(hint._replace(a=a, b=b))[0]
+    looks = [ab_of_hex(swatch[0]) for swatch in groups["Everyday colours"]]
+    apart = min(math.dist(one, other) for one in looks for other in looks if one is not other)
+    assert apart > 6  # no two that look alike at this lightness
+    send(studio, kind="color", a=a, b=b)
+    assert studio.settings.hints[0][2:4] == pytest.approx((a, b), abs=0.05)
+    assert [swatch[2:] for swatch in dict(studio.parts.board.offer)["Used before"]] == [list(studio.settings.hints[0][2:4])]
+    send(studio, kind="select", index=-1)
+    assert studio.parts.board.offer == [] and studio.parts.board.selected == -1
 
 
-def test_the_picker_shows_the_colour_of_the_selected_hint_or_of_the_next_one(studio):
+def test_reach_eraser_eyedropper_and_any_colour_of_the_popover(studio):
+    send(studio, kind="add", x=224, y=200)
+    before = picture(studio)
+    send(studio, kind="reach", value=4.0)
+    assert studio.settings.hints[0].reach == 4.0 and not torch.equal(picture(studio), before)
+    send(studio, kind="reach", value=40.0)
+    assert "reach" in message(studio) and studio.settings.hints[0].reach == 4.0
+    send(studio, kind="erase", value=True)
+    assert studio.settings.hints[0].erase and studio.parts.board.hints[0]["erase"]
+    send(studio, kind="color", code="#2050c0")
+    assert studio.settings.hints[0][2:4] == ab_of_hex("#2050c0") and not studio.settings.hints[0].erase
+    there = studio._preview.ab(40, 50, studio.settings)
+    send(studio, kind="sample", x=40, y=50)
+    assert studio.settings.hints[0][2:4] == pytest.approx(there, abs=0.06) and studio.settings.hints[0][:2] == (224, 200)
+    send(studio, kind="select", index=-1)
+    send(studio, kind="reach", value=2.0)
+    assert "there is no hint chosen to change" in message(studio)
+
+
+def test_small_colourings_come_one_by_one_and_a_click_takes_one(studio, colorizer):
+    board = studio.parts.board
+    assert board.variants == 7 and board.thumbs == []
+    for index in range(3):
+        send(studio, kind="thumb", index=index)
+    send(studio, kind="thumb", index=0)  # asked twice: another view of the same board
+    assert len(board.thumbs) == 3 and len(set(board.thumbs)) == 3
+    assert min(decode_photo(board.thumbs[0], "thumb.jpg").rgb.shape[1:]) == 120
+    send(studio, kind="variant", index=2)
+    assert studio.settings.variant == board.variant == studio.parts.sliders["variant"].value == 2
+    small = torch.nn.functional.interpolate(picture(studio)[None], decode_photo(board.thumbs[2], "t").rgb.shape[1:],
+                                            mode="bilinear", antialias=True)[0]
+    away = [(decode_photo(thumb, "t").rgb.int() - small.int()).abs().float().mean() for thumb in board.thumbs]
+    assert min(away) == away[2] < 4  # the picture is that of the small one
+    studio.load("coffee")
+    assert board.thumbs == [] and board.name == "coffee"
+
+
+def test_zooming_in_fetches_the_full_size(studio, colorizer):
+    rgb = torch.nn.functional.interpolate(sample_photograph("china").rgb[None].float(), scale_factor=3, mode="bicubic")
+    upload(studio, "large.png", png_of(rgb[0].clamp(0, 255).to(torch.uint8)))
+    send(studio, kind="crop", x=600, y=300, width=480, height=320, pixels=960)
+    board, whole = studio.parts.board, colorizer.colorize(studio.photo)
+    assert board.detail == jpeg(whole[:, 300:620, 600:1080]) and board.detail_box == [600, 300, 480, 320]
+    send(studio, kind="crop", x=0, y=0, width=1920, height=1281, pixels=480)
+    assert decode_photo(board.detail, "part.jpg").rgb.shape == (3, 320, 480)  # no more pixels than the screen has
+
+
+def test_a_new_hint_takes_the_likeliest_colour_that_one_sees(studio):
+    """One click shows what hints do; where nothing plausible differs it takes the colour that is there."""
+    there = studio._preview.ab(224, 200, studio.settings)
+    plausible = [one[:2] for one in studio._preview.suggest(224, 200, studio.settings)]
+    send(studio, kind="add", x=224, y=200)
+    (hint,) = studio.settings.hints
+    different = [ab for ab in plausible if math.dist(ab, there) > APART]
+    assert hint[2:4] == pytest.approx(different[0] if different else there, abs=0.06)
+    assert not different or math.dist(hint[2:4], there) > APART - 0.1
+
+
+def test_the_picker_shows_the_colour_of_the_selected_hint_or_of_the_place(studio):
     def shown():
         return ab_of_hex(studio.parts.picker.value)
 
     x, y = studio.state.point
     assert shown() == pytest.approx(studio._preview.ab(x, y, studio.settings), abs=2)
     assert "paler" not in studio.parts.shown_color.value
-    studio.parts.picker.value = "#a05a2c"
-    brush = studio.state.brush
-    assert shown() == pytest.approx(brush, abs=6)
     studio.parts.add.click()
     studio._color(0.0, 0.0)
     assert shown() == (0.0, 0.0)
@@ -151,10 +214,34 @@ def test_the_picker_shows_the_colour_of_the_selected_hint_or_of_the_next_one(stu
 
 def test_a_colour_that_the_screen_cannot_show_is_announced(studio):
     studio.parts.x.value, studio.parts.y.value = 600, 10
+    studio.parts.add.click()
     studio.parts.picker.value = "#ff0000"
     assert "CIE units paler" in studio.parts.shown_color.value
     studio.parts.picker.value = "#d8d8da"
     assert "paler" not in studio.parts.shown_color.value and "There it becomes" in studio.parts.shown_color.value
+
+
+def test_it_is_busy_while_it_computes(studio, monkeypatch):
+    seen, show = [], studio._view.show
+    monkeypatch.setattr(studio._view, "show", lambda *these: (seen.append(studio.parts.board.busy), show(*these)))
+    studio.parts.sliders["warmth"].value = 3.0
+    assert seen == [True] and not studio.parts.board.busy
+    upload(studio, "letter.png", b"nothing")
+    assert message(studio) and not studio.parts.board.busy
+
+
+def test_folds_open_and_close(studio):
+    def buttons(widget):
+        yield from [widget] if isinstance(widget, ipywidgets.ToggleButton) else []
+        for child in getattr(widget, "children", ()):
+            yield from buttons(child)
+
+    folds = {button.description: button for button in buttons(studio)}
+    assert {"Fine control", "Settings and code", "A folder of photographs"} < set(folds)
+    inside = next(box for box in studio.children[0].children[1].children if studio.parts.x in getattr(box, "children", ()))
+    assert inside.layout.display == "none"
+    folds["Fine control"].value = True
+    assert inside.layout.display == "flex"
 
 
 def test_messages_of_the_board(studio):
@@ -249,9 +336,14 @@ def test_the_file_is_that_of_the_command_line_and_of_the_code(studio, colorizer,
     studio.parts.add.click()
     studio.parts.format.value = format
     studio.parts.make.click()
+    sent = []
+    studio.parts.board.send = lambda content, buffers: sent.append((content, buffers))
+    studio.parts.make.click()
     name, data = linked(studio.parts.file.value)
+    assert [(one["kind"], one["name"], bytes(*buffers)) for one, buffers in sent] == [("save", name, data)]
     assert name == f"in-colour{suffix}" and studio.parts.progress.value == pytest.approx(0.8)
     (tmp_path / "settings.json").write_bytes(linked(studio.parts.code.value)[1])
+    assert linked(studio.parts.file.value.split("; ")[1]) == ("in-colour.json", linked(studio.parts.code.value)[1])
     with pytest.raises(SystemExit, match="0"):
         main(["colorize", str(tmp_path / f"in{suffix}"), "-o", str(tmp_path / "out"),
               "--settings", str(tmp_path / "settings.json")])  # fmt: skip

@@ -13,6 +13,7 @@ import base64, io, ipywidgets, re
 from PIL import Image
 from colorlib.studio import Studio
 
+from colorlib.colorizer import Settings
 studio = Studio("coffee")
 parts = studio.parts
 picture = lambda: parts.board.picture
@@ -40,13 +41,17 @@ parts.x.set_state({"value": 300})
 other(parts.add.click)
 assert [hint.x for hint in studio.settings.hints] == [40, 300]
 other(lambda: parts.picker.set_state({"value": "#a05a2c"}))
-other(parts.suggestions[0].click)
-assert parts.suggestions[0].style.button_color.startswith("#")
-other(parts.undo.click)
-for _ in range(3):
-    parts.undo.click()
-assert studio.settings.hints == () and parts.undo.disabled
-other(parts.redo.click)
+send = lambda **content: parts.board._handle_custom_msg(content, [])
+color, label, a, b = parts.board.offer[0][1][-1]
+other(lambda: send(kind="color", a=a, b=b))
+for index in range(2):
+    send(kind="thumb", index=index)
+assert len(parts.board.thumbs) == 2
+other(lambda: send(kind="undo"))
+while parts.board.can_undo:
+    send(kind="undo")
+assert studio.settings == Settings() and studio.settings.hints == ()
+other(lambda: send(kind="redo"))
 other(lambda: parts.uncertainty.set_state({"value": True}))
 other(lambda: parts.uncertainty.set_state({"value": False}))
 ---
@@ -59,7 +64,7 @@ before = picture()
 upload("letter.png", b"no photograph")
 assert "letter.png: is not a photograph" in message() and picture() == before
 ---
-from colorlib.colorizer import Colorizer, Settings
+from colorlib.colorizer import Colorizer
 parts.make.click()
 name, text = re.search('download="([^"]+)" href="data:image/png;base64,([^"]+)"', parts.file.value).groups()
 import numpy as np
