@@ -259,7 +259,7 @@ def test_an_exception_in_a_callback_is_seen_by_the_user_and_by_these_tests(studi
     slider(nb, "Colour strength").focus()
     nb.page.keyboard.press("ArrowRight")
     nb.problems.expect("ZeroDivisionError")
-    assert "Something went wrong" in message(nb)
+    nb.page.get_by_text("Something went wrong").first.wait_for()
 
 
 def test_the_notebook_itself_from_its_first_cell_to_its_last(notebook, tmp_path):
