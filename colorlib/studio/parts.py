@@ -33,6 +33,7 @@ class Parts:
     def __init__(self, formats: Iterable[str], files: bool, max_bytes: int) -> None:
         self.samples = Dropdown(options=[("a sample photograph", ""), *((name, name) for name in (*SAMPLES, *OLD))],
                                 layout=_wide())
+        _named(self.samples, "A sample photograph")
         self.path = Text(placeholder="or the path of a photograph", continuous_update=False, layout=_wide())
         # an empty message has its height, too: otherwise all below it would move away under the pointer
         self.message = HTML(layout=Layout(width="auto", min_height="32px"))
@@ -46,11 +47,13 @@ class Parts:
         # saving
         self.make = Button(description="Save picture", layout=Layout(flex="1 1 auto"), button_style="primary")
         self.format = Dropdown(options=list(formats), layout=Layout(width="6em"))
+        _named(self.format, "Format of the file")
         self.progress, self.folder_progress = (
             FloatProgress(max=1.0, layout=Layout(width="auto", visibility="hidden")) for _ in range(2))
         self.file, self.code, self.report = (HTML(layout=_wide()) for _ in range(3))
         # for experts
         self.histogram = Image(format="png", layout=Layout(width="200px", height="200px"))
+        _named(self.histogram, "How often each colour occurs: red to the right, yellow up")
         self.hints = Dropdown(description="Hint", options=[("none", -1)], style=LABEL, layout=_wide())
         self.picker = ColorPicker(description="Colour", style=LABEL, layout=_wide())
         self.shown_color = HTML(layout=_wide())
@@ -93,6 +96,11 @@ def _fold(title: str, widgets: list[Widget]) -> tuple[Widget, Widget]:
 
     button.observe(unfold, "value")
     return button, box
+
+
+def _named(widget: Widget, name: str) -> None:
+    """Give an accessible name to a widget without a description; the board sets it in the browser."""
+    widget.add_class("name:" + name.replace(" ", "_"))
 
 
 def _slider(kind: type, least: float, most: float, step: float, label: str, explanation: str) -> Widget:

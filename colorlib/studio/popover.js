@@ -102,6 +102,11 @@ function nameControls(el) {
     for (const part of root.querySelectorAll("input[placeholder]:not([aria-label])")) {
       part.setAttribute("aria-label", part.placeholder);
     }
+    for (const widget of root.querySelectorAll('[class*="name:"]')) { // what `parts.named` has named
+      const name = /name:(\S+)/.exec(widget.className)[1].replaceAll("_", " ");
+      const part = widget.querySelector("select, input") ?? widget;
+      part.setAttribute(part.matches("img") ? "alt" : "aria-label", name);
+    }
     for (const part of root.querySelectorAll('[title="null"], [title=""]')) part.removeAttribute("title");
   };
   const watched = new MutationObserver(give);

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import axe_playwright_python
 import pytest
 from PIL import Image
 
@@ -80,6 +81,9 @@ def opened(server, browser):
     page.problems.watch(page)
     own = (server.address.split("?")[0], "data:", "blob:")
     page.on("request", lambda request: request.url.startswith(own) or page.elsewhere.append(request.url))
+    page.add_init_script("""window.shift = 0;
+        new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shift += e.hadRecentInput ? 0 : e.value)))
+            .observe({ type: "layout-shift", buffered: true });""")
     page.policy = page.goto(server.address, timeout=1000 * jupyter.PATIENCE).headers["content-security-policy"]
     page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=1000 * jupyter.PATIENCE)
     yield page
@@ -164,6 +168,52 @@ def test_the_full_size_file_is_saved(page, tmp_path):
         page.get_by_role("button", name="Save picture").click()
     download.value.save_as(tmp_path / "saved.png")
     assert Image.open(tmp_path / "saved.png").size == (96, 64)
+
+
+def test_everyone_can_use_it(page):
+    """axe-core finds no violation, with the popover and every section open; nothing moves while the page loads."""
+    assert page.evaluate("window.shift") < 0.05
+    box = page.locator(".colorlib-board .stage").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3)
+    page.locator(".popover").wait_for()
+    for name in ("Fine control", "Settings and code", "A folder"):
+        page.get_by_role("button", name=name).first.click()
+    page.wait_for_function("document.querySelector('.widget-image').alt")
+    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run('.colorlib-studio')")
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]] == []
+    assert len(found["passes"]) > 20
+    sizes = page.eval_on_selector_all(".noUi-handle", "all => all.map(each => each.getBoundingClientRect().width)")
+    assert min(sizes) >= 24
+    page.keyboard.press("Escape")
+
+
+def test_from_opening_to_saving_by_the_keyboard_alone(page, tmp_path):
+    def tab_to(name: str) -> None:
+        named = "(e => e.getAttribute('aria-label') || e.innerText || e.placeholder || '')(document.activeElement)"
+        for _ in range(100):
+            page.keyboard.press("Tab")
+            if page.evaluate(named).startswith(name):
+                return
+        raise AssertionError(f"Tab never reaches {name!r}")
+
+    page.reload()
+    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=60_000)
+    for name, key in (("Photograph:", "Enter"), ("red", "Enter"), ("Reach", "ArrowRight")):
+        before = source(page)
+        tab_to(name)
+        page.keyboard.press(key)
+        wait_for_other(page, before)
+    page.keyboard.press("Escape")
+    page.locator(".popover").wait_for(state="hidden")
+    before = source(page)
+    tab_to("Colour strength")
+    page.keyboard.press("ArrowRight")
+    wait_for_other(page, before)
+    tab_to("Save picture")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "china-colour.png"
 
 
 def test_who_may_see_it(page, server):
