@@ -13,7 +13,7 @@ from colorlib.studio.preview import Preview, ab_of_hex, png
 from colorlib.studio.state import State
 from colorlib.studio.tones import TONES
 
-TONES_APART = 6.0  # CIE units of ab: nearer ones look alike
+TONES_APART = 10.0  # CIE units of ab: nearer ones look alike
 
 
 class View:
