@@ -8,53 +8,11 @@ const CLOSEST = 16; // largest zoom
 const IDLE = 250; // ms after the last change before something that may wait is requested
 const SWEEP = 1400; // ms of the divider's first way across a new photograph
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const GRIP =
-  '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" ' +
-  'stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>';
-// On every element that takes keys. Without it JupyterLab and Notebook 7 use the arrows themselves.
-const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-
-function node(tag, className, attributes = {}, text = "") {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries({ class: className, ...attributes })) made.setAttribute(name, value);
-  made.textContent = text;
-  return made;
-}
-
-const button = (name, text, attributes = {}) =>
-  node("button", name, { type: "button", ...OWN_KEYS, ...attributes }, text);
-
 function render({ model, el }) {
-  const board = node("div", "colorlib-board");
-  const bar = node("div", "bar");
-  const stage = node("div", "stage", { role: "group", tabindex: "0", ...OWN_KEYS,
-    "aria-label": "Photograph: click, or press Enter, to colour a surface; plus and minus zoom" });
-  const sheet = node("div", "sheet");
-  const after = node("img", "after", { alt: "The photograph in colour", draggable: "false" });
-  const detail = node("img", "detail", { alt: "", draggable: "false" });
-  const before = node("img", "before", { alt: "The photograph before", draggable: "false" });
-  const note = node("div", "note", { role: "status" });
-  const line = node("div", "line");
-  const knob = node("div", "knob", { role: "slider", tabindex: "0", "aria-label": "Divider between before and after",
-    "aria-orientation": "horizontal", "aria-valuemin": "0", "aria-valuemax": "100", ...OWN_KEYS });
-  knob.innerHTML = GRIP;
-  const open = button("open", "Open a photograph", { title: "or drop a photograph or settings on the picture" });
-  const chooser = node("input", "", { type: "file", accept: model.get("accept"), hidden: "", "aria-label": "A file" });
-  const name = node("span", "name");
-  const working = node("span", "working", { role: "status" });
-  const undo = button("undo", "Undo");
-  const redo = button("redo", "Redo");
-  const out = button("out", "−", { "aria-label": "Zoom out" });
-  const fit = button("fit", "100 %", { "aria-label": "Show the whole photograph" });
-  const into = button("into", "+", { "aria-label": "Zoom in" });
-  const strip = node("div", "strip", { role: "group", "aria-label": "Colourings of this photograph" });
+  const parts = makeBoard(model.get("accept"));
+  const { stage, sheet, after, detail, before, note, line, knob, bar, name, working, undo, redo, out, fit, into, strip } = parts;
   const markers = [];
-  bar.append(open, name, working, undo, redo, out, fit, into);
-  sheet.append(after, detail, before);
-  stage.append(sheet, note, line, knob);
-  board.append(bar, stage, strip, chooser);
-  el.append(board);
+  el.append(parts.board);
 
   let press = null; // the pointer that is down: on what, where it began, whether it has moved
   let held = null; // a marker ahead of the model: dragged, or released and not answered yet
@@ -68,8 +26,9 @@ function render({ model, el }) {
 
   const shape = () => [model.get("width"), model.get("height")];
   const send = (kind, more = {}, buffers) => model.send({ kind, ...more }, undefined, buffers);
-  connectFiles({ model, stage, open, chooser, note, send });
-  const popover = makePopover({ model, board, stage, send, pick: (on) => stage.classList.toggle("picking", on) });
+  connectFiles({ model, ...parts, send });
+  const colourings = makeStrip({ model, strip, send, later: () => later() });
+  const popover = makePopover({ model, ...parts, send, pick: (on) => stage.classList.toggle("picking", on) });
 
   // ---- traits to pictures
 
@@ -180,26 +139,6 @@ function render({ model, el }) {
           height: Math.ceil(height / view.zoom), pixels: Math.round(stage.clientWidth * (window.devicePixelRatio || 1)) });
       } else if (thumbs.length < variants) send("thumb", { index: thumbs.length });
     }, IDLE);
-  }
-
-  function drawThumbs() {
-    const thumbs = model.get("thumbs");
-    while (strip.children.length > thumbs.length) strip.lastChild.remove();
-    thumbs.forEach((bytes, index) => {
-      const label = index ? `Colouring ${index}` : "Usual colouring";
-      const tile = strip.children[index] ?? strip.appendChild(button("tile", "", { title: label, "aria-label": label }));
-      const img = tile.firstChild ?? tile.appendChild(node("img", "", { alt: "", draggable: "false" }));
-      if (img.bytes === bytes) return;
-      if (img.src) URL.revokeObjectURL(img.src);
-      img.bytes = bytes;
-      img.src = URL.createObjectURL(new Blob([bytes]));
-    });
-    drawVariant();
-    later();
-  }
-
-  function drawVariant() {
-    [...strip.children].forEach((tile, index) => tile.setAttribute("aria-pressed", index === model.get("variant")));
   }
 
   function drawHints() {
@@ -387,19 +326,14 @@ function render({ model, el }) {
   into.addEventListener("click", () => zoomTo(view.zoom * 1.5));
   out.addEventListener("click", () => zoomTo(view.zoom / 1.5));
   fit.addEventListener("click", () => zoomTo(1));
-  strip.addEventListener("click", (event) => {
-    const index = [...strip.children].indexOf(event.target.closest(".tile"));
-    if (index >= 0) send("variant", { index });
-  });
-
   after.onerror = before.onerror = () => (note.textContent = "The browser cannot show this picture.");
 
   const drawn = { width: drawSize, height: drawSize, picture: drawAfter, before: () => drawPicture(before, "before"),
     divider: () => drawDivider(), hints: drawHints, selected: drawHints, offer: popover.fill, name: drawName,
-    thumbs: drawThumbs, variant: drawVariant, busy: drawBusy, detail: drawDetail, can_undo: drawSteps,
+    thumbs: colourings.draw, variant: colourings.choose, busy: drawBusy, detail: drawDetail, can_undo: drawSteps,
     can_redo: drawSteps };
   for (const [trait, draw] of Object.entries(drawn)) model.on(`change:${trait}`, () => draw());
-  for (const draw of [drawSize, drawn.before, drawAfter, popover.fill, drawThumbs, drawSteps, drawName]) draw();
+  for (const draw of [drawSize, drawn.before, drawAfter, popover.fill, colourings.draw, drawSteps, drawName]) draw();
   const named = nameControls(el);
   model.set("ready", true);
   model.save_changes();

@@ -8,6 +8,7 @@ import anywidget
 import traitlets
 
 HERE = Path(__file__).parent
+VIEW = ("dom", "popover", "strip", "files", "board")  # scripts that are joined to one module, in this order
 
 
 class Board(anywidget.AnyWidget):
@@ -53,7 +54,7 @@ class Board(anywidget.AnyWidget):
         ready: set by the browser when it has drawn the board.
     """
 
-    _esm = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("popover", "files", "board"))
+    _esm = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in VIEW)
     _css = HERE / "board.css"
 
     picture = traitlets.Bytes().tag(sync=True)

@@ -1,4 +1,4 @@
-// The popover at a hint: its colour, how far it reaches, and whether it erases. Stands before board.js in one module.
+// The popover at a hint: its colour, how far it reaches, and whether it erases. In one module with board.js.
 
 function makePopover({ model, board, stage, send, pick }) {
   const pop = node("div", "popover", { role: "dialog", "aria-label": "Colour of this surface", hidden: "" });

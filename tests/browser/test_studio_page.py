@@ -199,7 +199,7 @@ def test_from_opening_to_saving_by_the_keyboard_alone(page, tmp_path):
 
     page.reload()
     page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=60_000)
-    for name, key in (("Photograph:", "Enter"), ("red", "Enter"), ("Reach", "ArrowRight")):
+    for name, key in (("Photograph:", "Enter"), ("fair skin", "Enter"), ("Reach", "ArrowRight")):
         before = source(page)
         tab_to(name)
         page.keyboard.press(key)

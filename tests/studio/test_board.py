@@ -11,7 +11,7 @@ import colorlib.studio.board
 from colorlib.studio.board import Board
 
 FOLDER = Path(colorlib.studio.board.__file__).parent
-VIEW = "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in ("popover", "files", "board"))
+VIEW = "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in colorlib.studio.board.VIEW)
 BYTES = ["picture", "before", "detail", "thumbs"]
 TRAITS = [*BYTES, "name", "width", "height", "detail_box", "hints", "selected", "offer", "variants", "variant", "can_undo",
           "can_redo", "busy", "divider", "accept", "max_bytes", "ready"]
