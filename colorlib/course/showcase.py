@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from colorlib.runtime import shipped_folder
 from colorlib.training.weights import NETWORKS, load_generator
 
-NAMES = ("02_digits", "02_scenes", "03_digits", "03_scenes", "04_edges", "04_labels", "04_night", "04_grey", "06_scenes")
+NAMES = ("02_digits", "03_digits", "04_edges", "04_labels", "04_night", "04_grey", "06_scenes")
 
 
 def one_hot(label: Tensor | None, num_labels: tuple[int, ...]) -> Tensor:
@@ -65,7 +67,7 @@ class NoiseToPicture(nn.Module):
         self.z_channels, self.num_labels = z_channels, tuple(num_labels)
         inputs = z_channels + sum(num_labels)
         self.first = nn.Linear(inputs, widths[0] * 16)
-        self.blocks = nn.ModuleList(Enlarge(wide, narrow, inputs) for wide, narrow in zip(widths, widths[1:]))
+        self.blocks = nn.ModuleList(Enlarge(wide, narrow, inputs) for wide, narrow in pairwise(widths))
         self.norm, self.last = nn.BatchNorm2d(widths[-1]), nn.Conv2d(widths[-1], image_channels, 3, padding=1)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
