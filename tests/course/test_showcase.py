@@ -74,6 +74,7 @@ def test_enlarging_draws_no_chequerboard():
     assert out.shape == (1, 4, 10, 10) and torch.allclose(out, out[..., :1, :1].expand_as(out), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_trains_writes_and_records(tmp_path, monkeypatch, capsys):
     name = "03_digits"
     monkeypatch.setattr(showcases, "measure", lambda *_: {"error": 1.0})
