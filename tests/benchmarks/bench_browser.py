@@ -1,0 +1,120 @@
+"""From a click in the browser until the other picture is painted, on an idle machine and on a busy one.
+
+    python tests/benchmarks browser
+
+The page of `make studio` in headless Chromium with the sample photograph of 640 x 427. Busy: on each core one Python
+process that only loops. Limits of the issue on a busy machine of 2 cores: 300 ms in the median, 600 ms at most.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+REPEATS, WARM_UP = 12, 2
+AFTER, STAGE = ".colorlib-board img.after", ".colorlib-board .stage"
+# starts the clock at the next event that the page gets, stops it when the next picture is decoded and a frame is drawn
+WATCH = f"""() => {{ window.painted = new Promise((done) => {{
+    const img = document.querySelector("{AFTER}");
+    let from = 0;
+    setTimeout(() => done(null), 8000);
+    const start = () => (from ||= performance.now());
+    for (const kind of ["pointerup", "click", "keydown"]) document.addEventListener(kind, start, {{ capture: true, once: true }});
+    new MutationObserver((_, watch) => img.getAttribute("src") && (watch.disconnect(), img.decode().catch(() => {}).then(() =>
+        requestAnimationFrame(() => setTimeout(() => done(performance.now() - from)))))).observe(img, {{ attributeFilter: ["src"] }});
+}}); }}"""
+
+
+@contextmanager
+def busy(loops: int) -> Iterator[None]:
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def rows() -> list[dict[str, object]]:
+    """One row per control and state: group, name, value, unit, note. RuntimeError: no Chromium or no playwright here."""
+    sys.path.insert(0, str(ROOT / "tests" / "browser"))
+    import real_jupyter as jupyter
+
+    if reason := jupyter.missing():
+        raise RuntimeError(reason)
+    from playwright.sync_api import sync_playwright
+
+    command = [sys.executable, str(ROOT / "scripts" / "studio.py"), "--no-browser"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    result = []
+    try:
+        address = server.stdout.readline().split()[-1]
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=jupyter.browser_path(), args=jupyter.FLAGS)
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(address, timeout=1000 * jupyter.PATIENCE)
+            page.wait_for_function("document.querySelectorAll('.colorlib-board .tile img').length === 7", timeout=90_000)
+            for state, loops in (("idle", 0), ("busy", os.cpu_count() or 1)):
+                with busy(loops):
+                    for name, act in controls(page).items():
+                        times = [measured(page, act, k) for k in range(REPEATS + WARM_UP)][WARM_UP:]
+                        if None in times:
+                            raise RuntimeError(f"{name}: no other picture within 8 s")
+                        result.append({"group": "studio in the browser", "name": f"{name}, {state}",
+                                       "value": statistics.median(times), "unit": "ms",
+                                       "note": f"median of {REPEATS}, longest {max(times):.0f} ms"})
+            browser.close()
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
+    return result
+
+
+def measured(page, act: Callable[[int], None], k: int) -> float | None:
+    """Milliseconds until the picture is painted; None where it stays as it was, as it may in the warm-up."""
+    page.evaluate(WATCH)
+    act(k)
+    return page.evaluate("window.painted")
+
+
+def controls(page) -> dict[str, Callable[[int], None]]:
+    """What a user does, in this order; each action leads to another picture every time."""
+    def click(k: int) -> None:
+        """The second hint or the third: those of the turns before are deleted first."""
+        markers = page.locator(".colorlib-board .hint")
+        while (count := markers.count()) > 2:
+            markers.last.focus()
+            page.keyboard.press("Delete")
+            page.wait_for_function("n => document.querySelectorAll('.colorlib-board .hint').length < n", arg=count)
+        page.wait_for_timeout(300)
+        page.evaluate(WATCH)
+        box = page.locator(STAGE).bounding_box()
+        page.mouse.click(box["x"] + box["width"] * (0.2 + 0.03 * k), box["y"] + box["height"] * (0.5 + 0.02 * k))
+
+    def swatch(k: int) -> None:
+        page.locator(".popover .swatch").nth(k % 5).click()
+
+    def slide(k: int) -> None:
+        page.locator(".widget-slider", has=page.get_by_text("Colour strength", exact=True)).get_by_role("slider").focus()
+        page.keyboard.press("ArrowLeft" if k % 2 else "ArrowRight")
+
+    def undo(k: int) -> None:
+        page.get_by_role("button", name="Undo", exact=True).click()
+
+    def tile(k: int) -> None:
+        page.locator(".colorlib-board .tile").nth(1 + k % 6).click()
+
+    return {"a slider": slide, "another colouring": tile, "a new hint": click, "a colour of the popover": swatch, "undo": undo}
+
+
+if __name__ == "__main__":
+    for line in rows():
+        print(f"{line['name']:40}{line['value']:9.1f} {line['unit']:3} {line['note']}")
