@@ -4,8 +4,10 @@ the generator; what follows at full size is in `render`."""
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from colorlib.training.weights import load_generator, save_weights, shipped
 RENDER_SIZE = 256
 VARIANTS, DRAWS, VARIANT_SIZE = 6, 24, 64  # colourings that differ, of DRAWS draws, compared at this short side
 SIBLING = "l1.safetensors"
+REMEMBERED = 24  # answers of the generator to one photograph, 2 MB each at the shipped weights' render size
 # the allocators of CUDA and MPS, of the CPU on Linux and macOS, of the CPU on Windows
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -63,6 +66,8 @@ class Colorizer:
         self.z_std = self._read_z("z_std", 1.0)
         self.mirrored = self.metadata.get("mirrored") == "yes"
         self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
+        self._known: OrderedDict[tuple, Prediction] | None = None  # what `remembering` keeps, and for which L
+        self._known_L: Tensor | None = None
 
     def _read_z(self, name: str, missing: float) -> Tensor:
         wanted = self.generator.config.get("z_channels", 0)
@@ -96,7 +101,27 @@ class Colorizer:
         """Write generator, render size and metadata to one .safetensors file, whole or not at all."""
         save_weights(path, self.generator, {**self.metadata, "render_size": str(self.render_size)})
 
+    def remembering(self) -> Colorizer:
+        """The same colorizer, which remembers what its generator answered for the latest photograph. For interactive
+        use: a new hint then needs the generator for its own surface alone. The weights must not change meanwhile."""
+        other = copy(self)
+        other._known, other.sibling = OrderedDict(), self.sibling and self.sibling.remembering()
+        return other
+
     def _generate(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
+        if self._known is None:
+            return self._computed(L, hints, z)
+        if self._known_L is None or not torch.equal(self._known_L, L):
+            self._known_L, self._known = L, OrderedDict()
+        key = hints if hints is None else hints.cpu().numpy().tobytes(), tuple(z.tolist())
+        if key not in self._known:
+            self._known[key] = self._computed(L, hints, z)
+        self._known.move_to_end(key)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return self._known[key]
+
+    def _computed(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
         if hints is not None and not self.generator.config.get("hint_channels", 0):
             raise ValueError("this generator takes no hints (its hint_channels is 0): leave hints out, "
                              "or load weights that were trained with hints")
@@ -191,7 +216,7 @@ class Colorizer:
         z = torch.stack([self.z["default"], *(self._draw(seed) for seed in range(1, DRAWS + 1))])
         scale = min(1.0, VARIANT_SIZE / min(L.shape[-2:]))
         small = F.interpolate(L, [max(1, round(side * scale)) for side in L.shape[-2:]], mode="bilinear", antialias=True)
-        ab = F.adaptive_avg_pool2d(torch.cat([self._generate(small, None, one).ab.float() for one in z]), 16)
+        ab = F.adaptive_avg_pool2d(torch.cat([self._computed(small, None, one).ab.float() for one in z]), 16)
         apart = (ab[:, None] - ab).square().sum(2).sqrt().mean((2, 3))  # (draws, draws)
         nearest, chosen = apart[0].clone(), []
         for _ in range(VARIANTS):
@@ -247,7 +272,7 @@ class Colorizer:
         probabilities, _, _ = self._distribution(rgb, hints, render_size)
         rows, columns = probabilities.shape[-2:]
         here = probabilities[0, :, int(y * rows / height), int(x * columns / width)].cpu()
-        return plausible(here, float(color.rgb_to_lab(rgb)[0, int(y), int(x)]), num)
+        return plausible(here, float(color.rgb_to_lab(rgb[:, int(y) : int(y) + 1, int(x) : int(x) + 1])[0]), num)
 
 
 def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:

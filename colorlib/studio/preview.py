@@ -35,7 +35,7 @@ class Preview:
     """
 
     def __init__(self, colorizer: Colorizer, photo: Photo, sample: str | None = None) -> None:
-        self.colorizer, self.photo, self.sample = colorizer, photo, sample
+        self.colorizer, self.photo, self.sample = colorizer.remembering(), photo, sample
         height, width = photo.rgb.shape[-2:]
         scale = min(1.0, LONG_SIDE / max(height, width))
         size = (max(1, round(height * scale)), max(1, round(width * scale)))

@@ -16,6 +16,7 @@ from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings, render
 from colorlib.colorizer.hints import Surface, place_hints, spread
 from colorlib.colorizer.render import render_shape, upsample_rows
 from colorlib.generators import Generator, Prediction, UNet
+from colorlib.photos import sample_photograph
 
 
 class Says(Generator):
@@ -553,3 +554,24 @@ def test_another_photograph_of_the_same_size_has_its_own_variants():
     for number in range(1, 7):
         chosen = Settings(variant=number)
         assert torch.equal(painter.sketch(light, chosen).ab, fresh.sketch(light, chosen).ab)
+
+
+def test_a_remembering_colorizer_gives_the_same_and_computes_only_what_is_new(colorizer, monkeypatch):
+    rgb, other = sample_photograph("coffee").rgb[:, ::4, ::4], sample_photograph("chelsea").rgb[:, ::4, ::4]
+    kept, computed = colorizer.remembering(), []
+    compute = Colorizer._computed
+    monkeypatch.setattr(Colorizer, "_computed", lambda self, *these: computed.append(1) or compute(self, *these))
+    hints = [Hint(10, 10, 40, 30), Hint(90, 60, -20, -30), Hint(130, 20, 0, 60)]
+
+    def number(act):
+        computed.clear()
+        act()
+        return len(computed)
+
+    first = number(lambda: kept.colorize(rgb, hints=hints[:2]))
+    assert number(lambda: kept.colorize(rgb, hints=hints[:2], saturation=1.4)) == 0
+    assert number(lambda: kept.colorize(rgb, hints=hints)) == 1 < first  # the third surface alone
+    assert torch.equal(kept.colorize(rgb, hints=hints), colorizer.colorize(rgb, hints=hints))
+    assert torch.equal(kept.colorize(rgb, hints=hints, adversarial=0.3), colorizer.colorize(rgb, hints=hints, adversarial=0.3))
+    assert torch.equal(kept.colorize(other), colorizer.colorize(other)) and number(lambda: kept.colorize(rgb)) == 1
+    assert number(lambda: [kept.colorize(rgb, variant=10 + k) for k in range(30)]) == 30 and len(kept._known) == 24

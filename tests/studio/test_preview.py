@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from colorlib import color
-from colorlib.colorizer import Hint, Settings
+from colorlib.colorizer import Colorizer, Hint, Settings
 from colorlib.photos import Photo, sample_photograph
 from colorlib.studio import preview
 from colorlib.studio.preview import Preview, ab_of_hex
@@ -19,10 +19,10 @@ def china(colorizer):
 
 
 @pytest.fixture
-def passes(colorizer, monkeypatch):
+def passes(monkeypatch):
     """Counts the generator's passes."""
-    counted, generate = [], colorizer._generate
-    monkeypatch.setattr(colorizer, "_generate", lambda *arguments: counted.append(1) or generate(*arguments))
+    counted, computed = [], Colorizer._computed
+    monkeypatch.setattr(Colorizer, "_computed", lambda *arguments: counted.append(1) or computed(*arguments))
     return counted
 
 
