@@ -1,9 +1,8 @@
-"""What notebook 08 builds by hand gives the library's numbers; its wrong colourings are wrong as they say; the game counts."""
+"""What notebook 08 builds by hand gives the library's numbers; its wrong colourings are wrong as they say; the quiz counts."""
 
 import contextlib
 import json
 import math
-import re
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer
 from colorlib.course import features as feature_metrics
 from colorlib.course import nb08, scenes
+from colorlib.course.claims import Claim, ratio, value
 from colorlib.course.long import photographs_08
 from colorlib.generators import UNet
 
@@ -118,13 +118,13 @@ def test_extrapolation_of_a_line_in_one_over_n_is_exact(taught):
     assert taught["at_infinity"](sizes, [3.0] * 4) == pytest.approx(3)
 
 
-def test_looker_brings_pictures_to_its_size_itself(taught):
-    looker = taught["Looker"](20).eval()
+def test_the_classifier_brings_pictures_to_its_size_itself(taught):
+    classifier = taught["SceneClassifier"](20).eval()
     rgb = torch.randint(0, 256, (3, 3, 50, 70), dtype=torch.uint8)
     small = torch.nn.functional.interpolate(rgb, (32, 32), mode="bilinear", antialias=True)
-    assert torch.allclose(looker(rgb), looker(small), atol=1e-5)
-    assert [layer.shape[1:] for layer in looker.layers(rgb)] == [(16, 16, 16), (32, 8, 8), (64, 4, 4)]
-    assert looker.features(rgb).shape == (3, 64) and looker(rgb).shape == (3, 20)
+    assert torch.allclose(classifier(rgb), classifier(small), atol=1e-5)
+    assert [layer.shape[1:] for layer in classifier.layers(rgb)] == [(16, 16, 16), (32, 8, 8), (64, 4, 4)]
+    assert classifier.features(rgb).shape == (3, 64) and classifier(rgb).shape == (3, 20)
 
 
 # wrong on purpose
@@ -168,7 +168,7 @@ def test_another_palette(taught):
     assert not torch.allclose(painted[~winter][still[~winter]], ab[~winter][still[~winter]], atol=0.05)
 
 
-# the game
+# the quiz
 
 
 def test_wilson(taught):
@@ -179,8 +179,8 @@ def test_wilson(taught):
         assert taught["taught_wilson"](k, n) == pytest.approx(tuple(expected), abs=1e-6)
 
 
-def test_game_knows_which_side_is_real(taught):
-    game = taught["Game"](9, seed=1)
+def test_quiz_knows_which_side_is_real(taught):
+    game = taught["Quiz"](9, seed=1)
     assert sorted(game.order) == list(range(9)) and set(game.real_side) == {"left", "right"}
     for number, side in enumerate(list(game.real_side)):
         assert not game.finished
@@ -191,21 +191,21 @@ def test_game_knows_which_side_is_real(taught):
     with pytest.raises(ValueError, match="9 of 9"):
         game.answer("left")
     with pytest.raises(ValueError, match="middle"):
-        taught["Game"](2, seed=0).answer("middle")
+        taught["Quiz"](2, seed=0).answer("middle")
 
 
-def test_game_says_what_guessing_is(taught):
-    perfect, even = taught["Game"](20, seed=2), taught["Game"](20, seed=2)
+def test_quiz_says_what_guessing_is(taught):
+    perfect, even = taught["Quiz"](20, seed=2), taught["Quiz"](20, seed=2)
     for number, side in enumerate(perfect.real_side):
         perfect.answer(side)
         even.answer(side if number % 2 else {"left": "right", "right": "left"}[side])
     assert "not guessing" in perfect.score() and "which includes guessing" in even.score()
-    assert taught["Game"](20, seed=2).real_side == perfect.real_side != taught["Game"](20, seed=3).real_side
+    assert taught["Quiz"](20, seed=2).real_side == perfect.real_side != taught["Quiz"](20, seed=3).real_side
 
 
 @pytest.fixture
 def page(taught):
-    """The game as widgets, with pictures whose grey value tells the real one (200) from the coloured one (50)."""
+    """The quiz as widgets, with pictures whose grey value tells the real one (200) from the coloured one (50)."""
     def picture(value):
         return torch.full((3, 4, 4), value, dtype=torch.uint8)
 
@@ -214,7 +214,7 @@ def page(taught):
         return pair if game.real_side[number] == "left" else pair[::-1]
 
     taught["sides"] = sides
-    game = taught["Game"](3, seed=0)
+    game = taught["Quiz"](3, seed=0)
     images, buttons, status = taught["play"](game).children
     return game, images.children, buttons.children, status
 
@@ -248,16 +248,17 @@ def test_play_shows_an_exception_of_a_callback(page):
 # the claim
 
 
-def test_thresholds_of_the_notebook_are_the_scripts_and_the_files():
-    source = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code")
-    script = (ROOT / "colorlib" / "course" / "long" / "photographs_08.py").read_text(encoding="utf-8")
-    here = re.search(r'Claim\("C27".*?supported="([^"]+)", partly="([^"]+)"', source, re.DOTALL).groups()
-    there = re.search(r'GAIN = .*?"supported": "([^"]+)", "partly": "([^"]+)"', script, re.DOTALL).groups()
-    assert here == there == ("> 1", "> 0")
+def test_conditions_of_the_notebook_are_the_scripts_and_the_files():
+    cell = next(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if 'Claim("C27"' in cell.source)
+    names = {"Claim": Claim, "ratio": ratio, "value": value}
+    exec(cell[: cell.index("def ab_of")], names)  # noqa: S102
+    assert names["c27"].conditions == photographs_08.GOOD
     for file in (ROOT / "data" / "results" / "claims").glob("C27*.json"):
         record = json.loads(file.read_text(encoding="utf-8"))
-        expected = ("> 0.75", "> 0.5") if file.stem == "C27d" else here
-        assert (record["supported"], record["partly"]) == expected and record["of"] == "photographs"
+        expected = photographs_08.SHARE.conditions if file.stem == "C27d" else photographs_08.GOOD
+        assert [(of["measure"], of["supported"], of["parity"]) for of in record["conditions"]] == [
+            (of.measure, of.supported, of.parity) for of in expected]
+        assert record["of"] == "photographs"
 
 
 def test_score_table_ranks_each_metric_its_own_way():
@@ -293,5 +294,11 @@ def test_script_on_photographs(tmp_path, monkeypatch, capsys):
     claims = {name: json.loads((tmp_path / "results" / "claims" / f"{name}.json").read_text()) for name in ("C27b", "C27c", "C27d")}
     coloured = [Colorizer.load(tmp_path / "w.safetensors").colorize(real) for real in reals["objects"]]
     gains = [metrics.auc(rgb_to_lab(rgb)[1:], rgb_to_lab(real)[1:]) - zero for rgb, real, zero in zip(coloured, reals["objects"], grey)]
-    assert sorted(claims["C27c"]["values"]) == pytest.approx(sorted(gains), abs=1e-3)
-    assert len(claims["C27d"]["values"]) == 6 and claims["C27d"]["command"].endswith("--photos DIR")
+    first, vivid, away = (condition["values"] for condition in claims["C27c"]["conditions"])
+    assert sorted(first) == pytest.approx(sorted(gains), abs=1e-3)
+    assert sorted(vivid) == pytest.approx(
+        sorted(metrics.colourfulness(a) / metrics.colourfulness(b) for a, b in zip(coloured, reals["objects"])), rel=1e-3)
+    clouds = [[rgb_to_lab(rgb)[1:].flatten(1).T[::7] for rgb in of] for of in (coloured, map(rgb_to_grey, reals["objects"]), reals["objects"])]
+    assert sorted(away) == pytest.approx(sorted(metrics.sliced_wasserstein(a, real) / metrics.sliced_wasserstein(zero, real)
+                                                for a, zero, real in zip(*clouds)), rel=1e-3)
+    assert len(claims["C27d"]["conditions"][0]["values"]) == 6 and claims["C27d"]["command"].endswith("--photos DIR")
