@@ -18,7 +18,7 @@ from torch import Tensor
 from colorlib import color
 from colorlib.color import bins
 from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, place_hints, plausible, spread, weights_of
-from colorlib.colorizer.render import Sketch, render, render_shape, small_L
+from colorlib.colorizer.render import Sketch, even_out, render, render_shape, small_L
 from colorlib.colorizer.settings import DECODES, Settings, check_render_size
 from colorlib.generators import Generator, Prediction, evaluating
 from colorlib.photos import Photo, read_photo
@@ -47,7 +47,8 @@ class Colorizer:
         metadata: text entries that `save` writes beside the weights. For a generator with z, "z_mean" and "z_default"
             are JSON lists: the z of the two ways of decoding, 0 where they are missing; "z_std" is the deviation of
             the z of other colourings, else 1. With "mirrored": "yes" every answer is the mean of those to the picture
-            and to its mirror image, which costs twice the time and is steadier.
+            and to its mirror image, which costs twice the time and is steadier. "even": a JSON list of `reach` and
+            `edge` of `render.even_out`, which every answer's ab goes through; without it none does.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
     Example:
@@ -65,6 +66,7 @@ class Colorizer:
         self.z = {decode: self._read_z(f"z_{decode}", 0.0) for decode in DECODES}
         self.z_std = self._read_z("z_std", 1.0)
         self.mirrored = self.metadata.get("mirrored") == "yes"
+        self.even = self._read_even()
         self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
         self._known: OrderedDict[tuple, Prediction] | None = None  # what `remembering` keeps, and for which L
         self._known_L: Tensor | None = None
@@ -78,6 +80,16 @@ class Colorizer:
         if z.shape != (wanted,) or not torch.isfinite(z).all():
             raise ValueError(f"the metadata's {name} is {z.tolist()}; this generator takes {wanted} finite numbers")
         return z
+
+    def _read_even(self) -> list[float] | None:
+        text = self.metadata.get("even")
+        try:
+            even = None if text is None else [float(number) for number in json.loads(text)]
+        except (TypeError, ValueError):
+            even = []
+        if even is not None and not (len(even) == 2 and all(0 < number < 10 for number in even)):
+            raise ValueError(f"the metadata's even is {text!r}; it must be a JSON list of two numbers above 0 and below 10")
+        return even
 
     @classmethod
     def load(cls, path: str | Path | None = None, device: torch.device | str | None = None) -> Colorizer:
@@ -140,7 +152,7 @@ class Colorizer:
         if not torch.isfinite(ab).all():
             raise ColorizerError("the generator returned NaN or infinity, so there is no colour photograph: "
                                  "its weights are damaged or its training diverged, take others")
-        return prediction
+        return prediction._replace(ab=even_out(ab.float(), L, *self.even)) if self.even else prediction
 
     def colorize(self, photo: Tensor | Photo | str | Path, settings: Settings | None = None, *,
                  progress: Callable[[float], None] | None = None, **options: object) -> Tensor:

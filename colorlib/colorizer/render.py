@@ -56,6 +56,33 @@ def small_L(rgb: Tensor, size: tuple[int, int]) -> Tensor:
     return color.rgb_to_L(small)
 
 
+def even_out(ab: Tensor, L: Tensor, reach: float, edge: float, rounds: int = 3) -> Tensor:
+    """Colours averaged over surfaces and not across edges of L: a generator leaves blotches where L gives no hint.
+
+    Args:
+        ab, L: (1, 2, h, w) and (1, 1, h, w), scaled.
+        reach: standard deviation of the average where L is even, as a share of the short side.
+        edge: the step of L / 100 that counts as far as `reach`.
+
+    Reference: Gastal and Oliveira 2011, Domain transform for edge-aware image processing, sections 4 and 5.1
+    (normalized convolution).
+    """
+    sigma, light = reach * min(L.shape[-2:]), (L + 1) / 2
+    along = []  # for each axis the positions of pixels on a line on which edges take room
+    for axis in (3, 2):
+        steps = 1 + sigma / edge * light.movedim(axis, -1).diff(dim=-1).abs()
+        along.append((axis, F.pad(steps.cumsum(-1), (1, 0))))
+    for k in range(rounds):
+        radius = math.sqrt(3) * sigma * math.sqrt(3) * 2 ** (rounds - k - 1) / math.sqrt(4**rounds - 1)
+        for axis, at in along:
+            first, last = torch.searchsorted(at, at - radius), torch.searchsorted(at, at + radius, right=True)
+            line = ab.movedim(axis, -1)
+            sums = F.pad(line.cumsum(-1), (1, 0))
+            window = sums.gather(-1, last.expand_as(line)) - sums.gather(-1, first.expand_as(line))
+            ab = (window / (last - first)).movedim(-1, axis)
+    return ab
+
+
 @torch.inference_mode()
 def render(rgb: Tensor, sketch: Sketch, settings: Settings, progress: Callable[[float], None] | None = None) -> Tensor:
     """The coloured photograph, uint8 (3, H, W), on the CPU; see `Colorizer.colorize`.
