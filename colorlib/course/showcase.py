@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlib.course import scenes
 from colorlib.runtime import shipped_folder
 from colorlib.training.weights import NETWORKS, load_generator
 
-NAMES = ("02_digits", "03_digits", "04_edges", "04_labels", "04_night", "04_grey", "06_scenes")
+NAMES = ("02_digits", "03_digits", "03_scenes", "04_edges", "04_labels", "04_night", "04_grey", "06_scenes")
 
 
 def one_hot(label: Tensor | None, num_labels: tuple[int, ...]) -> Tensor:
@@ -79,6 +80,16 @@ class NoiseToPicture(nn.Module):
 
 
 NETWORKS[NoiseToPicture.__name__] = NoiseToPicture  # so that `load_generator` builds it
+
+
+def seasons(drawn: scenes.Scenes, season: int | None = None, time: int | None = None) -> tuple[Tensor, Tensor]:
+    """Label map, season and time of day, each one-hot in [-1, 1], (N, 16 + 4 + 3, S, S) -> RGB. A season and a time that
+    are given replace the scenes' own."""
+    condition, target = scenes.labels_to_scene(drawn)
+    for own, given, count in ((drawn.season, season, len(scenes.SEASONS)), (drawn.time, time, len(scenes.TIMES))):
+        plane = F.one_hot(own if given is None else torch.full_like(own, given), count).float() * 2 - 1
+        condition = torch.cat([condition, plane[:, :, None, None].expand(-1, -1, *condition.shape[2:])], 1)
+    return condition, target
 
 
 def load(name: str) -> nn.Module:
