@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from colorlib.color import L_ab_to_rgb8
@@ -51,11 +52,13 @@ def show(figure: Figure, caption: str, photo: bool = False) -> None:
 
     if not InteractiveShell.initialized():
         return print(caption)
-    kind, options = ("jpeg", {"quality": 88, "subsampling": 0}) if photo else ("png", {})
+    kind, options = ("jpeg", {"quality": 82, "subsampling": 0}) if photo else ("png", {})
     file, dpi = io.BytesIO(), STYLE["figure.dpi"]
     figure.savefig(file, format=kind, dpi=dpi, bbox_inches="tight", pad_inches=0.05, pil_kwargs=options)
-    width = plt.imread(io.BytesIO(file.getvalue()), kind).shape[1]
-    shown = {"alt": re.sub(r"[*`$]", "", caption), "width": round(width * SCREEN_DPI / dpi)}
+    picture = Image.open(file).convert("RGB")
+    if not photo and picture.getcolors(1 << 14):  # lines and text have few colours: with a palette a third of the bytes
+        picture.quantize(256, dither=Image.Dither.NONE).save(file := io.BytesIO(), "PNG", optimize=True)
+    shown = {"alt": re.sub(r"[*`$]", "", caption), "width": round(picture.width * SCREEN_DPI / dpi)}
     display({f"image/{kind}": base64.b64encode(file.getvalue()).decode(), "text/plain": f"<figure: {shown['alt']}>"},
             metadata={f"image/{kind}": shown}, raw=True)
     display(Markdown(f"*{caption}*"))

@@ -145,7 +145,29 @@ def test_show_gives_the_picture_its_caption_below_and_as_text(photo, monkeypatch
     assert caption.data == "*A *dot* at $1$.*"
 
 
-def test_show_outside_a_notebook_prints_the_caption(capsys):
+def test_show_stores_lines_with_a_palette_and_pictures_with_all_their_colours(monkeypatch):
+    from IPython import display
+    from IPython.core.interactiveshell import InteractiveShell
+    from PIL import Image
+
+    shown = []
+    monkeypatch.setattr(InteractiveShell, "initialized", lambda: True)
+    monkeypatch.setattr(display, "display", lambda data, **options: shown.append(data))
+    lines = figures.compare({"L1": [1.0, 2.0], "GAN": [2.0, 4.0]}, ylabel="x")
+    figures.show(lines, "Lines.")
+    figures.show(figures.show_images([[torch.rand(3, 200, 200)]]), "Noise.")
+    stored = [Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) for data in shown if isinstance(data, dict)]
+    assert [picture.mode for picture in stored] == ["P", "RGBA"]
+    whole = io.BytesIO()
+    lines.savefig(whole, dpi=figures.STYLE["figure.dpi"], bbox_inches="tight", pad_inches=0.05)
+    difference = np.asarray(stored[0].convert("RGB"), float) - np.asarray(Image.open(whole).convert("RGB"), float)
+    assert abs(difference).mean() < 0.5 and len(base64.b64decode(shown[0]["image/png"])) < 0.6 * len(whole.getvalue())
+
+
+def test_show_outside_a_notebook_prints_the_caption(capsys, monkeypatch):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    monkeypatch.setattr(InteractiveShell, "initialized", lambda: False)
     assert figures.show(figures.compare({"one": [1.0]}, ylabel="x"), "A dot.") is None
     assert capsys.readouterr().out == "A dot.\n"
 
