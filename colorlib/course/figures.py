@@ -45,23 +45,33 @@ def done(figure: Figure) -> Figure:
 def show(figure: Figure, caption: str, photo: bool = False) -> None:
     """Display the figure with `caption` below it, which is also its alternative text; outside a notebook, print that.
 
-    photo=True stores it as JPEG, ten times smaller where most of it is photographs; else it is PNG.
+    photo=True stores it as JPEG, many times smaller where most of it is photographs; else it is PNG.
     """
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import Markdown, display
 
     if not InteractiveShell.initialized():
         return print(caption)
-    kind, options = ("jpeg", {"quality": 82, "subsampling": 0}) if photo else ("png", {})
-    file, dpi = io.BytesIO(), STYLE["figure.dpi"]
-    figure.savefig(file, format=kind, dpi=dpi, bbox_inches="tight", pad_inches=0.05, pil_kwargs=options)
+    file, kind = io.BytesIO(), "image/jpeg" if photo else "image/png"
+    figure.savefig(file, dpi=STYLE["figure.dpi"], bbox_inches="tight", pad_inches=0.05)
     picture = Image.open(file).convert("RGB")
-    if not photo and picture.getcolors(1 << 14):  # lines and text have few colours: with a palette a third of the bytes
-        picture.quantize(256, dither=Image.Dither.NONE).save(file := io.BytesIO(), "PNG", optimize=True)
-    shown = {"alt": re.sub(r"[*`$]", "", caption), "width": round(picture.width * SCREEN_DPI / dpi)}
-    display({f"image/{kind}": base64.b64encode(file.getvalue()).decode(), "text/plain": f"<figure: {shown['alt']}>"},
-            metadata={f"image/{kind}": shown}, raw=True)
+    shown = {"alt": re.sub(r"[*`$]", "", caption), "width": round(picture.width * SCREEN_DPI / STYLE["figure.dpi"])}
+    display({kind: base64.b64encode(stored(picture, photo)).decode(), "text/plain": f"<figure: {shown['alt']}>"},
+            metadata={kind: shown}, raw=True)
     display(Markdown(f"*{caption}*"))
+
+
+def stored(picture: Image.Image, photo: bool) -> bytes:
+    """The bytes of a figure, few enough for a notebook: a JPEG of three quarters of its side, or a PNG, which has 256
+    colours if it is a chart."""
+    file = io.BytesIO()
+    if photo:
+        small = picture.resize([round(0.75 * side) for side in picture.size], Image.Resampling.LANCZOS)
+        small.save(file, "JPEG", quality=82, subsampling=0, optimize=True, progressive=True)
+    else:
+        chart = picture.getcolors(1 << 15) is not None
+        (picture.quantize(256, dither=Image.Dither.NONE) if chart else picture).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def table(rows: Sequence[Sequence[object]], align: str = "") -> None:
@@ -205,21 +215,29 @@ def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, w
     return show_images(rows, column_titles=["given: L", *columns], width=width)
 
 
-def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: Mapping[str, str] | None = None) -> Figure:
+def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: Mapping[str, str] | None = None,
+           reference: Mapping[str, float] | None = None) -> Figure:
     """Loss curves, one small panel each, four in a row: raw and as a running mean of `smooth` steps.
 
-    history is name -> one value per step; titles is name -> the panel's title, where it is not the name.
+    history is name -> one value per step; titles is name -> the panel's title, where it is not the name; reference is
+    name -> a value drawn as a line across every panel.
     """
     with plt.rc_context(STYLE):
         rows, columns = -(-len(history) // 4), min(4, len(history))
-        figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 2.4 * rows), squeeze=False, layout="constrained")
+        figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 2.4 * rows), squeeze=False,
+                                    layout="constrained")
         for axis in axes.flat[len(history):]:
             axis.set_axis_off()
         for axis, (name, values), colour in zip(axes.flat, history.items(), cycle(COLOURS)):
             axis.plot(values, color=colour, alpha=0.25, linewidth=0.8)
             if len(values) > 2 * smooth:
-                axis.plot(range(smooth - 1, len(values)), np.convolve(values, np.ones(smooth) / smooth, "valid"), color=colour)
+                means = np.convolve(values, np.ones(smooth) / smooth, "valid")
+                axis.plot(range(smooth - 1, len(values)), means, color=colour)
             axis.set(title=(titles or {}).get(name, name), xlabel="step")
+            for text, height in (reference or {}).items():
+                axis.axhline(height, color=colour_of(text) or "#555555", linestyle="--", linewidth=1.2, label=text)
+            if reference:
+                axis.legend(fontsize=8)
     return done(figure)
 
 

@@ -124,12 +124,12 @@ class SmallCNN(nn.Sequential):
 
 def regress(network: nn.Module, L: Tensor, target: Tensor, loss: Callable[[Tensor, Tensor], Tensor], *, num_steps: int,
             seed: int, lr: float = 3e-3, watch: Callable[[nn.Module], float] | None = None,
-            looks: int = 8) -> list[float]:
+            checkpoints: int = 4) -> list[float]:
     """Make `loss(network(L), target)` small: Adam, batches of 16, lr in a straight line to 0.
 
     The network is trained in place and left in evaluation mode. L (N, 1, H, W) and target (N, C, H, W) hold all the
     training pictures; seed is of their order. Returns what `watch`, which measures the network in evaluation mode,
-    returned at `looks` equal distances (num_steps is at least that), the last one after the last step.
+    returned at `checkpoints` equal distances (num_steps is at least that), the last one after the last step.
     """
     generator, seen = torch.Generator().manual_seed(seed), []
     optimizer = torch.optim.Adam(network.parameters(), lr)
@@ -145,7 +145,7 @@ def regress(network: nn.Module, L: Tensor, target: Tensor, loss: Callable[[Tenso
         return {"loss": error}
 
     def look(k: int) -> None:
-        if watch is not None and k and k * looks // num_steps > (k - 1) * looks // num_steps:
+        if watch is not None and k and k * checkpoints // num_steps > (k - 1) * checkpoints // num_steps:
             seen.append(watch(network.eval()))
 
     if run(step, num_steps, look=look, progress=False).interrupted:

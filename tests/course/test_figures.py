@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_hex
+from PIL import Image
 
-from colorlib.course import figures, nb01_figures
+from colorlib.course import figures
 from colorlib.course.claims import confidence_interval, ratio, value
 
 
@@ -31,14 +32,6 @@ def test_the_running_mean_of_a_loss_ends_at_the_last_step():
     axis, = [axis for axis in figures.losses({"loss": values}, smooth=5).axes if axis.lines]
     steps, means = axis.lines[1].get_data()
     assert (steps[0], steps[-1]) == (4, 19) and (means[0], means[-1]) == pytest.approx((2.0, 17.0))
-
-
-def test_the_plane_is_blue_below_and_red_to_the_right_and_points_lie_on_their_colour():
-    axis, = nb01_figures.ab_plane({"one": torch.tensor([[0.2, -0.4]])}).axes
-    plane = axis.images[0].get_array()  # 121 x 121 from -100 to 100, the first row below
-    assert plane[36, 60, 2] > plane[84, 60, 2] + 0.1 and plane[60, 84, 0] > plane[60, 36, 0] + 0.1
-    assert axis.images[0].origin == "lower"
-    assert axis.collections[0].get_offsets()[0].tolist() == pytest.approx([22, -44])
 
 
 VALUES = {"L1": [1.0, 2.0, 4.0], "WGAN-GP": [0.4, 0.5, 0.6]}
@@ -131,17 +124,17 @@ def test_bytes_and_floats_of_a_grey_picture_are_drawn_alike():
 def test_show_gives_the_picture_its_caption_below_and_as_text(photo, monkeypatch):
     from IPython import display
     from IPython.core.interactiveshell import InteractiveShell
-    from PIL import Image
 
-    shown = []
+    outputs = []
     monkeypatch.setattr(InteractiveShell, "initialized", lambda: True)
-    monkeypatch.setattr(display, "display", lambda data, **options: shown.append((data, options)))
+    monkeypatch.setattr(display, "display", lambda data, **options: outputs.append((data, options)))
     assert figures.show(figures.compare({"one": [1.0]}, ylabel="x"), "A *dot* at $1$.", photo=photo) is None
-    (data, options), (caption, _) = shown
+    (data, options), (caption, _) = outputs
     kind = "image/jpeg" if photo else "image/png"
     picture = Image.open(io.BytesIO(base64.b64decode(data[kind])))
     assert f"image/{picture.format.lower()}" == kind
-    assert options["metadata"] == {kind: {"alt": "A dot at 1.", "width": round(picture.width / 1.6)}}
+    shown = options["metadata"][kind]
+    assert shown["alt"] == "A dot at 1." and shown["width"] == pytest.approx(picture.width / (1.2 if photo else 1.6), abs=1)
     assert caption.data == "*A *dot* at $1$.*"
 
 
@@ -157,7 +150,7 @@ def test_show_stores_lines_with_a_palette_and_pictures_with_all_their_colours(mo
     figures.show(lines, "Lines.")
     figures.show(figures.show_images([[torch.rand(3, 200, 200)]]), "Noise.")
     stored = [Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) for data in shown if isinstance(data, dict)]
-    assert [picture.mode for picture in stored] == ["P", "RGBA"]
+    assert [picture.mode for picture in stored] == ["P", "RGB"]
     whole = io.BytesIO()
     lines.savefig(whole, dpi=figures.STYLE["figure.dpi"], bbox_inches="tight", pad_inches=0.05)
     difference = np.asarray(stored[0].convert("RGB"), float) - np.asarray(Image.open(whole).convert("RGB"), float)
@@ -179,3 +172,18 @@ def test_a_table_is_markdown(monkeypatch):
     monkeypatch.setattr(display, "display", shown.append)
     figures.table([["method", "error"], ["a|b", 13.1]])
     assert shown[0].data == "| method | error |\n| :--- | ---: |\n| a\\|b | 13.1 |"
+
+
+def test_losses_draw_what_they_are_compared_with():
+    axis, = figures.losses({"l1": [3.0, 2.0, 1.0]}, reference={"grey": 2.5}).axes
+    assert axis.lines[-1].get_label() == "grey" and set(axis.lines[-1].get_ydata()) == {2.5} and axis.get_legend()
+
+
+def test_a_chart_is_stored_in_few_colours_and_a_photograph_in_all_of_its_own():
+    chart = Image.new("RGB", (64, 64), "white")
+    chart.putpixel((3, 4), (0, 114, 178))
+    photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
+    few, all_of_them, small = (Image.open(io.BytesIO(figures.stored(*each))) for each in
+                               ((chart, False), (photograph, False), (photograph, True)))
+    assert few.mode == "P" and few.convert("RGB").getpixel((3, 4)) == (0, 114, 178)
+    assert np.array_equal(all_of_them, photograph) and (small.format, small.size) == ("JPEG", (150, 150))

@@ -160,14 +160,14 @@ def test_regression_finds_the_mean_with_l2_and_the_median_with_l1():
         assert torch.allclose(constant.bias, best, atol=0.03)
 
 
-def test_regression_is_reproducible_and_looks_as_often_as_asked():
+def test_regression_is_reproducible_and_measured_as_often_as_asked():
     L, target = torch.rand(20, 1, 8, 8), torch.rand(20, 2, 8, 8)
     results = []
     for _ in range(2):
         torch.manual_seed(1)
         network = SmallCNN(width=4)
         seen = regress(network, L, target, torch.nn.functional.l1_loss, num_steps=20, seed=3,
-                       watch=lambda n: (not n.training) * ab_error(n(L).detach(), target), looks=6)
+                       watch=lambda n: (not n.training) * ab_error(n(L).detach(), target), checkpoints=6)
         results.append((seen, network(L)))
     assert len(results[0][0]) == 6 and min(results[0][0]) > 0 and results[0][0] == results[1][0]
     assert torch.equal(results[0][1], results[1][1]) and not network.training

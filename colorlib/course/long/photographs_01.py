@@ -23,7 +23,7 @@ from colorlib.course.results import arguments
 from colorlib.files import write_json
 
 SIZE, SEEDS = 48, (0, 1, 2)
-NUM_STEPS, NUM_TEST, LOOKS = 400, 256, 4
+NUM_STEPS, NUM_TEST, CHECKPOINTS = 400, 256, 4
 NUMBERS = (8, 32, 128, 512, 2048)  # training pictures; those of them that there are, and all there are
 NAME = "photographs_01"
 
@@ -47,13 +47,13 @@ def to_rgb(L: Tensor, ab: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def answers(network: torch.nn.Module, L: Tensor) -> Tensor:
+def predict(network: torch.nn.Module, L: Tensor) -> Tensor:
     return torch.cat([network(part) for part in L.split(64)])
 
 
-def ab_of(answer: Tensor) -> Tensor:
-    """ab of an answer of two channels (ab) or three (RGB)."""
-    return answer if answer.shape[1] == 2 else color.rgb_to_L_ab((answer + 1) / 2)[1]
+def ab_of(predicted: Tensor) -> Tensor:
+    """ab of a prediction of two channels (ab) or three (RGB)."""
+    return predicted if predicted.shape[1] == 2 else color.rgb_to_L_ab((predicted + 1) / 2)[1]
 
 
 class Data:
@@ -70,19 +70,19 @@ class Data:
 
     def trained(self, loss, *, rgb: bool = False, num: int | None = None,
                 steps: int = NUM_STEPS) -> tuple[Tensor, list]:
-        """Train; the answers for the test pictures, and (validation error, test error) at the looks."""
+        """Train; the predictions for the test pictures, and (validation error, test error) at the checkpoints."""
         torch.manual_seed(self.seed)
         network = regression.SmallCNN(3 if rgb else 2)
-        (L, ab), looks = (part[:num] for part in self.train), []
+        (L, ab), seen = (part[:num] for part in self.train), []
 
         def watch(network: torch.nn.Module) -> float:
-            looks.append(tuple(regression.ab_error(ab_of(answers(network, L_held)), ab_held)
+            seen.append(tuple(regression.ab_error(ab_of(predict(network, L_held)), ab_held)
                                for L_held, ab_held in (self.validation, self.test)))
             return 0.0
 
         regression.regress(network, L, to_rgb(L, ab) if rgb else ab, loss, num_steps=steps, seed=self.seed,
-                         watch=watch, looks=LOOKS)
-        return ab_of(answers(network, self.test[0])), looks
+                         watch=watch, checkpoints=CHECKPOINTS)
+        return ab_of(predict(network, self.test[0])), seen
 
     def transferred(self, which: str) -> Tensor:
         (L, _), (pool_L, pool_ab) = self.test, self.train
@@ -96,21 +96,21 @@ def measure(data: Data) -> dict[str, float]:
     """All the numbers of one seed."""
     L, ab = data.test
     numbers = {"spread": regression.spread_at_equal_L(L.flatten(), ab.movedim(1, -1).reshape(-1, 2))[-1].item()}
-    l1, looks = data.trained(F.l1_loss)
+    l1, seen = data.trained(F.l1_loss)
     l2, _ = data.trained(F.mse_loss)
-    rgb, rgb_looks = data.trained(F.l1_loss, rgb=True)
-    all_answers = {"l1": l1, "l2": l2, "rgb": rgb, "grey": 0 * ab, "transfer": data.transferred("similar"),
+    rgb, rgb_seen = data.trained(F.l1_loss, rgb=True)
+    predictions = {"l1": l1, "l2": l2, "rgb": rgb, "grey": 0 * ab, "transfer": data.transferred("similar"),
                    "transfer_random": data.transferred("random")}
-    for name, answer in all_answers.items():
-        numbers[f"error_{name}"] = regression.ab_error(answer, ab)
-        numbers[f"saturation_{name}"] = (regression.chroma(answer).mean() / regression.chroma(ab).mean()).item()
-    for look, ((_, error), (_, error_rgb)) in enumerate(zip(looks, rgb_looks), 1):
-        numbers[f"error_l1_at_{look}_of_{LOOKS}"] = error
-        numbers[f"error_rgb_at_{look}_of_{LOOKS}"] = error_rgb
+    for name, each in predictions.items():
+        numbers[f"error_{name}"] = regression.ab_error(each, ab)
+        numbers[f"saturation_{name}"] = (regression.chroma(each).mean() / regression.chroma(ab).mean()).item()
+    for number, ((_, error), (_, error_rgb)) in enumerate(zip(seen, rgb_seen), 1):
+        numbers[f"error_l1_at_{number}_of_{CHECKPOINTS}"] = error
+        numbers[f"error_rgb_at_{number}_of_{CHECKPOINTS}"] = error_rgb
     for num in NUMBERS:
         if num <= len(data.train[0]):
-            _, looks = data.trained(F.l1_loss, num=num, steps=NUM_STEPS // 2)
-            numbers[f"error_after_{num}"] = min(looks)[1]  # the look that validation prefers
+            _, seen = data.trained(F.l1_loss, num=num, steps=NUM_STEPS // 2)
+            numbers[f"error_after_{num}"] = min(seen)[1]  # the checkpoint that validation prefers
     most = max(num for num in NUMBERS if f"error_after_{num}" in numbers)
     numbers["more_pictures"] = numbers[f"error_after_{most}"] / numbers[f"error_after_{NUMBERS[0]}"]
     numbers["against_transfer"] = numbers["error_l1"] / numbers["error_transfer"]
@@ -118,12 +118,12 @@ def measure(data: Data) -> dict[str, float]:
     return numbers
 
 
-ROWS = {  # claim, what the number is -> its key
-    ("C1", "spread of ab at equal L, CIE units"): "spread",
-    ("C2", "predicted / true saturation, L1 network (photographs: all pixels)"): "saturation_l1",
-    ("C28", "ab error of the L1 network / of colour transfer, most similar reference"): "against_transfer",
-    ("C29", "ab error after training on the most pictures / on 8"): "more_pictures",
-    ("C30", "ab error of the network for ab / for RGB"): "against_rgb",
+ROWS = {  # claim, the index of its condition, what the number is -> its key
+    ("C1", 0, "spread of ab at equal L, CIE units"): "spread",
+    ("C2", 1, "predicted / true saturation, L1 network (photographs: all pixels)"): "saturation_l1",
+    ("C28", 0, "ab error of the L1 network / of colour transfer, most similar reference"): "against_transfer",
+    ("C29", 0, "ab error after training on the most pictures / on 8 (photographs: 200 steps)"): "more_pictures",
+    ("C30", 0, "ab error of the network for ab / for RGB"): "against_rgb",
 }
 
 
@@ -150,7 +150,8 @@ def main() -> None:
         mean, (low, high) = confidence_interval(values)
         spread[key] = {"values": [round(v, 4) for v in values], "mean": round(mean, 4),
                        "text": f"{mean:.3g} ({low:.3g} to {high:.3g})"}
-    rows = [{"claim": claim, "measure": what, "number": spread[key]["text"]} for (claim, what), key in ROWS.items()]
+    rows = [{"claim": claim, "condition": condition, "measure": what, "number": spread[key]["text"]}
+            for (claim, condition, what), key in ROWS.items()]
     for row in rows:
         print(f"{row['claim']:4} {row['number']:26} {row['measure']}")
     folder = options.out or (runtime.checkout() or Path.cwd()) / "data" / "results"
