@@ -14,7 +14,8 @@ from colorlib.course.figures import COLOURS, LINES, STYLE, band, colours_of, don
 from colorlib.course.mixtures import Mixture
 
 
-def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]], limit: float | None = 3.0) -> Figure:
+def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]],
+             limit: float | None = 3.0) -> Figure:
     """Generated points, the data's modes, and under them the discriminator's output at every point of the plane.
 
     moments holds for each panel its title, a discriminator that is called with points alone (None draws none) and
@@ -33,7 +34,8 @@ def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tenso
                 line = torch.linspace(-side, side, 81)
                 with torch.no_grad():
                     output = discriminator(torch.cartesian_prod(line, line)).sigmoid().view(81, 81).T
-                filled = axis.contourf(line, line, output, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu", alpha=0.75)
+                filled = axis.contourf(line, line, output, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu",
+                                       alpha=0.75)
                 axis.contour(line, line, output, levels=[0.5], colors="white", linewidths=1)
             axis.scatter(*data.means.T, s=90 * (3 / side) ** 2, facecolors="none", edgecolors="black", linewidths=0.9)
             axis.scatter(*points[:500].T, s=3, color="black" if discriminator is not None else COLOURS[1], linewidths=0)
@@ -46,9 +48,10 @@ def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tenso
 
 
 def directions(data: Mixture, panels: Sequence[tuple[str, Tensor, dict[str, Tensor]]], limit: float = 3.0) -> Figure:
-    """Generated points and, at each of them, arrows: title, points (N, 2), name -> vectors (N, 2), the mean length 0.5."""
+    """Generated points and arrows at them, drawn 0.5 long on average: title, points (N, 2), name -> vectors (N, 2)."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.7), squeeze=False, layout="constrained")
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.7), squeeze=False,
+                                    layout="constrained")
         for axis, (title, points, arrows) in zip(axes.flat, panels):
             axis.scatter(*data.means.T, s=130, facecolors="none", edgecolors="black", linewidths=0.9)
             for (name, vectors), colour in zip(arrows.items(), COLOURS):
