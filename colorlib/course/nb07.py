@@ -1,4 +1,4 @@
-"""The definitions that notebook 07 shares with its script, and its own figures."""
+"""The definitions that notebook 07 shares with its tests, and its own figures."""
 
 from __future__ import annotations
 
@@ -7,17 +7,43 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
-from colorlib.color import AB_SCALE
+from colorlib.color import AB_SCALE, lab_to_rgb
 from colorlib.course import data
-from colorlib.course.figures import COLOURS, STYLE, band, done
+from colorlib.course.figures import LINES, STYLE, band, colours_of, done
+
+Path = Sequence[tuple[Sequence[float], Sequence[float]]]
 
 
 def taught() -> dict[str, Any]:
-    """The notebook's own classes and functions, with its batch size."""
-    return data.taught("07_wgan_residual_unet", BATCH=16)
+    """The notebook's own classes and functions, with its sizes."""
+    return data.taught("07_wgan_residual_unet", BATCH=16, Z=8, N_CRITIC=2, WARM_UP=2, LAMBDA_L1=50.0)
+
+
+def distance_map(colours: Tensor, probabilities: Tensor, points: Mapping[str, Tensor], limit: float = 65.0) -> Figure:
+    """The expected distance from one prediction to a colour that is drawn, for every prediction of the ab plane.
+
+    colours is (K, 2), CIE units, with probabilities (K,), drawn as discs in their own colour; points is name -> (2,).
+    """
+    places = torch.linspace(-limit, limit, 131)
+    b, a = torch.meshgrid(places, places, indexing="ij")
+    distance = (torch.stack([a, b], -1)[..., None, :] - colours).norm(dim=-1) @ probabilities
+    discs = lab_to_rgb(torch.cat([torch.full((len(colours), 1), 55.0), colours], 1).T[:, :, None])[..., 0].clamp(0, 1)
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.2, 3.8), layout="constrained")
+        lines = axis.contour(a, b, distance, levels=12, cmap="viridis", linewidths=0.9)
+        axis.clabel(lines, fontsize=7)
+        axis.scatter(*colours.T, s=1500 * probabilities, c=discs.T.numpy(), edgecolors="black", linewidths=1)
+        for (name, point), marker in zip(points.items(), "X^os"):
+            axis.scatter(*point, marker=marker, s=80, color="white", edgecolors="black", zorder=3, label=name)
+        axis.set(xlabel="a: green to red", ylabel="b: blue to yellow", aspect="equal")
+        axis.grid(False)
+        figure.legend(fontsize=8, loc="outside right upper")
+    return done(figure)
 
 
 def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
@@ -42,38 +68,43 @@ def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
     return done(figure)
 
 
-def training_curves(runs: Mapping[str, Sequence[Sequence[Any]]], names: Mapping[str, str], bound: str) -> Figure:
-    """One column per discriminator: above its output on held-out pairs, below the error of the held-out colours.
+def trade_off(paths: Mapping[str, Path], points: Mapping[str, tuple[float, float]] | None = None) -> Figure:
+    """Error against distance of the colours (logarithmic): lower left is better. Every seed a dot, every mean a large one.
 
-    runs is discriminator -> for every seed its looks (step, error, says, bound); names is discriminator -> the name of
-    its number; bound names the discriminator whose bound is drawn too.
+    paths is name -> stops (errors, distances), one value per seed in each; an arrow joins the means of two stops.
+    points is name -> (error, distance) of what has no seeds.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, len(runs), figsize=(4.3 * len(runs), 4.6), sharex="col", layout="constrained", squeeze=False)
-        for (top, bottom), (name, of) in zip(axes.T, runs.items()):
-            for colour, looks in zip(COLOURS * len(of), of):
-                steps = [look.step for look in looks]
-                top.plot(steps, [look.says for look in looks], color=colour, linewidth=1)
-                bottom.plot(steps, [look.error for look in looks], color=colour, linewidth=1)
-                if name == bound:  # far above the first values: an axis that is logarithmic above 0.5 shows both
-                    top.plot(steps, [look.bound for look in looks], color=colour, linewidth=0.8, linestyle=":")
-                    top.set_yscale("symlog", linthresh=0.5)
-            top.set(title=name, ylabel=names[name])
-            bottom.set(xlabel="updates", ylabel="error, CIE units")
+        figure, axis = plt.subplots(figsize=(6.2, 3.8), layout="constrained")
+        for (name, path), colour in zip(paths.items(), colours_of(paths)):
+            means = [(np.mean(errors), np.mean(distances)) for errors, distances in path]
+            for errors, distances in path:
+                axis.plot(errors, distances, "o", color=colour, markersize=3, alpha=0.45, markeredgewidth=0)
+            axis.plot(*means[-1], "D" if "residual" in name else "s", color=colour, markersize=7, label=name)
+            for start, end in zip(means, means[1:]):
+                axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.5})
+        for (name, place), marker in zip((points or {}).items(), "Xv^"):
+            axis.plot(*place, marker, color="#777777", markersize=8, label=name)
+        axis.set(xlabel="ab error, CIE units", ylabel="distance of the colours, CIE units", yscale="log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_locator(NullLocator())
+        figure.legend(fontsize=8, loc="outside right upper")
     return done(figure)
 
 
-def side_by_side(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]]], xlabel: str) -> Figure:
-    """Panels of lines with a band from the least to the greatest seed.
-
-    Args:
-        panels: panel title -> (name -> (x values, for every x one value per seed)).
-    """
+def estimates(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]]], xlabel: str,
+              reference: Mapping[str, float] | None = None) -> Figure:
+    """Panels of lines with a band from the least to the greatest seed; panels is title -> name -> (xs, for every x one
+    value per seed), reference is title -> a level drawn across."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.3 * len(panels), 2.9), layout="constrained")
-        for axis, (title, series) in zip(axes, panels.items()):
-            for (name, (xs, ys)), colour, marker in zip(series.items(), COLOURS, "os^v"):
-                band(axis, xs, ys, colour, marker=marker, markersize=4, label=name)
-            axis.set(title=title, xlabel=xlabel)
-        axes[0].legend(fontsize=8)
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.1 * len(panels), 3.0), layout="constrained", squeeze=False)
+        for axis, (title, series) in zip(axes.flat, panels.items()):
+            for (name, (xs, ys)), colour, line in zip(series.items(), colours_of(series), LINES):
+                band(axis, xs, ys, colour, linestyle=line, label=name)
+            if title in (reference or {}):
+                axis.axhline(reference[title], color="black", linewidth=1, linestyle=":")
+            axis.set(xlabel=xlabel)
+            axis.set_title(title, fontsize=10)
+            axis.legend(fontsize=8)
     return done(figure)

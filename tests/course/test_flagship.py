@@ -133,7 +133,7 @@ def test_the_rates_are_those_with_the_least_sum_and_no_failure(tmp_path, monkeyp
         searched.add(flagship.pilot_name(variant, (lr, lr)), 100, {
             "error": error, "distance of colours": distance, "failed": failed, "lr of the generator": lr,
             "lr of the discriminator": lr})
-    assert flagship.found(searched) == {("pix2pix", "U-Net"): (1e-3, 1e-3)}
+    assert flagship.found(searched.record["runs"]) == {("pix2pix", "U-Net"): (1e-3, 1e-3)}
     assert len(flagship.pilots()) == len(set(flagship.pilots())) == 2 * 3 + 4 * 9
 
 

@@ -1,7 +1,7 @@
 """Claims C26 a to d at a size where they can show: pix2pix's GAN or WGAN-GP, with a U-Net or a residual U-Net, and L1.
 
-    python -m colorlib.course.long.flagship --photos DIR                 # a GPU: minutes; one CPU core: days
-    python -m colorlib.course.long.flagship --photos DIR --updates 200   # one CPU core: hours
+    python -m colorlib.course.long.flagship --photos DIR --minutes 5.2   # on a GPU; the committed run, on an H200
+    python -m colorlib.course.long.flagship --photos DIR --updates 1000  # on one CPU core: a day
 
 Colours of photographs of 64 x 64 pixels from their lightness. Six variants, each trained with every seed for the same
 number of generator updates, on batches of the same size: L1 alone, pix2pix (GAN + 100 L1) and WGAN-GP + 100 L1, each with
@@ -41,12 +41,12 @@ import torch
 from torch import Tensor, nn
 
 from colorlib.color import AB_SCALE
-from colorlib.course.long.flagship_data import (SIZE, STORED, Data, error_of, measures, read_pack, squares, vividness,
-                                                 write_pack)
+from colorlib.course.long.flagship_data import (SIZE, STORED, Data, colours, error_of, measures, read_pack, squares,
+                                                 vividness, write_pack)
 from colorlib.course.results import ResultFile, arguments
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.files import write_json
-from colorlib.generators import Generator, ResidualUNet, UNet, num_parameters, predict
+from colorlib.generators import Generator, ResidualUNet, UNet, num_parameters
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
 from colorlib.runtime import device, in_threads, results_dir, seeded
 from colorlib.training import linear_decay, update_discriminator, update_generator
@@ -167,12 +167,6 @@ class Run:
         self.curve.append([error_of(fake, ab), says, (fake - ab).flatten(1).norm(dim=1).mean().item()])
 
 
-def colours(generator: Generator, L: Tensor, seed: int = 0) -> Tensor:
-    """ab for L (B, 1, H, W), with the noise of `seed`."""
-    z = torch.randn(len(L), Z, generator=torch.Generator().manual_seed(seed)).to(L.device)
-    return torch.cat([predict(generator, part, z=noise).ab for part, noise in zip(L.split(250), z.split(250))])
-
-
 def train(runs: list[Run], num_updates: int, data: Data, seconds: float = 0.0, checks: int = CHECKS) -> int:
     """Train side by side and check now and then; with `seconds`, as many updates as fit. Returns their number."""
     began, checked = time.perf_counter(), 0
@@ -243,10 +237,10 @@ def pilot_name(variant: Variant, lr: tuple[float, float]) -> str:
     return f"{variant}, lr {lr[0]:g} {lr[1]:g}"
 
 
-def found(searched: ResultFile) -> dict[tuple[str, str], tuple[float, float]]:
-    """Loss and generator -> the learning rates of the pilot with the least error + distance of colours."""
+def found(runs: list[dict]) -> dict[tuple[str, str], tuple[float, float]]:
+    """Loss and generator -> the learning rates of the pilot runs with the least error + distance of colours."""
     best: dict[tuple[str, str], tuple[float, tuple[float, float]]] = {}
-    for run in searched.record["runs"]:
+    for run in runs:
         loss, generator, _ = run["name"].split(", ", 2)
         score = run["error"] + run["distance of colours"]
         if not run["failed"] and score < best.get((loss, generator), (float("inf"),))[0]:
@@ -310,19 +304,19 @@ def main() -> None:
                 if final and run.seed == 0 and run.variant in VARIANTS:
                     file = name.replace(", ", "_").replace(" ", "-") + ".safetensors"
                     save_weights(results_dir() / file, run.generator, half=True)
-            for run in runs if final else []:  # last, because a run that is timed trains on
-                if str(run.variant) not in into.record.setdefault("milliseconds", {}):
-                    into.record["milliseconds"][str(run.variant)] = round(milliseconds(run), 2)
+            alone = into.record.setdefault("milliseconds", {})
+            alone |= {str(run.variant): round(milliseconds(run), 2) for run in runs if final and run.seed == 0}  # trains on
             write_json(into.path, into.record)
             print(f"{time.perf_counter() - start:.0f} s: measured", flush=True)
         return updates
 
-    whole, began = 60 * options.minutes, time.perf_counter()
+    whole, began, besides = 60 * options.minutes, time.perf_counter(), 1.0
     jobs = [Run(variant, PILOT_SEED, lr, data) for variant, lr in pilots()
             if not searched.has(pilot_name(variant, lr), PILOT_SEED)]
     together(jobs, options.updates // 4, 0.15 * whole, searched, "validation")
-    rates, updates = found(searched), options.updates
-    besides = 1.2 * (time.perf_counter() - began - sum(trained)) / max(1, len(jobs))  # seconds for all else, per run
+    rates, updates = found(searched.record["runs"]), options.updates
+    if jobs:  # seconds of a run for all but training
+        besides = 1.2 * (time.perf_counter() - began - sum(trained)) / len(jobs)
     waves = [[(variant, seed) for seed in range(first, min(first + WAVE, options.seeds)) for variant in VARIANTS]
              for first in range(0, options.seeds, WAVE)]
     waves.append([(variant, seed) for seed in range(min(WAVE, options.seeds)) for variant in LESS])
@@ -336,8 +330,7 @@ def main() -> None:
                 if not results.has(str(variant), seed)]
         share = left * cost[0] / sum(cost) if whole and not number else 0.0  # the first wave sets the number of updates
         updates = together(jobs, updates, share, results, "test")
-        if not number and trained:
-            first = trained[-1]
+        first = first or sum(trained[-1:])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,11 @@
-"""The photographs of `flagship`, from a folder or from one file, and what is measured on them."""
+"""The photographs of `flagship`, from a folder or from one file, and what is measured on them.
+
+    python -m colorlib.course.long.flagship_data
+
+colours the sample photographs with the generators that flagship left in COLORLIB_RESULTS (else build/results), at the
+size they were trained at, and writes flagship_colours.npz there: their names, and for each variant ab of their central
+squares, (8, 2, 64, 64) int8, where 127 is 110 CIE units.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +20,9 @@ from torch import Tensor
 
 from colorlib.color import AB_SCALE, L_ab_to_rgb8, rgb_to_L_ab
 from colorlib.files import write_atomically
+from colorlib.generators import Generator, predict
 from colorlib.metrics import colourfulness, sliced_wasserstein
+from colorlib.runtime import results_dir
 
 SIZE, STORED = 64, 72  # pixels of a side: of a picture, and of what is kept to cut it from
 NUM = {"train": 12_000, "validation": 500, "test": 1000}
@@ -89,6 +98,12 @@ class Data(NamedTuple):
         return cls(torch.cat(pairs["train"], 1).permute(0, 2, 3, 1).half().contiguous().to(where), *held)
 
 
+def colours(generator: Generator, L: Tensor, seed: int = 0) -> Tensor:
+    """ab for L (B, 1, H, W), with the noise of `seed`."""
+    z = torch.randn(len(L), generator.z_channels, generator=torch.Generator().manual_seed(seed)).to(L.device)
+    return torch.cat([predict(generator, part, z=noise).ab for part, noise in zip(L.split(250), z.split(250))])
+
+
 def error_of(ab_fake: Tensor, ab_real: Tensor, where: Tensor | None = None) -> float:
     distance = AB_SCALE * (ab_fake - ab_real).norm(dim=1)
     return (distance if where is None else distance[where]).mean().item()
@@ -130,3 +145,32 @@ def measures(L: Tensor, ab_fake: Tensor, ab_real: Tensor, vivid: float) -> dict[
         "detail": detail(ab_fake, ab_real),
         "edges / elsewhere": error_of(ab_fake, ab_real, edges) / error_of(ab_fake, ab_real, ~edges),
     }
+
+
+def central_squares(side: int) -> dict[str, Tensor]:
+    """Sample photograph -> its central square, uint8 (3, side, side); the second of two of one motorcycle is left out."""
+    from colorlib import photos
+
+    squares = {}
+    for name, rgb in photos.sample_photographs():
+        rgb = photos.resize_short(rgb, side)
+        top, left = ((length - side) // 2 for length in rgb.shape[1:])
+        squares[name] = rgb[:, top : top + side, left : left + side].contiguous()
+    return {name: rgb for name, rgb in squares.items() if name != "motorcycle_right"}
+
+
+def main() -> None:
+    from colorlib.training.weights import load_generator
+
+    samples = central_squares(SIZE)
+    L, _ = rgb_to_L_ab(torch.stack(list(samples.values())))
+    coloured = {}
+    for file in sorted(results_dir().glob("*_*U-Net.safetensors")):
+        ab = colours(load_generator(file)[0], L)
+        coloured[file.stem] = (ab * 127).round().clamp(-127, 127).to(torch.int8).numpy()
+    np.savez_compressed(file := io.BytesIO(), names=np.array(list(samples)), **coloured)
+    write_atomically(results_dir() / "flagship_colours.npz", file.getvalue())
+
+
+if __name__ == "__main__":
+    main()
