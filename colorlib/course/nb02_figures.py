@@ -10,39 +10,57 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from colorlib.course.figures import COLOURS, LINES, STYLE, band, done
+from colorlib.course.figures import COLOURS, LINES, STYLE, band, colours_of, done
 from colorlib.course.mixtures import Mixture
 
 
-def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]], limit: float = 3.0) -> Figure:
+def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]],
+             limit: float | None = 3.0) -> Figure:
     """Generated points, the data's modes, and under them the discriminator's output at every point of the plane.
 
-    moments holds for each panel its title, a discriminator (None draws none) and generated points (N, 2).
+    moments holds for each panel its title, a discriminator that is called with points alone (None draws none) and
+    generated points (N, 2). limit is half the side of every panel; None: as wide as the points of each need it.
     """
-    line = torch.linspace(-limit, limit, 81)
-    plane = torch.cartesian_prod(line, line)
-    rows = -(-len(moments) // 4)
-    columns = min(4, len(moments))
+    rows, columns = -(-len(moments) // 4), min(4, len(moments))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns + 0.5, 2.45 * rows), squeeze=False,
-                                    layout="constrained", sharex=True, sharey=True)
+                                    layout="constrained", sharex=limit is not None, sharey=limit is not None)
         filled = None
         for axis in axes.flat[len(moments) :]:
             axis.set_axis_off()
         for axis, (title, discriminator, points) in zip(axes.flat, moments):
+            side = limit or max(3.0, 1.15 * points.abs().quantile(0.98).item())
             if discriminator is not None:
+                line = torch.linspace(-side, side, 81)
                 with torch.no_grad():
-                    answer = discriminator(None, plane).sigmoid().view(81, 81).T
-                filled = axis.contourf(line, line, answer, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu",
+                    output = discriminator(torch.cartesian_prod(line, line)).sigmoid().view(81, 81).T
+                filled = axis.contourf(line, line, output, levels=torch.linspace(0, 1, 11).tolist(), cmap="RdBu",
                                        alpha=0.75)
-                axis.contour(line, line, answer, levels=[0.5], colors="white", linewidths=1)
-            axis.scatter(*data.means.T, s=90, facecolors="none", edgecolors="black", linewidths=0.9)
+                axis.contour(line, line, output, levels=[0.5], colors="white", linewidths=1)
+            axis.scatter(*data.means.T, s=90 * (3 / side) ** 2, facecolors="none", edgecolors="black", linewidths=0.9)
             axis.scatter(*points[:500].T, s=3, color="black" if discriminator is not None else COLOURS[1], linewidths=0)
             axis.set_title(title, fontsize=9)
-            axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+            axis.set(xlim=(-side, side), ylim=(-side, side), aspect="equal")
             axis.grid(False)
         if filled is not None:
-            figure.colorbar(filled, ax=axes, shrink=0.8, ticks=[0, 0.5, 1], label="D: real?")
+            figure.colorbar(filled, ax=axes, shrink=0.8, ticks=[0, 0.5, 1], label="D: probability of 'real'")
+    return done(figure)
+
+
+def directions(data: Mixture, panels: Sequence[tuple[str, Tensor, dict[str, Tensor]]], limit: float = 3.0) -> Figure:
+    """Generated points and arrows at them, drawn 0.5 long on average: title, points (N, 2), name -> vectors (N, 2)."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.7), squeeze=False,
+                                    layout="constrained")
+        for axis, (title, points, arrows) in zip(axes.flat, panels):
+            axis.scatter(*data.means.T, s=130, facecolors="none", edgecolors="black", linewidths=0.9)
+            for (name, vectors), colour in zip(arrows.items(), COLOURS):
+                axis.quiver(*points.T, *(0.5 * vectors / vectors.norm(dim=1).mean()).T, color=colour, label=name,
+                            angles="xy", scale_units="xy", scale=1, width=0.006)
+            axis.scatter(*points.T, s=9, color="black", zorder=3, linewidths=0)
+            axis.set_title(title, fontsize=10)
+            axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     return done(figure)
 
 
@@ -58,11 +76,12 @@ def lines(panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float],
         figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False,
                                     layout="constrained")
         for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
-            for (name, (xs, ys)), colour, style in zip(series.items(), cycle(COLOURS), cycle(LINES)):
+            for (name, (xs, ys)), colour, style in zip(series.items(), colours_of(series), cycle(LINES)):
                 band(axis, xs, torch.as_tensor(ys, dtype=torch.float64).numpy(), colour, linestyle=style, label=name)
             for (name, value), style in zip((references or {}).get(title, {}).items(), LINES[1:]):
                 axis.axhline(value, color="black", linewidth=0.9, linestyle=style, label=name)
-            axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+            axis.set(xlabel=xlabel, ylabel=ylabel)
+            axis.set_title(title, fontsize=10)
             if title in log_x:
                 axis.set_xscale("symlog", linthresh=1)
             if title in log_y:

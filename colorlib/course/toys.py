@@ -67,11 +67,11 @@ class PointDiscriminator(nn.Module):
 
 
 class PictureGenerator(nn.Module):
-    """Noise to pictures: a linear layer to 4 x 4 features; nearest-neighbour enlargements and convolutions double the side.
+    """Noise to pictures: a linear layer to 4 x 4 features, then enlargements and convolutions that double the side.
 
-    DCGAN has transposed convolutions instead, which draw a chequerboard (Odena et al. 2016). size is the picture's side, a power of two from 8 on, else ValueError; base_channels those before the last layer,
-    which double towards the coarse end; num_labels=0 makes a generator without a label; norm stands after every layer
-    but the last, nn.Identity for none.
+    DCGAN has transposed convolutions instead, which draw a chequerboard (Odena et al. 2016). size is the picture's side,
+    a power of two from 8 on, else ValueError; base_channels those before the last layer, which double towards the coarse
+    end; num_labels=0 makes a generator without a label; norm stands after every layer but the last, nn.Identity for none.
 
     Reference: Radford et al. 2016, Unsupervised Representation Learning with DCGANs, section 3; Mirza and Osindero 2014
     for the label.
@@ -85,7 +85,8 @@ class PictureGenerator(nn.Module):
         self.first = nn.Linear(z_channels + num_labels, widths[0] * SMALLEST**2)
         layers: list[nn.Module] = [nn.Unflatten(1, (widths[0], SMALLEST, SMALLEST)), norm(widths[0]), nn.ReLU()]
         for channels, narrower in zip(widths, widths[1:]):
-            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels, narrower, 3, padding=1), norm(narrower), nn.ReLU()]
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels, narrower, 3, padding=1), norm(narrower),
+                       nn.ReLU()]
         layers += [nn.Upsample(scale_factor=2), nn.Conv2d(widths[-1], image_channels, 3, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_weights)

@@ -121,16 +121,17 @@ def test_labels_reach_both_networks_in_training():
 def test_a_schedule_scales_both_learning_rates():
     """A factor of 0 in the second half leaves both networks where half as many steps take them."""
     mixture, ends = ring(), []
-    for num_steps, schedule in ((8, lambda progress: float(progress < 0.5)), (4, lambda progress: 1.0), (8, lambda progress: 1.0)):
+    for num_steps, last in ((8, 0.5), (4, 1.0), (8, 1.0)):
         torch.manual_seed(0)
         networks = nn.ModuleList([PointGenerator(hidden=8), PointDiscriminator(hidden=8)])
-        train_gan(*networks, points(mixture, 16), num_steps=num_steps, lr=1e-2, lr_discriminator=2e-2, schedule=schedule)
+        train_gan(*networks, points(mixture, 16), num_steps=num_steps, lr=1e-2, lr_discriminator=2e-2,
+                  schedule=lambda progress, last=last: float(progress < last))
         ends.append(nn.utils.parameters_to_vector(networks.parameters()))
     assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[0], ends[2])
 
 
 def test_the_picture_generator_draws_no_chequerboard():
-    """Of equal features every pixel away from the border is equal; a transposed convolution gives four different ones."""
+    """Equal features give equal pixels away from the border; a transposed convolution gives four different ones."""
     generator = PictureGenerator(size=32, base_channels=4, norm=nn.Identity)
     nn.init.zeros_(generator.first.weight)
     nn.init.constant_(generator.first.bias, 1.0)

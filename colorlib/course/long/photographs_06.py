@@ -9,38 +9,18 @@ photographs_06_unets.json into COLORLIB_RESULTS (else build/results). Interrupte
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from colorlib import photos
 from colorlib.color import AB_SCALE
-from colorlib.course.nb06 import SEARCHED, SEED, WITHOUT_NORM, pooled, stack, taught, unets, without_norm
+from colorlib.course.nb06 import SEARCHED, SEED, WITHOUT_NORM, pooled, taught, unets, without_norm
 from colorlib.course.results import ResultFile, arguments
 from colorlib.course.seeds import seeded
 
 SIZE, NUM_TRAIN, NUM_TEST = 32, 4096, 400
 Make = Callable[[], nn.Module]
-
-
-def seconds_per_step(networks: dict[str, Make], L: Tensor, ab: Tensor, rounds: int = 15) -> dict[str, float]:
-    """A training step of each network, in turn, on one thread: the median."""
-    threads, made = torch.get_num_threads(), {name: make() for name, make in networks.items()}
-    optimizers = {name: torch.optim.Adam(network.parameters(), fused=True) for name, network in made.items()}
-    taken: dict[str, list[float]] = {name: [] for name in made}
-    torch.set_num_threads(1)
-    for _ in range(rounds + 1):
-        for name, network in made.items():
-            began = time.perf_counter()
-            optimizers[name].zero_grad()
-            (network(L).ab - ab).abs().mean().backward()
-            optimizers[name].step()
-            taken[name].append(time.perf_counter() - began)
-    torch.set_num_threads(threads)
-    return {name: float(np.median(seconds[1:])) for name, seconds in taken.items()}
 
 
 def main() -> None:
@@ -77,38 +57,37 @@ def main() -> None:
     # in the notebook 5 % less; in so few steps no network gets there on photographs
     target = AB_SCALE * float((small["test"][1] - constant).abs().mean())
     print(f"best constant picture: {target:.3f}", flush=True)
-    makes: dict[str, Make] = {f"{kind} {depth}": lambda d=depth, r=residual: stack(names, d, r)
+    makes: dict[str, Make] = {f"{kind} {depth}": lambda d=depth, r=residual: names["Stack"](d, r)
                               for depth in (8, 64) for kind, residual in (("plain", False), ("residual", True))}
     makes["plain 64, no norm"] = lambda: without_norm(names, 64)
     probe = (small["train"][0][:16], small["train"][1][:16])
     todo = [(seed, name) for seed in seeds for name in makes if not results.has(name, seed)]
-    cost = seconds_per_step(makes, *probe) if todo else {}
+    cost = names["seconds_per_step"](makes, *probe) if todo else {}
     for seed, name in todo:
         lrs = WITHOUT_NORM if "no norm" in name else SEARCHED
         lr = chosen_lr("photographs_06_lr.json", name, makes[name], small, steps, 16, lrs)
         run = names["train"](seeded(seed, makes[name]), small["train"], small["test"], seed, steps, lr, steps // 10,
-                             look=lambda network: names["gradient_by_block"](network, probe))
+                             extra=lambda network: names["gradient_by_block"](network, probe))
         twin = name.replace("residual", "plain")  # its time is what a residual run may use
         results.add(name, seed,
                     {"l1_equal_steps": names["at"](run, steps),
                      "l1_equal_time": names["at"](run, steps * min(1.0, cost[twin] / cost[name])),
-                     "steps_to_target": names["steps_to"](run, target), "orders_at_start": orders(run.looks[0]),
-                     "orders_in_training": sum(map(orders, run.looks[1:])) / len(run.looks[1:])})
+                     "steps_to_target": names["steps_to"](run, target), "orders_at_start": orders(run.extra[0]),
+                     "orders_in_training": sum(map(orders, run.extra[1:])) / len(run.extra[1:])})
 
     # U-Nets: C25b, and what the shortcuts give there
     results = ResultFile("photographs_06_unets.json", header("C25b on photographs", SIZE, 8))
-    arms = unets(names) | {"no shortcuts": (
-        lambda: names["TaughtResidualUNet"](1, 2, width=8, levels=4, residual=False), 1)}
-    del arms["residual, strided"]  # only the notebook asks about it
-    todo = [(seed, name) for seed in seeds for name in arms if not results.has(name, seed)]
-    cost = seconds_per_step({name: make for name, (make, _) in arms.items()},
-                            split["train"][0][:8], split["train"][1][:8]) if todo else {}
+    only_scenes = ("residual, strided", "residual, zero")
+    variants = {name: made for name, made in unets(names).items() if name not in only_scenes}
+    todo = [(seed, name) for seed in seeds for name in variants if not results.has(name, seed)]
+    cost = names["seconds_per_step"]({name: make for name, (make, _) in variants.items()},
+                                     split["train"][0][:8], split["train"][1][:8]) if todo else {}
     for seed, name in todo:
-        make, factor = arms[name]
+        make, factor = variants[name]
         lr = chosen_lr("photographs_06_unets_lr.json", name, make, split, factor * steps, 8, SEARCHED)
         run = names["train"](seeded(seed, make), split["train"], split["test"], seed, factor * steps, lr,
                              steps // 10, 8)
-        in_time = min(factor_ * steps * cost[other] for other, (_, factor_) in arms.items())
+        in_time = min(factor_ * steps * cost[other] for other, (_, factor_) in variants.items())
         results.add(name, seed,
                     {"l1_equal_steps": names["at"](run, steps), "l1_equal_time": names["at"](run, in_time / cost[name]),
                      "ms_per_step": 1000 * cost[name]})
