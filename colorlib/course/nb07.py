@@ -53,12 +53,13 @@ def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
     """
     edges = np.linspace(-limit, limit, 41)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(colours), figsize=(2.4 * len(colours) + 0.5, 2.7), sharey=True, layout="constrained")
+        figure, axes = plt.subplots(1, len(colours), figsize=(2.4 * len(colours) + 0.5, 2.7), sharey=True,
+                                    layout="constrained")
         for axis, (title, ab) in zip(axes, colours.items()):
             a, b = (AB_SCALE * ab.float()).T.numpy()
             share = np.histogram2d(b, a, bins=(edges, edges))[0] / len(ab)
-            image = axis.imshow(np.log10(share.clip(1e-5)), origin="lower", extent=(-limit, limit) * 2, vmin=-5, vmax=-1.5,
-                                cmap="magma_r", interpolation="nearest")
+            image = axis.imshow(np.log10(share.clip(1e-5)), origin="lower", extent=(-limit, limit) * 2, vmin=-5,
+                                vmax=-1.5, cmap="magma_r", interpolation="nearest")
             axis.axhline(0, color="black", linewidth=0.4)
             axis.axvline(0, color="black", linewidth=0.4)
             axis.set(title=title, xlabel="a: green to red")
@@ -69,7 +70,7 @@ def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
 
 
 def trade_off(paths: Mapping[str, Path], points: Mapping[str, tuple[float, float]] | None = None) -> Figure:
-    """Error against distance of the colours (logarithmic): lower left is better. Every seed a dot, every mean a large one.
+    """Error against distance of the colours (logarithmic): lower left is better. Every seed a dot, every mean a sign.
 
     paths is name -> stops (errors, distances), one value per seed in each; an arrow joins the means of two stops.
     points is name -> (error, distance) of what has no seeds.
@@ -98,7 +99,8 @@ def estimates(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[
     """Panels of lines with a band from the least to the greatest seed; panels is title -> name -> (xs, for every x one
     value per seed), reference is title -> a level drawn across."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.1 * len(panels), 3.0), layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.1 * len(panels), 3.0), layout="constrained",
+                                    squeeze=False)
         for axis, (title, series) in zip(axes.flat, panels.items()):
             for (name, (xs, ys)), colour, line in zip(series.items(), colours_of(series), LINES):
                 band(axis, xs, ys, colour, linestyle=line, label=name)

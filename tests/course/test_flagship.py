@@ -114,15 +114,17 @@ def test_measures_of_colourings_whose_numbers_are_known(data):
     right = flagship_data.measures(L, ab, ab + 1e-7, vivid)
     assert right["error"] < 1e-3 and right["detail"] > 0.999 and right["colourfulness"] == pytest.approx(1, abs=1e-3)
     pale = flagship_data.measures(L, 0.5 * ab, ab, vivid)
-    assert pale["detail"] == pytest.approx(1, abs=1e-4) and pale["distance of colours"] > 5  # in the right places, too weak
+    assert pale["detail"] == pytest.approx(1, abs=1e-4) and pale["distance of colours"] > 5  # right places, too weak
     moved = flagship_data.measures(L, ab.roll(1, 0), ab, vivid)
     assert moved["distance of colours"] < 1e-3 and abs(moved["detail"]) < 0.3
     blurred = flagship_data.measures(L, ab - flagship_data.fine(ab), ab, vivid)
     assert blurred["detail"] < 0.9
     where = flagship_data.steepest(L)
     assert where.float().mean() == pytest.approx(0.1, abs=0.02)
-    offset = flagship_data.measures(L, ab + where[:, None] * torch.tensor([0.3, 0.4])[:, None, None], ab + 1e-9, vivid)
-    assert offset["error"] == pytest.approx(55 * float(where.float().mean()), rel=1e-3) and offset["edges / elsewhere"] > 1e3
+    wrong = ab + where[:, None] * torch.tensor([0.3, 0.4])[:, None, None]  # at edges alone, by 55 units
+    offset = flagship_data.measures(L, wrong, ab + 1e-9, vivid)
+    assert offset["error"] == pytest.approx(55 * float(where.float().mean()), rel=1e-3)
+    assert offset["edges / elsewhere"] > 1e3
 
 
 def test_the_rates_are_those_with_the_least_sum_and_no_failure(tmp_path, monkeypatch):
@@ -142,7 +144,8 @@ def test_the_command_from_pictures_to_results_and_on_after_an_interruption(tmp_p
     monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path))
     monkeypatch.setattr(flagship, "SEARCHED", {"generator": (1e-3,), "discriminator": (1e-3,)})
     monkeypatch.setattr(flagship, "device", lambda: torch.device("cpu"))
-    monkeypatch.setattr("sys.argv", ["flagship", "--pack", str(tmp_path / "pack.npz"), "--updates", "36", "--seeds", "1"])
+    options = ["--pack", str(tmp_path / "pack.npz"), "--updates", "36", "--seeds", "1"]
+    monkeypatch.setattr("sys.argv", ["flagship", *options])
     flagship.main()
     record = json.loads((tmp_path / "flagship.json").read_text())
     assert {run["name"] for run in record["runs"]} == {str(variant) for variant in flagship.VARIANTS + flagship.LESS}

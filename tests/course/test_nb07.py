@@ -123,9 +123,11 @@ def test_figures_draw_what_they_are_given(pairs):
     colours, probabilities = torch.tensor([[40.0, 0.0], [-40.0, 0.0]]), torch.tensor([0.6, 0.4])
     figure = nb07.distance_map(colours, probabilities, {"mean": probabilities @ colours})
     assert figure.axes[0].collections[-1].get_offsets().tolist() == [pytest.approx([8.0, 0.0], abs=1e-4)]
-    figure = nb07.trade_off({"L1": [([1.0, 3.0], [5.0, 5.0])], "GAN": [([1.0], [4.0]), ([2.0], [3.0])]}, {"grey": (9.0, 8.0)})
+    paths = {"L1": [([1.0, 3.0], [5.0, 5.0])], "GAN": [([1.0], [4.0]), ([2.0], [3.0])]}
+    figure = nb07.trade_off(paths, {"grey": (9.0, 8.0)})
     lines = [line.get_xydata().tolist() for line in figure.axes[0].lines]
     assert [[2.0, 5.0]] in lines and [[2.0, 3.0]] in lines and [[9.0, 8.0]] in lines and len(figure.axes[0].texts) == 1
     figure = nb07.estimates({"a": {"GAN": ([1, 2], [[0.0, 2.0], [1.0, 3.0]])}}, "updates", {"a": 0.5})
     assert figure.axes[0].lines[0].get_ydata().tolist() == [1.0, 2.0] and len(figure.axes[0].lines) == 2
-    assert len(nb07.histograms({"real": pairs[1].permute(0, 2, 3, 1).reshape(-1, 2), "grey": torch.zeros(5, 2)}).axes) == 3
+    real = pairs[1].permute(0, 2, 3, 1).reshape(-1, 2)
+    assert len(nb07.histograms({"real": real, "grey": torch.zeros(5, 2)}).axes) == 3

@@ -148,7 +148,7 @@ def measures(L: Tensor, ab_fake: Tensor, ab_real: Tensor, vivid: float) -> dict[
 
 
 def central_squares(side: int) -> dict[str, Tensor]:
-    """Sample photograph -> its central square, uint8 (3, side, side); the second of two of one motorcycle is left out."""
+    """Sample photograph -> its central square, uint8 (3, side, side); of two of one motorcycle the first."""
     from colorlib import photos
 
     squares = {}
