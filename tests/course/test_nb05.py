@@ -9,10 +9,10 @@ import torch
 from taught import taught_in
 from torch import nn
 
-from colorlib.course import nb05, nb05_critics
+from colorlib.course import nb05
 from colorlib.course.mixtures import ring
 from colorlib.course.seeds import Ensemble, seeded
-from colorlib.course.toys import PointDiscriminator
+from colorlib.course.toys import PointDiscriminator, PointGenerator
 from colorlib.discriminators import Critic
 from colorlib.losses import (
     GradientPenalty,
@@ -20,7 +20,7 @@ from colorlib.losses import (
     WeightClipping,
     gradient_penalty,
 )
-from colorlib.training import update_discriminator
+from colorlib.training import update_discriminator, update_generator
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "05_wgan.ipynb"
 
@@ -87,42 +87,125 @@ def test_critic_step(taught):
         assert torch.allclose(a, b, atol=1e-6)
 
 
+
+def test_lipschitz_bound(taught):
+    """Of one linear layer the bound is reached, along its largest singular vector."""
+    layer, x = nn.Linear(3, 2), torch.randn(500, 2, 3)
+    slopes = (layer(x[:, 0]) - layer(x[:, 1])).norm(dim=1) / (x[:, 0] - x[:, 1]).norm(dim=1)
+    bound = taught["lipschitz_bound"](layer)
+    assert 0.95 * bound < slopes.max() <= bound * (1 + 1e-5)
+    two = nn.Sequential(layer, nn.ReLU(), nn.Linear(2, 2))
+    assert taught["lipschitz_bound"](two) == pytest.approx(bound * taught["lipschitz_bound"](two[2]))
+
+
+def test_train_wgan(taught):
+    """The loop of section 5 makes the library's updates, in the order of the paper's algorithm."""
+    mine = PointGenerator(hidden=8), PointDiscriminator(hidden=8)
+    generator, critic = copy.deepcopy(mine)
+    torch.manual_seed(2)
+    assert list(taught["train_wgan"](*mine, ring(), 2, n_critic=3)) == [1, 2]
+    optimizers = [torch.optim.Adam(network.parameters(), 1e-3, (0.0, 0.9)) for network in (generator, critic)]
+    torch.manual_seed(2)
+    for _ in range(2):
+        for _ in range(3):
+            fake = generator(torch.randn(64, 2))
+            update_discriminator(critic, optimizers[1], Wasserstein(), None, ring().sample(64), fake,
+                                 lipschitz=GradientPenalty(1.0))
+        update_generator(critic, optimizers[0], Wasserstein(), None, None, generator(torch.randn(64, 2)), lambda_l1=0)
+    for network, theirs in zip(mine, (generator, critic)):
+        for a, b in zip(network.parameters(), theirs.parameters()):
+            assert torch.allclose(a, b, atol=1e-6)
+
+
 def test_known_distances():
     """The closed forms against the best assignment of large samples, which is above them by what a finite sample adds."""
     from scipy.optimize import linear_sum_assignment
 
-    for pair in nb05_critics.known_pairs(0):
+    for pair in nb05.known_pairs(0):
         cut = slice(0, 2048, 2) if "," not in pair.name and "cross" != pair.name else slice(0, 256)
         if pair.name == "half of a ring":
             cut = slice(0, 256)
-        ways = torch.cdist(pair.real_asked[cut], pair.fake_asked[cut]).numpy()
-        best = ways[linear_sum_assignment(ways)].mean()
+        distance = torch.cdist(pair.real_test[cut], pair.fake_test[cut]).numpy()
+        best = distance[linear_sum_assignment(distance)].mean()
         assert -0.06 < best - pair.exact < 0.15, (pair.name, best, pair.exact)
 
 
-@pytest.mark.parametrize("distances, modes, said", [
+def test_best_factor():
+    exact, estimate = 0.2 + torch.rand(2, 5, 7)
+    best = nb05.best_factor(estimate, exact)
+
+    def error(factor):
+        return (factor * estimate / exact - 1).abs().mean().item()
+
+    assert error(best) <= min(error(best * (1 + change)) for change in torch.linspace(-0.3, 0.3, 61).tolist()) + 1e-6
+    assert nb05.best_factor(exact / 3, exact) == pytest.approx(3)
+
+
+def test_gradient_by_layer():
+    """Of a linear chain of two units: each layer multiplies the gradient by its weight."""
+    critic = nb05.deep_critic(depth=4, hidden=2)
+    for layer in critic.layers:
+        if isinstance(layer, nn.Linear):
+            layer.weight.data = 0.5 * torch.eye(2)[: layer.out_features]
+    real, fake = 1 + torch.rand(2, 1, 8, 2)
+    norms = nb05.gradient_by_layer(Ensemble([critic]), real, fake)
+    assert norms.shape == (1, 3)
+    assert torch.allclose(norms[0, :-1] / norms[0, 1:], torch.tensor(0.5))
+
+
+@pytest.mark.parametrize("distances, modes, outcome", [
     ([0.1] * 20, [8] * 20, "fine"),
     ([0.1] * 20, [8] * 15 + [6] * 5, "collapsed"),
     ([0.1] * 15 + [1.0] * 5, [8] * 20, "diverged"),
     ([1.0] * 15 + [0.1] * 5, [0] * 15 + [7] * 5, "fine"),
     ([0.1] * 12, [8] * 12, "diverged"),  # no longer finite after 12 of 20 looks
 ])
-def test_criterion(distances, modes, said):
-    looks = [nb05.Look(step, *seen, loss=0.0) for step, seen in enumerate(zip(distances, modes), 1)]
-    assert nb05.outcome_of(looks, 20, ring()) == said
+def test_criterion(distances, modes, outcome):
+    run = [nb05.Look(step, *seen, loss=0.0) for step, seen in enumerate(zip(distances, modes), 1)]
+    assert nb05.outcome_of(run, 20, ring()) == outcome
 
 
-def test_loss_follows_distance():
-    looks = [nb05.Look(step, math.exp(-step), 8, loss) for step, loss in enumerate([9.0, -3.0, -2.0, -1.0, 0.0])]
-    assert nb05.loss_follows_distance(looks) == pytest.approx(-1.0)
+def test_estimate_follows_distance():
+    """An estimate, minus the loss, that falls with the distance."""
+    run = [nb05.Look(step, math.exp(-step), 8, loss) for step, loss in enumerate([-3.0, -2.0, -1.0, 0.0])]
+    assert nb05.estimate_follows_distance(run) == pytest.approx(1.0)
 
 
-def test_a_run_of_an_ensemble_looks_at_every_seed():
-    method = nb05.METHODS["WGAN-GP"]
-    runs, fake, _ = nb05.train(method, nb05.ARCHITECTURES["normalised"], 1e-3, (0, 1), ring(), num_steps=4,
-                                      every=2)
-    assert [[look.step for look in run] for run in runs] == [[0, 2, 4]] * 2
-    assert fake.shape == (2, nb05.NUM_JUDGED, 2) and not torch.equal(fake[0], fake[1])
+def test_every_member_has_the_learning_rate_of_its_own():
+    """An ensemble of two rates trains each member as Adam trains it alone."""
+    networks, rates = [seeded(seed, PointDiscriminator) for seed in (0, 1)], torch.tensor([1e-3, 2e-2])
+    together, x = Ensemble(networks), torch.randn(5, 2, 16, 2)
+    optimizer = nb05.AdamOfRates(together.parameters(), rates, (0.5, 0.999))
+    for batch in x:
+        optimizer.zero_grad()
+        together(None, batch).square().mean().backward()
+        optimizer.step()
+    for k, (network, rate) in enumerate(zip(networks, rates.tolist())):
+        alone = torch.optim.Adam(network.parameters(), rate, (0.5, 0.999))
+        for batch in x:
+            alone.zero_grad()
+            network(None, batch[k]).square().mean().backward()
+            alone.step()
+        for mine, theirs in zip(together.weights, network.parameters()):
+            assert torch.allclose(mine[k], theirs, atol=1e-5)
+
+
+def test_a_run_looks_at_every_member():
+    cells = nb05.train_on(ring(), nb05.METHODS["WGAN-GP"], nb05.ARCHITECTURES["normalised"], [1e-3, 1e-2], (0, 1),
+                          num_steps=4, steps={2, 4})
+    assert [[[look.step for look in run] for run in cell.runs] for cell in cells] == [[[2, 4]] * 2] * 2
+    for cell in cells:
+        assert cell.fake.shape == (2, nb05.NUM_MEASURED, 2) and not torch.equal(cell.fake[0], cell.fake[1])
+
+
+def test_a_member_that_diverges_disturbs_no_other():
+    """With a rate at which the numbers overflow beside it, the first run is what it is alone."""
+    def run(rates):
+        return nb05.train_on(ring(), nb05.METHODS["GAN"], nb05.ARCHITECTURES["balanced"], rates, (3,), num_steps=4, steps={4})
+
+    with_other = run([1e-3, 1e30])
+    assert with_other[1].runs == [[]] and len(with_other[0].runs[0]) == 1
+    assert with_other[0].fake.isfinite().all()
 
 
 @pytest.mark.parametrize("shape", ["balanced", "normalised", "discriminator strong", "discriminator weak"])
@@ -152,15 +235,13 @@ def test_an_ensemble_of_points_is_its_members(shape, make, label_first):
             assert torch.allclose(weight.grad, torch.stack(theirs), rtol=1e-3, atol=1e-4), name
 
 
-def test_a_penaltys_places_come_from_its_own_generator():
-    """So that several runs in threads give what each gives alone."""
-    method, runs = nb05.METHODS["WGAN-GP"], []
+def test_two_runs_in_threads_share_no_random_numbers():
+    """Each draws from a generator of its own, so that both give what each gives alone."""
+    runs = []
     for disturbed in (1, 2):
         torch.manual_seed(disturbed)
         before = torch.get_rng_state()
-        runs.append(nb05.train(method, nb05.ARCHITECTURES["balanced"], 1e-3, (0, 1), ring(), num_steps=3, every=3)[1])
+        runs.append(nb05.train_on(ring(), nb05.METHODS["WGAN-GP"], nb05.ARCHITECTURES["balanced"], [1e-3], (0, 1),
+                                  num_steps=3, steps=())[0].fake)
         assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(*runs)
-    places = [torch.rand(5, generator=nb05.with_own_draws(method.lipschitz, seed).generator) for seed in (4, 4, 5)]
-    assert torch.equal(*places[:2]) and not torch.equal(*places[1:])
-    assert nb05.with_own_draws(WeightClipping(0.1), 4) == WeightClipping(0.1)
