@@ -181,7 +181,7 @@ def critic_with_penalty() -> Figure:
     """A conditional critic: its three inputs, and the term of its loss that each of them gives."""
     sheet = Sheet(7.6, 3.2)
     rows = ((2.65, "real\n$x$", DATA, r"$-\,f(c, x)$", 0.25),
-            (1.6, "between\n" + r"$\hat{x} = \epsilon x + (1-\epsilon)\,G(c, z)$", LOSS,
+            (1.6, "between\n" + r"$\hat{x} = x + \epsilon\,(G(c, z) - x)$", LOSS,
              r"$\lambda_\mathrm{gp}\,(\|\nabla_{\hat{x}} f(c, \hat{x})\| - 1)^2$", 0),
             (0.55, "generated\n$G(c, z)$", NETWORK, r"$+\,f(c, G(c, z))$", -0.25))
     critic = sheet.box(4.0, 1.6, "critic\n$f$", CRITIC, 1.0, 0.8, size=10)

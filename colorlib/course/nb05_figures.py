@@ -1,4 +1,4 @@
-"""The figures of notebook 05 that no other notebook has. Data are black, generated points have their method's colour."""
+"""The figures of notebook 05. Data are black, generated points and critics have the colour of their method."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from colorlib.course.mixtures import Mixture
 from colorlib.course.nb05 import Cell, Grid, Look
 
 REAL, FAKE = METHODS["real"], METHODS["WGAN"]
-STYLES = {"GAN": "--", "WGAN": ":", "WGAN-GP": "-"}
 
 
-def transport(p: np.ndarray, q: np.ndarray, plan: np.ndarray, real: Tensor, fake: Tensor, partner: np.ndarray) -> Figure:
-    """Two histograms with their plan between them, and two clouds with lines between partners: real[i], fake[partner[i]]."""
+def transport(p: np.ndarray, q: np.ndarray, plan: np.ndarray, real: Tensor, fake: Tensor,
+              partner: np.ndarray) -> Figure:
+    """Two histograms with their plan between them, and two clouds with lines from real[i] to fake[partner[i]]."""
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(8.6, 3.7), layout="constrained")
         left, right = figure.subfigures(1, 2, width_ratios=[1.0, 1.1])
@@ -102,8 +102,11 @@ def training(clouds: Mapping[int, Tensor], history: Sequence[tuple[int, float, f
     return done(figure)
 
 
-def estimates(exact: Tensor, estimated: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
-    """Estimate against truth, a panel each; and the ratio of the two for every pair. All are (seeds, pairs)."""
+def estimates(exact: Tensor, estimated: Mapping[str, Tensor], names: Sequence[str], lambda_gp: float) -> Figure:
+    """Estimate against truth, a panel each; and the ratio of the two for every pair. All are (seeds, pairs).
+
+    The first panel gets the estimate that theory predicts under this lambda_gp.
+    """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, len(estimated), figsize=(3.1 * len(estimated), 5.6), layout="constrained",
                                     height_ratios=[1.1, 1], sharey="row")
@@ -120,6 +123,9 @@ def estimates(exact: Tensor, estimated: Mapping[str, Tensor], names: Sequence[st
                 bottom.plot(np.full(len(ratios), x), ratios, "o", color=colour, markersize=4)
             bottom.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
             bottom.set(ylim=(0, None))
+        W = np.linspace(0, exact.max().item() * 1.1, 50)
+        axes[0, 0].plot(W, W + W**2 / (2 * lambda_gp), color="black", linewidth=1, linestyle="--", label="predicted")
+        axes[0, 0].legend(fontsize=8)
         axes[0, 0].set_ylabel("estimate")
         axes[1, 0].set_ylabel("estimate / exact")
     return done(figure)
@@ -138,8 +144,10 @@ def profiles(norms: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Figu
             panel.set(yticks=[])
             panel.set_title(name, fontsize=9)
             layers = range(1, norms[name].shape[1] + 1)
-            band(depth_axis, layers, norms[name].log10().T, colour, linestyle=line, marker="o", markersize=3, label=name)
-        depth_axis.set(xlabel="hidden layer, 1 is the first", ylabel="log10 |gradient|", title="gradient of the critic's loss")
+            band(depth_axis, layers, norms[name].log10().T.numpy(), colour, linestyle=line, marker="o", markersize=3,
+                 label=name)
+        depth_axis.set(xlabel="hidden layer, 1 is the first", ylabel="log10 |gradient|",
+                       title="gradient of the critic's loss")
         depth_axis.legend(fontsize=8)
         left.supxlabel("weight", fontsize=9)
     return done(figure)
@@ -147,17 +155,18 @@ def profiles(norms: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Figu
 
 def clouds(cells: Mapping[str, Sequence[Cell]], rates: Sequence[float], outcomes: Mapping[str, Sequence[Sequence[str]]],
            mixture: Mixture) -> Figure:
-    """A row for each method, a column for each learning rate: the last points of the first seed, and how its runs ended."""
+    """A row for each method, a column for each rate: the first seed's last points, and how many runs failed."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(len(cells), len(rates), figsize=(1.75 * len(rates), 1.95 * len(cells)), layout="constrained")
+        figure, axes = plt.subplots(len(cells), len(rates), figsize=(1.75 * len(rates), 1.95 * len(cells)),
+                                    layout="constrained")
         for row, (name, found) in zip(axes, cells.items()):
-            for axis, rate, cell, ends in zip(row, rates, found, outcomes[name]):
+            for axis, cell, ends in zip(row, found, outcomes[name]):
                 _cloud(axis, cell.fake[0], mixture, METHODS[name])
                 failed = sum(end != "fine" for end in ends)
                 axis.set_title(f"{failed} of {len(ends)} failed", fontsize=9, color="black" if failed else "#777777")
-                if row is axes[-1]:
-                    axis.set_xlabel(f"lr {rate:g}")
             row[0].set_ylabel(name)
+        for axis, rate in zip(axes[-1], rates):
+            axis.set_xlabel(f"learning rate {rate:g}", fontsize=9)
     return done(figure)
 
 
@@ -166,7 +175,7 @@ def stability_grid(grid: Grid) -> Figure:
     rates, shapes = grid.record["learning_rates"], grid.record["architectures"]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(9.4, 2.7), layout="constrained", sharey=True)
-        for axis, name in zip(axes, STYLES):
+        for axis, name in zip(axes, ("GAN", "WGAN", "WGAN-GP")):
             shares = np.array([[grid.share("failed", name, shape, lr) for lr in rates] for shape in shapes])
             axis.imshow(shares, cmap="Oranges", vmin=0, vmax=1, aspect="auto")
             for row, column in np.ndindex(shares.shape):
@@ -180,7 +189,7 @@ def stability_grid(grid: Grid) -> Figure:
 
 
 def loss_and_distance(runs: Mapping[str, Sequence[Sequence[Look]]]) -> Figure:
-    """For each method the distance (black) and minus the loss over the updates, every seed a thin line, their mean thick."""
+    """For each method the distance (black) and minus the loss over the updates; thin: seeds, thick: their mean."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, len(runs), figsize=(3.0 * len(runs), 4.2), layout="constrained", sharex=True)
         for (top, bottom), (name, seeds) in zip(axes.T, runs.items()):
@@ -190,30 +199,10 @@ def loss_and_distance(runs: Mapping[str, Sequence[Sequence[Look]]]) -> Figure:
                 axis.plot(steps, np.array(values).T, color=colour, linewidth=0.6, alpha=0.4)
                 axis.plot(steps, np.mean(values, axis=0), color=colour, linewidth=2)
                 axis.set(xscale="log")
-            top.set(title=name, yscale="log")
+            top.set(title=name, ylim=(0, None))
             bottom.set(xlabel="updates of the generator")
         axes[0, 0].set_ylabel("distance of the points")
         axes[1, 0].set_ylabel("minus the loss")
-    return done(figure)
-
-
-def over_rates(rates: Sequence[float], values: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
-               lines: Mapping[str, Mapping[str, float]], log_y: Sequence[str] = ()) -> Figure:
-    """A panel for each measure: every method over the learning rate, a band from the least to the greatest seed.
-
-    values is measure -> method -> for every rate one value per seed; lines is measure -> name -> a value drawn across.
-    """
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(values), figsize=(3.6 * len(values) + 1.4, 3.0), layout="constrained")
-        for axis, (measure, methods) in zip(axes, values.items()):
-            for name, found in methods.items():
-                band(axis, rates, found, METHODS[name], linestyle=STYLES[name], marker="o", markersize=4, label=name)
-            for (name, height), line in zip(lines[measure].items(), LINES[1:]):
-                axis.axhline(height, color=METHODS.get(name, "#555555"), linewidth=1.2, linestyle=line, label=name)
-            axis.set(xscale="log", xlabel="learning rate", title=measure, yscale="log" if measure in log_y else "linear")
-            axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
-            axis.minorticks_off()
-        figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside right center")
     return done(figure)
 
 
