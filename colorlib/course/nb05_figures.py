@@ -183,8 +183,8 @@ def stability_grid(grid: Grid) -> Figure:
                           color="white" if shares[row, column] > 0.65 else "black")
             axis.grid(False)
             axis.set_xticks(range(len(rates)), [f"{lr:g}" for lr in rates])
-            axis.set_yticks(range(len(shapes)), shapes)
-            axis.set(title=f"{name}: {shares.mean():.2f} failed", xlabel="learning rate")
+            axis.set_yticks(range(len(shapes)), [shape.replace("weak", "too small") for shape in shapes])
+            axis.set(title=name, xlabel="learning rate")
     return done(figure)
 
 
