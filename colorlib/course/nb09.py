@@ -18,7 +18,7 @@ from colorlib.colorizer.render import render_shape
 COUNTS = (0, 1, 2, 5, 10, 20)
 APART = 0.1  # of the short side: no hint is placed nearer to another one
 REACH_SIZE = 48  # short side, pixels: at which reaches are computed
-GRID = 10  # points a side that `at_doubt_in_reach` chooses from
+GRID = 10  # points a side that `at_uncertain_reach` chooses from
 DETAIL = 16  # a window of 1 / 16 of the short side: variation of ab below it counts as detail
 
 
@@ -92,7 +92,7 @@ def reach(real: Tensor, x: int, y: int) -> Tensor:
     return nearness(L, place_hints([Hint(x, y, 0, 0)], full, size))[0, 0]
 
 
-def at_doubt_in_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
+def at_uncertain_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
     """Each at the point of a 10 x 10 grid whose reach holds the most uncertainty outside the reach of earlier hints."""
     height, width = real.shape[1:]
     points = [(int((i + 0.5) * width / GRID), int((j + 0.5) * height / GRID)) for j in range(GRID) for i in range(GRID)]
@@ -108,21 +108,30 @@ def at_doubt_in_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint
     return hints
 
 
+def without_network(real: Tensor, hints: Sequence[Hint]) -> float:
+    """Mean error of ab where the grey photograph takes the hints' colours by `nearness` alone, CIE units."""
+    full = real.shape[1:]
+    marks = place_hints(hints, full, full)
+    near = nearness(rgb_to_L(real[None]), marks)[:, 0]  # (N, H, W)
+    ab = (near[:, None] * torch.tensor([[hint.a, hint.b] for hint in marks.hints])[:, :, None, None]).sum(0)
+    return float((ab / near.sum(0).clamp(min=1) - ab_of(real)).norm(dim=0).mean())
+
+
 def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str, list[float]]:
     """The gain of one hint at `num` random points, and what the network predicts there beforehand.
 
     Returns:
-        "gain": fall of the mean error, CIE units; "doubt": expected error around the point, CIE units; "reach": share of
+        "gain": fall of the mean error, CIE units; "uncertainty": expected error around the point, CIE units; "reach": share of
         the photograph that the hint counts in, 0 to 1; "error": the actual error around the point, CIE units.
     """
     generator = torch.Generator().manual_seed(seed)
     plain = error_map(colorizer.colorize(real, decode="mean"), real)
     unsure, error = around(colorizer.uncertainty(real)), around(plain)
-    rows: dict[str, list[float]] = {"gain": [], "doubt": [], "reach": [], "error": []}
+    rows: dict[str, list[float]] = {"gain": [], "uncertainty": [], "reach": [], "error": []}
     for place in torch.randint(plain.numel(), (num,), generator=generator).tolist():
         x, y = place % plain.shape[1], place // plain.shape[1]
         with_one = errors(colorizer, real, [true_hint(real, x, y)], [1])[1]
-        for name, value in (("gain", float(plain.mean()) - with_one), ("doubt", float(unsure[y, x])),
+        for name, value in (("gain", float(plain.mean()) - with_one), ("uncertainty", float(unsure[y, x])),
                             ("reach", float(reach(real, x, y).mean())), ("error", float(error[y, x]))):
             rows[name].append(value)
     return rows

@@ -9,10 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from colorlib.course.figures import COLOURS, LINES, STYLE, done, to_numpy
+from colorlib.course.claims import confidence_interval
+from colorlib.course.figures import COLOURS, LINES, STYLE, done, smooth, to_numpy
 
 
-def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 0.75) -> Figure:
+def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 2.0) -> Figure:
     """A row per slider, every picture with the slider's value above it; width is inches per picture.
 
     rows is slider -> value -> uint8 (3, H, W), all of one shape; every slider has as many values.
@@ -25,8 +26,8 @@ def sliders(rows: Mapping[str, Mapping[float, Tensor]], *, width: float = 0.75) 
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0.01, hspace=0.01)
         for line, (name, row) in zip(axes, rows.items()):
             for axis, (value, rgb) in zip(line, row.items()):
-                axis.imshow(to_numpy(rgb))
-                axis.set_title(f"{value:g}", fontsize=7, pad=1.5)
+                axis.imshow(smooth(to_numpy(rgb), width))
+                axis.set_title(f"{value:g}", fontsize=9, pad=2)
                 axis.set(xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)
             line[0].set_ylabel(name.replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=9)
@@ -57,41 +58,51 @@ def slices(planes: Mapping[int, Tensor], ever: Tensor, shares: Mapping[int, floa
     return done(figure)
 
 
-def doubts(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
-    """Per photograph a column: its coloured version, what the network expects to be wrong by, what it is wrong by.
+def uncertainty_maps(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]],
+                     points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Per photograph a row: its coloured version, what the network expects to be wrong by, what it is wrong by.
 
     rows is name -> rgb uint8 (3, H, W), expected error and error (H, W), CIE units; points is name -> places x, y to
     mark.
     """
+    height = sum(2.1 * rgb.shape[-2] / rgb.shape[-1] for rgb, _, _ in rows.values()) + 0.4
     with plt.rc_context(STYLE | {"axes.grid": False}):
-        figure, axes = plt.subplots(3, len(rows), figsize=(1.25 * len(rows) + 1.0, 3.1), layout="constrained", squeeze=False)
-        for column, (name, (rgb, expected, error)) in zip(axes.T, rows.items()):
-            column[0].imshow(to_numpy(rgb))
-            column[0].set_title(name, fontsize=9)
-            for axis, plane in zip(column[1:], (expected, error)):
+        figure, axes = plt.subplots(len(rows), 3, figsize=(7.2, height), layout="constrained", squeeze=False)
+        for line, (name, (rgb, expected, error)) in zip(axes, rows.items()):
+            line[0].imshow(to_numpy(rgb))
+            line[0].set_ylabel(name, fontsize=9)
+            for axis, plane in zip(line[1:], (expected, error)):
                 shown = axis.imshow(plane.numpy(), cmap="viridis", vmin=0, vmax=50)
-            for axis in column:
-                axis.plot(*zip(*points[name]), "o", markersize=4, markerfacecolor="none", markeredgecolor="white")
+            for axis in line:
+                axis.plot(*zip(*points[name]), "o", markersize=6, markerfacecolor="none", markeredgecolor="white")
                 axis.set(xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)
-        for axis, title in zip(axes[:, 0], ("coloured", "expected error", "error")):
-            axis.set_ylabel(title, fontsize=9)
-        figure.colorbar(shown, ax=axes, label="error, CIE units", shrink=0.6, anchor=(0, 0))
+        for axis, title in zip(axes[0], ("coloured", "expected error", "error")):
+            axis.set_title(title, fontsize=9)
+        figure.colorbar(shown, ax=axes, label="error, CIE units", shrink=0.6)
     return done(figure)
 
 
 def by_count(panels: Mapping[str, Mapping[str, Sequence[Mapping[int, float]]]]) -> Figure:
     """Error against the number of hints, a panel per group, a line per way of placing them: means over photographs.
 
-    panels is title -> way -> one {count: error} per photograph.
+    Bars are 95 % intervals of the difference to the first way, over photographs (those of the photographs themselves are
+    the same for every way). panels is title -> way -> one {count: error} per photograph.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels) + 0.4, 2.9), layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(1, len(panels), figsize=(5.6 * len(panels) + 0.4, 3.6), layout="constrained", squeeze=False)
         for axis, (title, ways) in zip(axes.flat, panels.items()):
-            for (way, rows), colour, line in zip(ways.items(), COLOURS, LINES):
+            first = next(iter(ways.values()))
+            for shift, ((way, rows), colour, line) in enumerate(zip(ways.items(), COLOURS, LINES)):
                 counts = list(rows[0])
                 means = [np.mean([row[count] for row in rows]) for count in counts]
                 axis.plot(range(len(counts)), means, color=colour, linestyle=line, marker="o", markersize=3, label=way)
+                for x, count in enumerate(counts):
+                    gaps = [row[count] - other[count] for row, other in zip(rows, first)]
+                    if rows is not first and np.ptp(gaps) > 0:
+                        _, (low, high) = confidence_interval(gaps)
+                        half, place = (high - low) / 2, x + 0.06 * shift
+                        axis.vlines(place, means[x] - half, means[x] + half, color=colour, linewidth=1, alpha=0.6)
             axis.set_xticks(range(len(counts)), counts)
             axis.set(xlabel="hints", title=title, ylim=(0, None))
         axes[0, 0].set_ylabel("mean error of ab, CIE units")
@@ -124,16 +135,20 @@ def trade(rows: Mapping[int, Mapping[str, Sequence[float]]], titles: Mapping[str
     return done(figure)
 
 
-def marked(pictures: Mapping[str, Tensor], points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
-    """Pictures side by side, title -> uint8 (3, H, W) of one size, with marked points, title -> x and y of each."""
-    height, width = next(iter(pictures.values())).shape[-2:]
+def marked(pictures: Mapping[str, Tensor], points: Mapping[str, Sequence[tuple[float, float]]], *, columns: int = 4,
+           width: float = 2.0) -> Figure:
+    """Pictures, title -> uint8 (3, H, W) of one size, with marked points, title -> x and y of each."""
+    height, across = next(iter(pictures.values())).shape[-2:]
+    lines = -(-len(pictures) // columns)
     with plt.rc_context(STYLE | {"axes.grid": False}):
-        figure, axes = plt.subplots(1, len(pictures), figsize=(1.2 * len(pictures), 1.2 * height / width + 0.3),
-                                    layout="constrained", squeeze=False)
-        for axis, (title, rgb) in zip(axes.flat, pictures.items()):
-            axis.imshow(to_numpy(rgb))
-            axis.plot(*zip(*points[title], strict=True) if points[title] else ([], []), "o", markersize=5,
-                      markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
-            axis.set_title(title.replace(", ", ",\n"), fontsize=8)
+        figure, axes = plt.subplots(lines, min(columns, len(pictures)), layout="constrained", squeeze=False,
+                                    figsize=(width * min(columns, len(pictures)), lines * (width * height / across + 0.3)))
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
+        for axis in axes.flat:
             axis.set_axis_off()
+        for axis, (title, rgb) in zip(axes.flat, pictures.items()):
+            axis.imshow(smooth(to_numpy(rgb), width), extent=(-0.5, across - 0.5, height - 0.5, -0.5))
+            axis.plot(*zip(*points[title], strict=True) if points[title] else ([], []), "o", markersize=6,
+                      markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
+            axis.set_title(title.replace(", ", ",\n"), fontsize=9)
     return done(figure)

@@ -17,6 +17,7 @@ from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer, Hint, Settings
 from colorlib.course import nb09, nb09_figures, scenes
+from colorlib.course.claims import Claim, ratio, value
 from colorlib.course.long import photographs_09
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,7 @@ def test_highest_is_the_highest_that_keeps_its_distance():
 
 def test_every_way_places_true_colours_at_different_points(colorizer, cat):
     ways = {"random": nb09.at_random(cat, 5, seed=0), "uncertain": nb09.at_most_uncertain(colorizer, cat, 5),
-            "reach": nb09.at_doubt_in_reach(colorizer, cat, 5), "worst": nb09.at_worst(colorizer, cat, 5)}
+            "reach": nb09.at_uncertain_reach(colorizer, cat, 5), "worst": nb09.at_worst(colorizer, cat, 5)}
     ab = rgb_to_lab(cat)[1:]
     for name, hints in ways.items():
         assert len(hints) == len({(hint.x, hint.y) for hint in hints}) == 5
@@ -87,10 +88,10 @@ def test_every_way_places_true_colours_at_different_points(colorizer, cat):
 
 
 def test_each_hint_answers_the_hints_before_it(colorizer, cat):
-    """The second doubtful point is that of the map given the first hint; the oracle's first is the largest error."""
+    """The second uncertain point is that of the map given the first hint; the oracle's first is the largest error."""
     first, second = nb09.at_most_uncertain(colorizer, cat, 2)
-    doubt = nb09.around(colorizer.uncertainty(cat))
-    assert doubt[first.y, first.x] == doubt.max()
+    unsure = nb09.around(colorizer.uncertainty(cat))
+    assert unsure[first.y, first.x] == unsure.max()
     given = nb09.around(colorizer.uncertainty(cat, hints=[first]))
     assert nb09.highest(given, [first]) == (second.x, second.y)
     error = nb09.around(nb09.error_map(colorizer.colorize(cat, decode="mean"), cat))
@@ -106,15 +107,15 @@ def test_reach_is_whole_at_the_point_and_ends_at_edges():
     assert reach[:, :20].min() > 0.5 and reach[:, 28:].max() < 0.1
 
 
-def test_doubt_in_reach_takes_the_large_thing_first_and_then_another(monkeypatch):
-    """Equal doubt everywhere: the larger side gets the first hint, the other one the second."""
+def test_uncertain_reach_takes_the_large_thing_first_and_then_another(monkeypatch):
+    """Equal uncertainty everywhere: the larger side gets the first hint, the other one the second."""
     class Even:
         def uncertainty(self, rgb, hints):
             return torch.ones(rgb.shape[1:])
 
     rgb = torch.full((3, 96, 96), 40, dtype=torch.uint8)
     rgb[:, :, 60:] = 200
-    first, second = nb09.at_doubt_in_reach(Even(), rgb, 2)
+    first, second = nb09.at_uncertain_reach(Even(), rgb, 2)
     assert first.x < 60 < second.x
 
 
@@ -143,6 +144,15 @@ def test_errors_single_and_saved(colorizer, cat):
     place = int(torch.randint(cat[0].numel(), (3,), generator=torch.Generator().manual_seed(1))[0])
     y, x = divmod(place, cat.shape[2])
     assert rows["gain"][0] == pytest.approx(found[0] - nb09.errors(colorizer, cat, [nb09.true_hint(cat, x, y)], [1])[1])
+
+
+def test_without_network_only_the_hints_colours_are_there(cat):
+    """One hint on an even picture colours all of it; on a real one it leaves the rest grey."""
+    even = torch.tensor([200, 120, 90], dtype=torch.uint8)[:, None, None].expand(3, 40, 60).contiguous()
+    assert nb09.without_network(even, [nb09.true_hint(even, 30, 20)]) < 0.6 * float(nb09.ab_of(even).norm(dim=0).mean())
+    one = nb09.without_network(cat, [nb09.true_hint(cat, 10, 10)])
+    grey = float(nb09.ab_of(cat).norm(dim=0).mean())
+    assert one != grey and abs(one - grey) < grey
 
 
 def test_rendered_takes_the_render_size(colorizer, cat):
@@ -177,19 +187,18 @@ def test_slices_are_srgbs(taught):
 # the script, the thresholds, the figures
 
 
-def test_thresholds_of_the_notebook_are_the_scripts_and_the_files():
-    script = (ROOT / "colorlib" / "course" / "long" / "photographs_09.py").read_text(encoding="utf-8")
-    pattern = r'{}.*?"?supported"?[:=]\s*"([^"]+)",\s*"?partly"?[:=]\s*"([^"]+)"'
-    expected = {}
-    for claim, name in (("C32", "SAVED = "), ("C33", 'Claim\\("C33b"')):
-        here = re.search(pattern.format(rf'Claim\("{claim}"'), SOURCE, re.DOTALL).groups()
-        there = re.search(pattern.format(name), script, re.DOTALL).groups()
-        assert here == there
-        expected[claim] = here
-    assert expected == {"C32": ("> 5", "> 0"), "C33": ("> 1.1", "> 1")}
-    for file in (ROOT / "data" / "results" / "claims").glob("C3[23]*.json"):
+def test_conditions_of_the_notebook_are_the_scripts_and_the_files():
+    conditions = {"C32": photographs_09.SAVED, "C33": photographs_09.C33.conditions[0], "C34": photographs_09.C34.conditions[0]}
+    for claim, condition in list(conditions.items())[:2]:
+        call = re.search(rf'Claim\("{claim}".*?"\)\)', SOURCE, re.DOTALL)[0]
+        (here,) = eval(call, {"Claim": Claim, "ratio": ratio, "value": value}).conditions  # noqa: S307
+        assert here == condition
+    for file in (ROOT / "data" / "results" / "claims").glob("C3[234]*.json"):
         record = json.loads(file.read_text(encoding="utf-8"))
-        assert (record["supported"], record["partly"]) == expected[file.stem[:3]] and record["of"] == "photographs"
+        (found,) = record["conditions"]
+        wanted = conditions[file.stem[:3]]
+        assert (found["measure"], found["supported"], found["parity"]) == (wanted.measure, wanted.supported, wanted.parity)
+        assert record["of"] == "photographs"
 
 
 def test_hints_by_hand_lie_on_the_astronaut():
@@ -243,9 +252,10 @@ def test_script_on_photographs(tmp_path, monkeypatch, capsys):
     first = measured["rows"]["objects"][0]
     random_errors = [first["ways"][f"random {k}"]["5"] for k in range(3)]
     expected = 100 * (sum(random_errors) / 3 - first["ways"]["uncertain"]["5"]) / first["ways"]["uncertain"]["0"]
-    claims = {name: json.loads((tmp_path / "results" / "claims" / f"{name}.json").read_text()) for name in ("C32b", "C32c", "C33b")}
-    assert claims["C32c"]["values"][0] == pytest.approx(expected, rel=1e-3) and len(claims["C33b"]["values"]) == 4
-    assert claims["C33b"]["values"][2] == pytest.approx(
+    claims = {name: json.loads((tmp_path / "results" / "claims" / f"{name}.json").read_text()) for name in ("C32b", "C32c", "C33b", "C34")}
+    values = {name: claim["conditions"][0]["values"] for name, claim in claims.items()}
+    assert values["C32c"][0] == pytest.approx(expected, rel=1e-3) and len(values["C33b"]) == 4 and len(values["C34"]) == 2
+    assert values["C33b"][2] == pytest.approx(
         first["sizes"]["64"]["colourfulness"] / first["sizes"]["192"]["colourfulness"], rel=1e-3)
     means = [sum(row["ways"]["worst"]["5"] for row in measured["rows"]["objects"]) / 2]
     assert float(record["summary"]["objects"]["errors"]["worst"]["5"].split()[0]) == pytest.approx(means[0], rel=0.01)
