@@ -191,7 +191,7 @@ def test_conditions_of_the_notebook_are_the_scripts_and_the_files():
     conditions = {"C32": photographs_09.SAVED, "C33": photographs_09.C33.conditions[0], "C34": photographs_09.C34.conditions[0]}
     for claim, condition in list(conditions.items())[:2]:
         call = re.search(rf'Claim\("{claim}".*?"\)\)', SOURCE, re.DOTALL)[0]
-        (here,) = eval(call, {"Claim": Claim, "ratio": ratio, "value": value}).conditions  # noqa: S307
+        (here,) = eval(call, {"Claim": Claim, "ratio": ratio, "value": value}).conditions
         assert here == condition
     for file in (ROOT / "data" / "results" / "claims").glob("C3[234]*.json"):
         record = json.loads(file.read_text(encoding="utf-8"))
