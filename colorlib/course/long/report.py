@@ -95,7 +95,8 @@ def rounded(row: dict[str, float]) -> dict[str, float]:
 
 def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor], network: Callable | None, num_hinted: int) -> dict:
     """Every number of one group."""
-    variants = [[colorizer.colorize(rgb, variant=variant) for rgb in real] for variant in VARIANTS]
+    # all variants of one photograph one after the other: the colorizer remembers which draws it chose for it
+    variants = [*zip(*([colorizer.colorize(rgb, variant=variant) for variant in VARIANTS] for rgb in real))]
     ways = {
         "grey": [rgb_to_grey(rgb) for rgb in real],
         "l1 sibling": [sibling.colorize(rgb, decode="mean") for rgb in real],
