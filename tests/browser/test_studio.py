@@ -273,7 +273,7 @@ def test_the_notebook_itself_from_its_first_cell_to_its_last(notebook, tmp_path)
         "sys.path.insert(0, os.getcwd())"
     )
     nb = notebook(here, *cells)
-    nb.wait_until_idle(240)
+    nb.wait_until_idle(600)
     nb.page.locator(STAGE).first.scroll_into_view_if_needed()
     nb.wait_for("studio.parts.board.ready")
     before = source(nb)
