@@ -28,6 +28,7 @@ from colorlib.studio.view import View
 
 log = logging.getLogger(__name__)
 MAX_BYTES, MAX_PIXELS = 50_000_000, 60_000_000  # of a photograph
+UNASKED = ("thumb", "crop")  # messages that the board sends by itself: they leave a sentence to the user as it is
 APART = 12.0  # CIE units: a new hint takes the likeliest colour that differs so much from the picture's
 
 
@@ -114,7 +115,8 @@ class Studio(VBox):
         with self._lock:
             if self._showing:  # the studio itself moves its sliders
                 return
-            self._say("")
+            if not (values and isinstance(values[0], dict) and values[0].get("kind") in UNASKED):
+                self._say("")
             self.parts.board.busy = True
             try:
                 action(*values)

@@ -230,6 +230,15 @@ def test_it_is_busy_while_it_computes(studio, monkeypatch):
     assert message(studio) and not studio.parts.board.busy
 
 
+def test_what_the_board_requests_by_itself_leaves_the_sentence_to_the_user(studio):
+    upload(studio, "letter.png", b"nothing")
+    send(studio, kind="thumb", index=0)
+    send(studio, kind="crop", x=0, y=0, width=100, height=100, pixels=300)
+    assert "is not a photograph" in message(studio)
+    send(studio, kind="undo")
+    assert not message(studio)
+
+
 def test_folds_open_and_close(studio):
     def buttons(widget):
         yield from [widget] if isinstance(widget, ipywidgets.ToggleButton) else []
