@@ -27,7 +27,7 @@ WATCH = f"""() => {{ window.painted = new Promise((done) => {{
     setTimeout(() => done(null), 8000);
     const start = () => (from ||= performance.now());
     for (const kind of ["pointerup", "click", "keydown"]) document.addEventListener(kind, start, {{ capture: true, once: true }});
-    new MutationObserver((_, watch) => img.getAttribute("src") && (watch.disconnect(), img.decode().catch(() => {}).then(() =>
+    new MutationObserver((_, watch) => img.getAttribute("src") && (watch.disconnect(), img.decode().catch(() => {{}}).then(() =>
         requestAnimationFrame(() => setTimeout(() => done(performance.now() - from)))))).observe(img, {{ attributeFilter: ["src"] }});
 }}); }}"""
 
