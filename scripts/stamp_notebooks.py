@@ -17,11 +17,11 @@ from _notebooks import ROOT, STAMPED, read, series
 PLACEHOLDER = "OWNER"
 CELL = (
     STAMPED
-    + """ if Python cannot import it, from COLORLIB_SOURCE where that variable is set
+    + """ if it is missing, from COLORLIB_SOURCE where that is set
 import importlib.util, os, subprocess, sys
-address = os.environ.get("COLORLIB_SOURCE", "@SOURCE@")
+url = os.environ.get("COLORLIB_SOURCE", "@SOURCE@")
 if importlib.util.find_spec("colorlib") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", address, "anywidget"], check=True)"""
+    subprocess.check_call([sys.executable, *"-m pip install -q anywidget".split(), url])"""
 )
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # on Colab, in JupyterLab
 

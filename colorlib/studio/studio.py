@@ -105,9 +105,10 @@ class Studio(VBox):
         }
         for button, action in clicked.items():
             button.on_click(lambda _, action=action: self._run(action))
-        parts.board.on_msg(lambda _, content, buffers: self._run(self._board_sent, content, buffers))
+        parts.board.on_msg(lambda _, content, buffers: self._run(
+            self._board_sent, content, buffers, asked=content.get("kind") not in UNASKED))
 
-    def _run(self, action: Callable, *values: object) -> None:
+    def _run(self, action: Callable, *values: object, asked: bool = True) -> None:
         """Run an action and show its errors in the studio. An unexpected one is raised as well, so that the log has it.
 
         One at a time: JupyterLab may send the messages of two widgets to two threads of the kernel.
@@ -115,7 +116,7 @@ class Studio(VBox):
         with self._lock:
             if self._showing:  # the studio itself moves its sliders
                 return
-            if not (values and isinstance(values[0], dict) and values[0].get("kind") in UNASKED):
+            if asked:
                 self._say("")
             self.parts.board.busy = True
             try:

@@ -13,9 +13,10 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from bench_waiting import loops
 
 ROOT = Path(__file__).resolve().parents[2]
 REPEATS, WARM_UP = 12, 2
@@ -30,17 +31,6 @@ WATCH = f"""() => {{ window.painted = new Promise((done) => {{
     new MutationObserver((_, watch) => img.getAttribute("src") && (watch.disconnect(), img.decode().catch(() => {{}}).then(() =>
         requestAnimationFrame(() => setTimeout(() => done(performance.now() - from)))))).observe(img, {{ attributeFilter: ["src"] }});
 }}); }}"""
-
-
-@contextmanager
-def busy(loops: int) -> Iterator[None]:
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def rows() -> list[dict[str, object]]:
@@ -62,8 +52,8 @@ def rows() -> list[dict[str, object]]:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(address, timeout=1000 * jupyter.PATIENCE)
             page.wait_for_function("document.querySelectorAll('.colorlib-board .tile img').length === 7", timeout=90_000)
-            for state, loops in (("idle", 0), ("busy", os.cpu_count() or 1)):
-                with busy(loops):
+            for state, number in (("idle", 0), ("busy", os.cpu_count() or 1)):
+                with loops(number):
                     for name, act in controls(page).items():
                         times = [measured(page, act, k) for k in range(REPEATS + WARM_UP)][WARM_UP:]
                         if None in times:

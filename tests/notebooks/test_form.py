@@ -253,8 +253,8 @@ def run_first_cell(folder: Path, found: bool, status: int = 0, **environment: st
 
 def test_first_cell_installs_colorlib_where_it_is_missing(tmp_path):
     answer = run_first_cell(tmp_path, found=False, COLORLIB_SOURCE="git+https://example.org/colorlib")
-    assert answer.stdout == "RAN install --quiet git+https://example.org/colorlib anywidget\n", answer.stderr
-    assert "RAN install --quiet git+https://" in run_first_cell(tmp_path, found=False).stdout
+    assert answer.stdout == "RAN install -q anywidget git+https://example.org/colorlib\n", answer.stderr
+    assert "RAN install -q anywidget git+https://" in run_first_cell(tmp_path, found=False).stdout
 
 
 def test_first_cell_does_nothing_where_colorlib_is_installed(tmp_path):
