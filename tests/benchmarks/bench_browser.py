@@ -34,12 +34,13 @@ WATCH = f"""() => {{ window.painted = new Promise((done) => {{
 
 
 def rows() -> list[dict[str, object]]:
-    """One row per control and state: group, name, value, unit, note. RuntimeError: no Chromium or no playwright here."""
+    """One row per control and state: group, name, value, unit, note; none without Chromium and playwright."""
     sys.path.insert(0, str(ROOT / "tests" / "browser"))
     import real_jupyter as jupyter
 
     if reason := jupyter.missing():
-        raise RuntimeError(reason)
+        print(f"left out: {reason}", flush=True)
+        return []
     from playwright.sync_api import sync_playwright
 
     command = [sys.executable, str(ROOT / "scripts" / "studio.py"), "--no-browser"]
