@@ -17,13 +17,14 @@ VENV := .venv/bin
 JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PREFER_ENV_PATH
 
-.PHONY: help lab run studio test notebooks bench race wheelhouse clean
+.PHONY: help lab run studio test lint notebooks bench race wheelhouse clean
 
 help:
 	@echo "make lab         set up, then open JupyterLab on notebook 00"
 	@echo "make run         set up, execute every notebook, write build/site/index.html"
 	@echo "make studio      set up, open the interactive colorizer as a page, for this machine alone (PORT=8866)"
 	@echo "make test        set up, run the tests and every notebook at preset smoke"
+	@echo "make lint        set up, check style, spelling, links and the form of the notebooks"
 	@echo "make notebooks   re-execute the series at preset laptop: committed outputs and data/results (ONLY=04: one)"
 	@echo "make bench       set up, run the benchmarks side by side"
 	@echo "make race        set up, train three colorizers side by side for hours (PHOTOS=folder, SECONDS_EACH=7200)"
@@ -47,6 +48,10 @@ studio:
 test:
 	@$(SETUP) --extras notebooks,studio,tests,heic,train
 	@$(VENV)/python scripts/run_tests.py
+
+lint:
+	@$(SETUP) --extras notebooks,studio,tests,heic,train
+	@$(VENV)/python -m pytest -q tests/test_upkeep.py tests/test_readme.py tests/notebooks/test_form.py
 
 notebooks:
 	@$(SETUP)

@@ -122,7 +122,7 @@ def train(
         help="With a pretrained-unet: what its encoder starts from.")] = Encoder.imagenet,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of the first weights and of the crops.")] = 0,
     repeat: Annotated[list[str], typer.Option(
-        metavar="FOLDER=N", help="Show the photographs of a folder below DIR N times as often.")] = [],
+        metavar="FOLDER=N", help="Show the photographs of a folder below DIR N times as often.")] = [],  # noqa: B006 (typer copies it)
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in RUN.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that is in RUN.")] = False,
 ) -> None:

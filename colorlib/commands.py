@@ -171,7 +171,7 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
         files["train"] += again * (times - 1)
     data = Source(str(run.photos.resolve()), short_side, files)
     if not data.streamed:
-        data.train  # decoded now, so that bad files are reported before the first step
+        data.train  # noqa: B018 (decoded now, so that bad files are reported before the first step)
     print(data.note)
     for error in data.errors:
         print(f"left out: {error}", file=sys.stderr)

@@ -20,8 +20,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
-import real_jupyter as jupyter
-from playwright.sync_api import Page, sync_playwright
+import real_jupyter as jupyter  # noqa: E402 (found by the line above)
+from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 PICTURES = {"studio.png": (1280, 740), "studio_narrow.png": (420, 1300)}
 SECONDS = {"grey": 1.2, "half": 0.5, "coloured": 1.6, "hint 1": 1.4, "chosen 1": 1.6, "hint 2": 1.0, "chosen 2": 1.8, "done": 2.4}

@@ -386,7 +386,8 @@ def test_a_folder_is_shown_more_often(colorlib, tmp_path, folder):
 
 
 @pytest.mark.parametrize("given, words", [("rare", "give a folder and a whole number"), ("rare=0", "whole number from 1"),
-                                          ("=3", "give a folder"), ("nowhere=2", "holds no photographs of the training split")])  # fmt: skip
+                                          ("=3", "give a folder"),
+                                          ("nowhere=2", "holds no photographs of the training split")])  # fmt: skip
 def test_a_repetition_that_cannot_be_is_refused(colorlib, tmp_path, folder, given, words):
     code, _, err = colorlib("train", "--photos", folder, "--out", tmp_path / "run", "--steps", 1, "--repeat", given)
     assert code == 2 and words in one_line(err) and not (tmp_path / "run").exists()

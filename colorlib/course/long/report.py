@@ -185,7 +185,8 @@ def show(rows: dict[str, dict[str, float]]) -> None:
 def main() -> None:
     options = arguments(__doc__, weights=(None, "else those that ship"), sibling=(None, "else the l1 weights that ship"),
                         render_size=(0, "instead of the file's"), squeezenet=("", "an .npz of its weights"),
-                        hinted=(60, "photographs of a group that hints are tried on"), choose=(False, "try settings on the validation split"))
+                        hinted=(60, "photographs of a group that hints are tried on"),
+                        choose=(False, "try settings on the validation split"))
     torch.set_num_threads(1)
     colorizer = Colorizer.load(options.weights, "cpu")
     colorizer.render_size = options.render_size or colorizer.render_size

@@ -30,7 +30,8 @@ from colorlib.generators import ResidualUNet, UNet
 from colorlib.runtime import device, machine, seed_everything
 from colorlib.training.weights import save_weights
 
-TRANSLATIONS = {"03_scenes": seasons, "04_edges": scenes.edges_to_scene, "04_labels": scenes.labels_to_scene, "04_night": scenes.day_to_night,
+TRANSLATIONS = {"03_scenes": seasons, "04_edges": scenes.edges_to_scene, "04_labels": scenes.labels_to_scene,
+                "04_night": scenes.day_to_night,
                 "04_grey": scenes.grey_to_color, "06_scenes": scenes.grey_to_color}
 SIZE = 96
 Batch = Callable[[Tensor], tuple[Tensor, Tensor]]
