@@ -16,6 +16,8 @@ from stamp_notebooks import FOLDED, first_cell
 from colorlib.course.claims import VERDICTS
 
 MAX_BYTES = 1_500_000
+LINE = 88  # characters of a line of code that fit beside the contents of a page
+READING = 12  # words: less after a figure only announces the next cell
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|private|content)/[\w.-]+|[A-Z]:\\\\?Users")
 CLAIM_ROW = re.compile(r"^\|\s*(C\d+[a-z]?)\b.*\|\s*$", re.MULTILINE)
@@ -35,7 +37,9 @@ def problems(path: Path, following: Path | None, claims: Path) -> list[str]:
         *size(path),
         *code(notebook),
         *outputs(notebook),
+        *figures(notebook),
         *prose(notebook),
+        *headings(notebook),
         *sections(notebook),
         *next_link(notebook, following),
         *laptop(notebook),
@@ -84,6 +88,9 @@ def code(notebook: Notebook) -> Iterator[str]:
             continue
         if not cell.source.strip():
             yield "an empty code cell"
+        for line in cell.source.splitlines():
+            if len(line) > LINE:
+                yield f"a line of code has {len(line)} characters; at most {LINE}: {line[:50]!r}"
         if before is None or before.cell_type != "markdown" or not before.source.strip():
             yield f"no prose before the code cell {cell.source[:50]!r}"
 
@@ -108,6 +115,30 @@ def outputs(notebook: Notebook) -> Iterator[str]:
                 yield f"a path of the machine {where}: {MACHINE_PATH.search(text)[0]}"
             if re.search(r"<(?:img|script|link)[^>]+(?:src|href)=.https?:", text):
                 yield f"something from elsewhere {where}"
+
+
+def figures(notebook: Notebook) -> Iterator[str]:
+    """Every figure is read in the next cell."""
+    for cell, following in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
+        kinds = [kind for output in cell.get("outputs", []) for kind in output.get("data", {})]
+        if any(kind.startswith("image/") for kind in kinds):
+            text = following.source if following and following.cell_type == "markdown" else ""
+            if len(text.split()) < READING:
+                yield f"the figure of {cell.source[:50]!r} is not read in the next cell: {text[:50]!r}"
+
+
+def headings(notebook: Notebook) -> Iterator[str]:
+    """One title; sections that are numbered from 1 on without a gap; no level left out."""
+    text = re.sub(r"^```.*?^```", "", markdown(notebook), flags=re.DOTALL | re.MULTILINE)
+    found = [(len(marks), title) for marks, title in re.findall(r"^(#+) (.+)$", text, re.MULTILINE)]
+    numbers = [int(number) for level, title in found if level == 2 for number in re.findall(r"^(\d+)\. ", title)]
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield f"the sections are numbered {numbers}"
+    if [level for level, _ in found].count(1) > 1:
+        yield "more than one title"
+    for (before, _), (level, title) in zip(found, found[1:], strict=False):
+        if level > before + 1:
+            yield f"the heading {title!r} leaves out a level"
 
 
 def prose(notebook: Notebook) -> Iterator[str]:

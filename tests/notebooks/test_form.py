@@ -28,6 +28,12 @@ def test_notebook_has_the_form(path):
     assert problems(path, following, CLAIMS) == []
 
 
+def test_a_figure_that_is_read_is_fine(tmp_path):
+    notebook = good()
+    _figure("The curve falls from ten to seven. Most of that happens in the first half of it.")(notebook)
+    assert found(tmp_path, notebook) == []
+
+
 def test_every_result_is_in_a_notebook():
     text = "\n".join(path.read_text(encoding="utf-8") for path in SERIES)
     assert [file.stem for file in CLAIMS.glob("C*.json") if f"| {file.stem} |" not in text] == []
@@ -137,6 +143,16 @@ def _metadata(key: str, value: object):
     return plant
 
 
+def _figure(reading: str):
+    """A figure in the second code cell, and the text of the cell that follows it."""
+
+    def plant(notebook):
+        notebook.cells[3].outputs[0].data["image/png"] = "iVBORw0KGgo="
+        notebook.cells.insert(4, new_markdown_cell(reading))
+
+    return plant
+
+
 def _counts(notebook):
     notebook.cells[3].execution_count = 5
 
@@ -150,6 +166,11 @@ ERRORS = {
     "long cell": (_source(3, "\n".join(31 * ["7"])), "a code cell has 31 lines"),
     "no prose": (_code_after_code, "no prose before the code cell 'seven'"),
     "empty cell": (_empty_cell, "an empty code cell"),
+    "long line": (_add(3, "\nseven = 'x" + 80 * "x" + "'"), "a line of code has 91 characters"),
+    "unread figure": (_figure("Now the number:"), "is not read in the next cell: 'Now the number:'"),
+    "gap in the sections": (_add(2, "\n\n## 1. Six\n\n## 3. Seven"), "numbered [1, 3]"),
+    "two titles": (_add(2, "\n\n# Eight"), "more than one title"),
+    "level left out": (_add(2, "\n\n### Eight"), "'Eight' leaves out a level"),
     "error output": (
         _output(new_output("error", ename="ValueError", evalue="", traceback=[])),
         "an error in the output",
