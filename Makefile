@@ -17,7 +17,7 @@ VENV := .venv/bin
 JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PREFER_ENV_PATH
 
-.PHONY: help lab run studio test lint notebooks bench race wheelhouse clean
+.PHONY: help lab run studio test lint notebooks handouts bench race wheelhouse clean
 
 help:
 	@echo "make lab         set up, then open JupyterLab on notebook 00"
@@ -26,6 +26,7 @@ help:
 	@echo "make test        set up, run the tests and every notebook at preset smoke"
 	@echo "make lint        set up, check style, spelling, links and the form of the notebooks"
 	@echo "make notebooks   re-execute the series at preset laptop: committed outputs and data/results (ONLY=04: one)"
+	@echo "make handouts    set up, write a notebook of each chapter without answers and outputs (ONLY=04: one)"
 	@echo "make bench       set up, run the benchmarks side by side"
 	@echo "make race        set up, train three colorizers side by side for hours (PHOTOS=folder, SECONDS_EACH=7200)"
 	@echo "make wheelhouse  download all packages into wheelhouse/, for a class without network"
@@ -56,6 +57,10 @@ lint:
 notebooks:
 	@$(SETUP)
 	@$(VENV)/python scripts/refresh_notebooks.py $(ONLY)
+
+handouts:
+	@$(SETUP)
+	@$(VENV)/python scripts/handouts.py $(ONLY)
 
 bench:
 	@$(SETUP) --extras notebooks,bench
