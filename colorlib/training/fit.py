@@ -134,7 +134,7 @@ def fit(
         schedule: progress in [0, 1] -> factor of lr.
         precision: "no" (float32), "bf16" or "fp16".
         out: folder for `weights.safetensors` and the files of `loop.run`; None keeps nothing.
-        metadata: more entries of the weights file, such as recipe and size.
+        metadata: more entries of the weights file, such as recipe and size; also for `loop.run`.
         resume, checkpoint_every, progress: see `loop.run`, where `checkpoint_every` is `every`.
 
     Returns, raises: see `loop.run`.
@@ -172,7 +172,7 @@ def fit(
     state = {name: part for name, part in state.items()
              if hasattr(part, "state_dict") or isinstance(part, torch.Generator)}
     history = run(step, num_steps, state=state, out=out, resume=resume, every=checkpoint_every, save=save,
-                  progress=progress, accelerator=accelerator)
+                  progress=progress, accelerator=accelerator, metadata=metadata)
     for network, _ in pairs:  # give back plain networks: Accelerate has wrapped their forward for the precision
         accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     return history

@@ -13,10 +13,11 @@ import json
 import math
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +26,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from colorlib.files import write_json
-from colorlib.training.weights import load_state, read_tensors, write_tensors
+from colorlib.files import locked, write_json
+from colorlib.training.weights import load_state, read_metadata, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, BEFORE = "checkpoint.safetensors", "checkpoint.before.safetensors"  # the last two; older ones are deleted
+MINUTES = 10.0  # between two checkpoints, where the steps are slow
 _ACCELERATE = threading.Lock()  # its state belongs to the process, and seeds may train in threads (see `course.seeds`)
 
 
@@ -42,7 +44,7 @@ class History:
     losses: dict[str, list[float]] = field(default_factory=dict)  # name -> a value for each step that returned it
     seconds: float = 0.0
     num_steps: int = 0
-    interrupted: bool = False  # by Ctrl-C
+    interrupted: bool = False  # by Ctrl-C or SIGTERM
 
     def mean(self, name: str, last: int = 50) -> float:
         """Mean of the last values of a loss."""
@@ -54,7 +56,7 @@ def run(
     step: Callable[[int], Mapping[str, Tensor]], num_steps: int, *, state: Mapping[str, Any] | None = None,
     out: str | Path | None = None, resume: bool = False, every: int = 1000,
     save: Callable[[int], None] = lambda steps: None, look: Callable[[int], None] | None = None,
-    progress: bool = True, accelerator: Accelerator | None = None,
+    progress: bool = True, accelerator: Accelerator | None = None, metadata: Mapping[str, str] | None = None,
 ) -> History:
     """Repeat a training step.
 
@@ -64,19 +66,22 @@ def run(
         num_steps: steps in all, including those before a resume.
         state: what the checkpoint holds, by name: modules, optimizers (without learning rates), torch.Generators, and
             objects whose `state_dict` is plain JSON. The global random states are always in it.
-        out: folder for checkpoint.safetensors and history.json; None keeps nothing.
-        resume: go on from the checkpoint in `out`.
-        every: steps between two checkpoints.
+        out: folder for the last two checkpoints and history.json; None keeps nothing.
+        resume: go on from the newest checkpoint in `out` that can be read.
+        every: steps between two checkpoints; a run in one process also writes one after 10 minutes.
         save: save(steps done) is called before each checkpoint, to write the weights.
         look: look(steps done) is called before the first step and after every step.
         progress: show a progress bar with the losses on standard error.
         accelerator: where several processes train, the main one writes the files.
+        metadata: what `described` gives for `out`, to tell later whether a run fits.
 
-    Ctrl-C finishes the step, writes the checkpoint and returns; a second Ctrl-C stops at once.
+    Ctrl-C or SIGTERM finishes the step, writes the checkpoint and returns; a second one stops at once.
 
     Raises:
-        ValueError: bad arguments; resume without a checkpoint; a checkpoint of another network.
-        FloatingPointError: a loss is no longer finite; the checkpoint from before is kept.
+        ValueError: bad arguments; resume without a checkpoint; a checkpoint of another network; another process that
+            trains in `out`.
+        FloatingPointError: a loss or a weight is no longer finite; the checkpoint from before is kept.
+        OSError: the files cannot be written; the checkpoint from before is kept.
     """
     from tqdm.auto import tqdm
 
@@ -85,53 +90,78 @@ def run(
     if resume and out is None:
         raise ValueError(f"resume=True needs out, the folder that holds {CHECKPOINT}")
     state, is_main = dict(state or {}), accelerator is None or accelerator.is_main_process
-    history = load_checkpoint(Path(out, CHECKPOINT), state) if resume else History()
+    together = accelerator is not None and accelerator.num_processes > 1
+    if out is not None and is_main:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    recorded: dict[str, list[tuple[int, Tensor]]] = {}
 
     def keep() -> None:
-        if out is not None and is_main:
+        nonlocal kept, replaced
+        kept = time.monotonic()
+        if out is None or not is_main:
+            return
+        for name, part in state.items():
+            for key, value in part.state_dict().items() if isinstance(part, nn.Module) else ():
+                if not torch.isfinite(value).all():
+                    raise FloatingPointError(_diverged(f"{name}'s {key} holds NaN or infinity after", history.num_steps))
+        try:
             save(history.num_steps)
             write_json(Path(out, "history.json"), {
                 "losses": history.losses, "seconds": history.seconds, "steps": history.num_steps})
-            save_checkpoint(Path(out, CHECKPOINT), state, history)  # the last: what it stands for is there already
+            # the last: what it stands for is there already
+            save_checkpoint(Path(out, CHECKPOINT), state, history, metadata, None if replaced else Path(out, BEFORE))
+        except OSError as error:
+            raise OSError(f"{out}: step {history.num_steps} cannot be written ({error.strerror or error}); make room "
+                          "there and go on from the last checkpoint by --resume") from error
+        if replaced and not resume:
+            Path(out, BEFORE).unlink(missing_ok=True)  # of the run that this one replaces
+        replaced = False
 
     def drain() -> None:
         """Move the losses from the device into the history, and show their means."""
-        shown = {}
-        for name in list(recorded):
-            values = torch.stack(recorded.pop(name)).tolist()
-            for value in values:
-                if not math.isfinite(value):
-                    raise FloatingPointError(f"the loss {name!r} is {value} at or before step {history.num_steps}: "
-                                             "training diverged; take a smaller learning rate, or precision='no'")
-            history.losses.setdefault(name, []).extend(values)
-            shown[name] = f"{sum(values) / len(values):.3f}"
-        bar.set_postfix(shown, refresh=False)
+        values = {name: torch.stack([value for _, value in pairs]).tolist() for name, pairs in recorded.items()}
+        bad = [(k, name, value) for name, pairs in recorded.items() for (k, _), value in zip(pairs, values[name])
+               if not math.isfinite(value)]
+        if bad:
+            k, name, value = min(bad, key=lambda entry: entry[0])
+            raise FloatingPointError(_diverged(f"the loss {name!r} is {value} in", k + 1))
+        for name, numbers in values.items():
+            history.losses.setdefault(name, []).extend(numbers)
+        recorded.clear()
+        bar.set_postfix({name: f"{sum(numbers) / len(numbers):.3f}" for name, numbers in values.items()}, refresh=False)
         bar.update(history.num_steps - bar.n)
 
-    recorded: dict[str, list[Tensor]] = {}
-    started = time.perf_counter() - history.seconds
-    if look is not None and not history.num_steps:
-        look(0)
-    with (tqdm(total=num_steps, initial=history.num_steps, disable=not progress or not is_main) as bar,
-          deferred_interrupt() as interrupt):
-        while history.num_steps < num_steps and not interrupt.is_set():
-            for name, loss in step(history.num_steps).items():
-                recorded.setdefault(name, []).append(loss.detach())  # on the device: reading it would wait for the GPU
-            history.num_steps += 1
-            history.seconds = time.perf_counter() - started
-            due = history.num_steps % every == 0 and history.num_steps < num_steps
-            if history.num_steps % 25 == 0 or due:
-                drain()
-            if look is not None:
-                look(history.num_steps)
-            if due:
-                keep()
-        drain()
-        history.interrupted = history.num_steps < num_steps
-        keep()
+    with locked(Path(out)) if out is not None and is_main else nullcontext():
+        history, replaced = (load_newest(Path(out), state) if resume else (History(), True))
+        kept, started = time.monotonic(), time.perf_counter() - history.seconds
+        if look is not None and not history.num_steps:
+            look(0)
+        with (tqdm(total=num_steps, initial=history.num_steps, disable=not progress or not is_main) as bar,
+              deferred_interrupt() as interrupt):
+            while history.num_steps < num_steps and not interrupt.is_set():
+                for name, loss in step(history.num_steps).items():  # stays on the device: to read it waits for the GPU
+                    recorded.setdefault(name, []).append((history.num_steps, loss.detach()))
+                history.num_steps += 1
+                history.seconds = time.perf_counter() - started
+                due = history.num_steps < num_steps and (
+                    history.num_steps % every == 0 or not together and time.monotonic() - kept > 60 * MINUTES)
+                if history.num_steps % 25 == 0 or due:
+                    drain()
+                if look is not None:
+                    look(history.num_steps)
+                if due:
+                    keep()
+            drain()
+            history.interrupted = history.num_steps < num_steps
+            keep()
     if accelerator is not None:
         accelerator.wait_for_everyone()
     return history
+
+
+def _diverged(what: str, step: int) -> str:
+    return (f"{what} step {step}: training diverged; the last checkpoint is from before, go on from it or anew with a "
+            "smaller learning rate (lr, --lr), or with precision 'no'")
 
 
 def accelerated(precision: str = "no") -> Accelerator:
@@ -145,8 +175,9 @@ def accelerated(precision: str = "no") -> Accelerator:
         return Accelerator(mixed_precision=precision)
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Any], history: History) -> None:
-    """Write the state of a run as tensors and JSON."""
+def save_checkpoint(path: Path, state: Mapping[str, Any], history: History, metadata: Mapping[str, str] | None = None,
+                    keep: Path | None = None) -> None:
+    """Write the state of a run as tensors, JSON among them; the checkpoint that is there goes to `keep`, if named."""
     tensors = {f"losses/{name}": torch.tensor(values, dtype=torch.float64) for name, values in history.losses.items()}
     plain = {"steps": history.num_steps, "seconds": history.seconds}
     for name, part in state.items():
@@ -165,47 +196,85 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], history: History) -> N
         tensors["random/mps"] = torch.mps.get_rng_state()
     kind, numbers, *rest = np.random.get_state(legacy=True)
     plain["random"] = {"python": random.getstate(), "numpy": [kind, numbers.tolist(), *rest]}
-    write_tensors(path, tensors, {"run": json.dumps(plain)})
+    tensors["run"] = torch.frombuffer(bytearray(json.dumps(plain).encode()), dtype=torch.uint8)  # under the checksum
+    write_tensors(path, tensors, {"about": json.dumps(dict(metadata or {}))}, keep)
+
+
+def checkpoints(out: Path) -> list[Path]:
+    """The checkpoints of a run that are there, the newest first."""
+    return [path for path in (out / CHECKPOINT, out / BEFORE) if path.is_file()]
+
+
+def described(out: Path) -> dict[str, str]:
+    """The `metadata` of the run in a folder, from the header of a checkpoint; a ValueError where none can be read."""
+    for path in checkpoints(out) or [out / CHECKPOINT]:
+        try:
+            return json.loads(read_metadata(path).get("about", "{}"))
+        except ValueError as error:
+            problem = error
+    raise problem
+
+
+def load_newest(out: Path, state: Mapping[str, Any]) -> tuple[History, bool]:
+    """Put back the newest checkpoint that can be read; and whether CHECKPOINT cannot, and so must not take the place of
+    the one before. A ValueError as in `load_checkpoint`."""
+    try:
+        tensors = read_tensors(out / CHECKPOINT)[0]
+    except ValueError as error:
+        if not (out / BEFORE).is_file():
+            raise
+        history = load_checkpoint(out / BEFORE, state)
+        print(f"colorlib: {error}; going on from {BEFORE}, step {history.num_steps}", file=sys.stderr)
+        return history, True
+    return _put_back(out / CHECKPOINT, tensors, state), False
 
 
 def load_checkpoint(path: Path, state: Mapping[str, Any]) -> History:
     """Put back, in place, what `save_checkpoint` wrote; a ValueError where it is none, damaged or of another state."""
-    tensors, metadata = read_tensors(path)
-    plain = json.loads(metadata["run"])
-    for name, part in state.items():
-        own = _below(tensors, f"{name}/")
-        if isinstance(part, nn.Module):
-            load_state(part, own, path)
-        elif isinstance(part, torch.optim.Optimizer):
-            _load_optimizer(part, own)
-        elif isinstance(part, torch.Generator) and "random" in own:
-            part.set_state(own["random"])
-        elif f"state/{name}" in plain:
-            part.load_state_dict(plain[f"state/{name}"])
-        else:
-            raise ValueError(f"{path}: holds no state of {name!r}: it is another run's checkpoint, name its folder")
-    torch.set_rng_state(tensors["random/cpu"])
-    for index in range(torch.cuda.device_count()):
-        if f"random/cuda{index}" in tensors:
-            torch.cuda.set_rng_state(tensors[f"random/cuda{index}"], index)
-    if torch.backends.mps.is_available() and "random/mps" in tensors:
-        torch.mps.set_rng_state(tensors["random/mps"])
-    version, words, gauss = plain["random"]["python"]
-    random.setstate((version, tuple(words), gauss))
-    np.random.set_state(tuple(plain["random"]["numpy"]))
-    losses = {name: values.tolist() for name, values in _below(tensors, "losses/").items()}
-    return History(losses, plain["seconds"], plain["steps"])
+    return _put_back(path, read_tensors(path)[0], state)
+
+
+def _put_back(path: Path, tensors: dict[str, Tensor], state: Mapping[str, Any]) -> History:
+    try:
+        plain = json.loads(tensors["run"].numpy().tobytes())
+        for name, part in state.items():
+            own = _below(tensors, f"{name}/")
+            if isinstance(part, nn.Module):
+                load_state(part, own, path)
+            elif isinstance(part, torch.optim.Optimizer):
+                _load_optimizer(part, own)
+            elif isinstance(part, torch.Generator) and "random" in own:
+                part.set_state(own["random"])
+            elif f"state/{name}" in plain:
+                part.load_state_dict(plain[f"state/{name}"])
+            else:
+                raise ValueError(f"{path}: holds no state of {name!r}: it is another run's checkpoint, name its folder")
+        torch.set_rng_state(tensors["random/cpu"])
+        for index in range(torch.cuda.device_count()):
+            if f"random/cuda{index}" in tensors:
+                torch.cuda.set_rng_state(tensors[f"random/cuda{index}"], index)
+        if torch.backends.mps.is_available() and "random/mps" in tensors:
+            torch.mps.set_rng_state(tensors["random/mps"])
+        version, words, gauss = plain["random"]["python"]
+        random.setstate((version, tuple(words), gauss))
+        np.random.set_state(tuple(plain["random"]["numpy"]))
+        losses = {name: values.tolist() for name, values in _below(tensors, "losses/").items()}
+        return History(losses, plain["seconds"], plain["steps"])
+    except (LookupError, TypeError, AttributeError, RuntimeError, json.JSONDecodeError, UnicodeError) as error:
+        raise ValueError(f"{path}: is no checkpoint of this colorlib's training ({error!r}); name a run's folder") from error
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    weights = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    places = {str(index): index for index in range(len(weights))}
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        index, _, entry = key.partition("/")
-        like = parameters[int(index)]
+        name, _, entry = key.partition("/")
+        index = places[name]
+        like = weights[index]
         if value.shape == like.shape:  # fused Adam needs its state in the same memory layout as the weights
             value = torch.empty_like(like, dtype=value.dtype).copy_(value)
-        state.setdefault(int(index), {})[entry] = value
+        state.setdefault(index, {})[entry] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -215,19 +284,21 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event instead of ending a step half-way; the second one raises as usual."""
+    """Ctrl-C or SIGTERM sets the event instead of ending a step half-way; the second one acts as usual."""
     pressed = threading.Event()
-    usual = signal.getsignal(signal.SIGINT)
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def use(handlers: Mapping[int, Any]) -> None:
+        for number, handler in handlers.items() if is_main else ():
+            signal.signal(number, handler)
 
     def first(signum, frame):
-        signal.signal(signal.SIGINT, usual)
+        use(usual)
         pressed.set()
 
     is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set, or Ctrl-C arrive
     try:
-        if is_main:
-            signal.signal(signal.SIGINT, first)
+        use(dict.fromkeys(usual, first))
         yield pressed
     finally:
-        if is_main:
-            signal.signal(signal.SIGINT, usual)
+        use(usual)

@@ -242,7 +242,7 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 def train_colorizer(
     recipe: Recipe, batches: Callable[[int], Batches], out: Path, *, metadata: dict[str, str] | None = None,
-    resume: bool = False, progress: bool = True,
+    resume: bool = False, every: int = 1000, progress: bool = True,
 ) -> History:
     """Train by the recipe; on CUDA the generator computes in bfloat16.
 
@@ -250,7 +250,7 @@ def train_colorizer(
         batches: batches(batch size) -> endless (L, ab) of squares of `recipe.short_side` pixels, as `fit` takes them.
         out: folder for weights.safetensors (the average), l1.safetensors (the average before the adversarial steps)
             and the files of `loop.run`.
-        metadata: more entries of the weights files.
+        metadata, resume, every: more entries of the weights files; see `loop.run`.
 
     Returns, raises: see `loop.run`; ValueError also without the encoder's weights, and for several processes.
     """
@@ -304,7 +304,8 @@ def train_colorizer(
             "settings": json.dumps(asdict(recipe))})
 
     return run(
-        step, recipe.pretraining + recipe.adversarial, out=out, resume=resume, progress=progress,
+        step, recipe.pretraining + recipe.adversarial, out=out, resume=resume, every=every, progress=progress,
+        metadata=metadata,
         save=lambda steps: save_average("weights", steps, torch.zeros(1, Z_CHANNELS)), accelerator=accelerator,
         state={"networks": networks, "adam_l1": adam_l1, "adam_g": adam_g, "adam_d": adam_d, "augmentation": random,
                "batches": many, "adversarial_batches": few})

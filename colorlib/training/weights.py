@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,25 +18,44 @@ from colorlib.files import write_atomically
 from colorlib.generators import NORMS, Generator, PretrainedUNet, ResidualUNet, UNet
 from colorlib.runtime import shipped_folder
 
+HEADER_BYTES = 10_000_000  # of a file; those of the networks here have a hundredth
 # the networks that a weights file may name; nothing else is ever built from a file
 NETWORKS = {network.__name__: network for network in (UNet, ResidualUNet, PretrainedUNet)}
 
 
-def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file with the checksum of its tensors, whole or not at all."""
+def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str],
+                  keep: Path | None = None) -> None:
+    """Write a safetensors file with the checksum of its tensors, as `write_atomically` does."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(Path(path), save(tensors, {**metadata, "sha256": checksum(tensors)}))
+    write_atomically(Path(path), save(tensors, {**metadata, "sha256": checksum(tensors)}), keep)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[safe_open]:
+    """The file, once its header is known to be small and to describe exactly the bytes that are there."""
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no such weights file; give the path of a .safetensors file")
+    try:
+        with open(path, "rb") as file:
+            header = int.from_bytes(file.read(8), "little")  # a pickle's or picture's first bytes are a huge number
+        if header > HEADER_BYTES:
+            raise OSError(f"its header claims {header:,} bytes, at most {HEADER_BYTES:,} are read")
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error}); make or copy it again") from error
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata of a file, without its tensors; a ValueError where it is missing or not whole."""
+    with _opened(path) as file:
+        return file.metadata() or {}
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors (on the CPU) and the metadata of a file; a ValueError where it is missing or damaged."""
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such weights file; give the path of a .safetensors file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error}); make or copy it again") from error
+    with _opened(path) as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     if metadata.get("sha256") != checksum(tensors):
         found = "no checksum" if "sha256" not in metadata else "another checksum than its tensors have"
         raise ValueError(f"{path}: the file has {found}: it was changed, damaged or not written by this colorlib; "
