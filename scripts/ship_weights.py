@@ -1,6 +1,6 @@
 """Put the weights of a training run into data/weights, in 16 bits, with the settings chosen on validation photographs.
 
-    .venv/bin/python scripts/ship_weights.py --run RUN --render-size 128 --colourfulness 1.4 --variants 1.2 --even 0.23 0.1
+    .venv/bin/python scripts/ship_weights.py --run RUN --render-size 128 --large-render-size 192 --colourfulness 1.4 --variants 1.2 --even 0.23 0.1
 
 RUN is what `colorlib train --recipe colorizer` wrote: weights.safetensors becomes colorizer.safetensors, and l1.safetensors,
 the same network before the adversarial steps, its sibling. --colourfulness is the first number of the default's z, in
@@ -24,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--render-size", type=int, required=True)
+    parser.add_argument("--large-render-size", type=int, required=True)
     parser.add_argument("--colourfulness", type=float, required=True)
     parser.add_argument("--variants", type=float, required=True)
     parser.add_argument("--even", type=float, nargs=2, required=True, metavar=("REACH", "EDGE"))
@@ -34,8 +35,8 @@ def main() -> None:
         # the sibling has one z, that of its mean
         z_default = json.dumps(vivid) if name == "colorizer" else metadata["z_mean"]
         path = FOLDER / f"{name}.safetensors"
-        chosen = {"render_size": str(options.render_size), "z_default": z_default, "mirrored": "yes",
-                  "even": json.dumps(options.even),
+        chosen = {"render_size": str(options.render_size), "large_render_size": str(options.large_render_size),
+                  "z_default": z_default, "mirrored": "yes", "even": json.dumps(options.even),
                   "z_std": json.dumps([options.variants] * (Z_CHANNELS - 1) + [0.0])}
         save_weights(path, generator, {**metadata, **chosen}, half=True)
         print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, step {metadata['step']}")

@@ -48,7 +48,8 @@ class Colorizer:
             are JSON lists: the z of the two ways of decoding, 0 where they are missing; "z_std" is the deviation of
             the z of other colourings, else 1. With "mirrored": "yes" every answer is the mean of those to the picture
             and to its mirror image, which costs twice the time and is steadier. "even": a JSON list of `reach` and
-            `edge` of `render.even_out`, which every answer's ab goes through; without it none does.
+            `edge` of `render.even_out`, which every answer's ab goes through; without it none does. "large_render_size":
+            the render size of photographs whose short side has at least as many pixels.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
     Example:
@@ -67,6 +68,7 @@ class Colorizer:
         self.z_std = self._read_z("z_std", 1.0)
         self.mirrored = self.metadata.get("mirrored") == "yes"
         self.even = self._read_even()
+        self.large_render_size = self._read_large()
         self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
         self._known: OrderedDict[tuple, Prediction] | None = None  # what `remembering` keeps, and for which L
         self._known_L: Tensor | None = None
@@ -80,6 +82,19 @@ class Colorizer:
         if z.shape != (wanted,) or not torch.isfinite(z).all():
             raise ValueError(f"the metadata's {name} is {z.tolist()}; this generator takes {wanted} finite numbers")
         return z
+
+    def _read_large(self) -> int | None:
+        text = self.metadata.get("large_render_size")
+        if text is not None and not (text.isdecimal() and int(text) >= self.render_size):
+            raise ValueError(f"the metadata's large_render_size is {text!r}; it must be a whole number of pixels, at least "
+                             f"{self.render_size}, the render size")
+        return None if text is None else int(text)
+
+    def own_render_size(self, height: int, width: int) -> int:
+        """The render size for a photograph of this size where the settings give none: the larger one, if it has one, where
+        the photograph need not be enlarged for it."""
+        large = self.large_render_size
+        return large if large is not None and min(height, width) >= large else self.render_size
 
     def _read_even(self) -> list[float] | None:
         text = self.metadata.get("even")
@@ -198,7 +213,7 @@ class Colorizer:
     def _seen(self, rgb: Tensor, hints: Sequence[Hint], render_size: int | None) -> tuple[Tensor, Marks, tuple[int, int]]:
         """The small L (1, 1, h, w), the hints on it, and the photograph's height and width."""
         full = tuple(rgb.shape[-2:])
-        size = render_shape(*full, self.render_size if render_size is None else render_size)
+        size = render_shape(*full, self.own_render_size(*full) if render_size is None else render_size)
         marks = place_hints(hints, full, size)
         with torch.inference_mode(), _memory_for(full):
             return small_L(rgb, size).to(self.device), marks, full

@@ -56,7 +56,7 @@ class Studio(VBox):
         self._incoming = Incoming(self.colorizer, max_bytes, max_pixels)
         self._showing, self._lock = False, threading.RLock()
         self.parts, self.state = Parts(FORMATS, files, max_bytes), State()
-        self._view = View(self.parts, self.colorizer.render_size, expression)
+        self._view = View(self.parts, self.colorizer.own_render_size, expression)
         super().__init__(self.parts.top)
         self.add_class("colorlib-studio")
         self._connect()

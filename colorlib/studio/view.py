@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 from colorlib.colorizer import Hint, Settings
@@ -20,18 +21,20 @@ class View:
     """Shows states of a studio in its widgets.
 
     Args:
-        render_size: what the slider shows if the settings leave it to the colorizer.
+        render_size: of a height and width; what the slider shows if the settings leave it to the colorizer.
         expression: Python for the colorizer, in the line of code.
     """
 
-    def __init__(self, parts: Parts, render_size: int, expression: str) -> None:
-        self.parts, self._render_size, self._expression = parts, render_size, expression
+    def __init__(self, parts: Parts, render_size: Callable[[int, int], int], expression: str) -> None:
+        self.parts, self._render_size_of, self._expression = parts, render_size, expression
+        self._render_size = 0
 
     def show(self, state: State, preview: Preview, picture: bytes) -> None:
         """Show a state; `picture` is a JPEG as large as the preview."""
         board, hints = self.parts.board, state.settings.hints
         with board.hold_sync():
-            board.height, board.width = preview.photo.rgb.shape[-2:]
+            board.height, board.width = size = preview.photo.rgb.shape[-2:]
+            self._render_size = self._render_size_of(*size)
             board.hints = [{"x": hint.x, "y": hint.y, "color": preview.shown_color(hint)[0], "reach": hint.reach,
                             "erase": hint.erase} for hint in hints]
             board.selected, board.picture, board.before = state.selected, picture, preview.grey_jpeg

@@ -401,6 +401,22 @@ def test_a_saved_colorizer_paints_the_same(tmp_path):
         assert torch.equal(again.colorize(same), painter.colorize(rgb))
 
 
+@pytest.mark.parametrize("full, expected", [((47, 90), (16, 31)), ((48, 90), (48, 90)), ((96, 100), (48, 50))])
+def test_a_large_photograph_is_seen_at_the_large_render_size(full, expected):
+    generator = Says(flat(1.0, 1.0))
+    painter = Colorizer(generator, render_size=16, metadata={"large_render_size": "48"})
+    painter.colorize(photo(*full))
+    assert generator.seen.shape[-2:] == expected
+    painter.colorize(photo(*full), render_size=20)
+    assert min(generator.seen.shape[-2:]) == 20  # the settings win
+
+
+@pytest.mark.parametrize("text", ["12", "wide", "-3", "48.5"])
+def test_a_large_render_size_that_makes_no_sense_is_refused(text):
+    with pytest.raises(ValueError, match=f"large_render_size is '{text}'.*at least 16"):
+        Colorizer(Says(flat(1.0, 1.0)), render_size=16, metadata={"large_render_size": text})
+
+
 def test_a_render_size_in_the_file_that_is_no_number_is_refused(tmp_path):
     from colorlib.training.weights import save_weights
 

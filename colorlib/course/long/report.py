@@ -40,13 +40,13 @@ from colorlib.training.weights import shipped
 VARIANTS = (1, 2, 3, 4, 5, 6)
 HINTS = (1, 3, 5, 10, 20)
 PIXELS = 64  # drawn from each photograph for the distribution of ab
-CHOICES = {"render size": (80, 96, 112, 128, 160), "colourfulness": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)}
+CHOICES = {"render size": (96, 128, 160, 192, 224, 256), "colourfulness": (1.0, 1.2, 1.4, 1.6, 1.8)}
 
 
 def groups(folder: Path, split: str) -> dict[str, list[Tensor]]:
-    """Folder below `folder` -> colour photographs of the split."""
+    """Folder below `folder` -> colour photographs of the split, or of "all"."""
     found: dict[str, list[Tensor]] = defaultdict(list)
-    for path in photos.scan_splits(folder)[split]:
+    for path in photos.scan(folder) if split == "all" else photos.scan_splits(folder)[split]:
         rgb = photos.read_photo(path).rgb
         if not photos.is_grey(rgb):
             found[path.relative_to(folder).parts[0]].append(rgb)
@@ -162,14 +162,14 @@ def hinted(colorizer: Colorizer, real: list[Tensor], num_photos: int) -> dict[st
 
 def choose(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
     """AuC of the mean by render size; AuC, colourfulness and distance of ab by the default's colourfulness."""
-    table, own = {}, colorizer.render_size
+    table, own = {}, (colorizer.render_size, colorizer.large_render_size)
     for name, group in real.items():
         group = group[:: max(1, len(group) // 200)]
         rows = {}
         for size in CHOICES["render size"]:
-            colorizer.render_size = size
+            colorizer.render_size, colorizer.large_render_size = size, None
             rows[f"mean, render size {size}"] = rounded(measured([colorizer.colorize(rgb, decode="mean") for rgb in group], group))
-        colorizer.render_size = own
+        colorizer.render_size, colorizer.large_render_size = own
         for first in CHOICES["colourfulness"]:
             colorizer.z["default"] = torch.tensor([first, *[0.0] * (len(colorizer.z["mean"]) - 1)])
             rows[f"default, z = {first}"] = rounded(measured([colorizer.colorize(rgb) for rgb in group], group))
@@ -186,24 +186,26 @@ def main() -> None:
     options = arguments(__doc__, weights=(None, "else those that ship"), sibling=(None, "else the l1 weights that ship"),
                         render_size=(0, "instead of the file's"), squeezenet=("", "an .npz of its weights"),
                         hinted=(60, "photographs of a group that hints are tried on"),
-                        choose=(False, "try settings on the validation split"))
+                        choose=(False, "try settings on the validation split"), split=("", "instead of it: train, validation, test or all"))
     torch.set_num_threads(1)
     colorizer = Colorizer.load(options.weights, "cpu")
-    colorizer.render_size = options.render_size or colorizer.render_size
-    real = groups(Path(options.photos), "validation" if options.choose else "test")
+    if options.render_size:
+        colorizer.render_size, colorizer.large_render_size = options.render_size, None
+    split = options.split or ("validation" if options.choose else "test")
+    real = groups(Path(options.photos), split)
     if options.choose:
         table = choose(colorizer, real)
         for name, rows in table.items():
             print(name, file=sys.stderr), show(rows)
-        write_json(results_dir() / "colorizer_choice.json", {"command": "colorizer_report.py --choose", "split": "validation",
+        write_json(results_dir() / "colorizer_choice.json", {"command": "colorizer_report.py --choose", "split": split,
                                                              "machine": machine(), "groups": table})
         return
     network = load_squeeze(options.squeezenet) if options.squeezenet else None
     sibling = Colorizer.load(options.sibling or shipped("l1"), "cpu")
-    sibling.render_size = colorizer.render_size
-    result = {"command": "OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR", "split": "test",
+    sibling.render_size, sibling.large_render_size = colorizer.render_size, colorizer.large_render_size
+    result = {"command": "OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR", "split": split,
               "machine": machine(), "weights": colorizer.metadata.get("sha256", "")[:16],
-              "render size": colorizer.render_size, "groups": {}}
+              "render size": colorizer.render_size, "large render size": colorizer.large_render_size, "groups": {}}
     for name, group in real.items():
         result["groups"][name] = report(colorizer, sibling, group, network, options.hinted)
         print(name, {k: v for k, v in result["groups"][name].items() if k != "rows"})
