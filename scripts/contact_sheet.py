@@ -19,7 +19,7 @@ from colorlib.course import figures, scenes
 from colorlib.photos import sample_photograph, sample_photographs, to_image
 
 HELD_OUT_SEED, NUM_SCENES, SIDE = 10_000, 4, 240
-LARGE, HEIGHT, DIVIDER = {"china": 0.5, "astronaut": 0.42, "grace_hopper": 0.5}, 480, 4  # name: where the colour begins
+LARGE, HEIGHT, DIVIDER = {"china": 0.36, "astronaut": 0.4, "flower": 0.5}, 480, 4  # name: where the colour begins
 
 
 def small(rgb: torch.Tensor) -> torch.Tensor:
