@@ -123,14 +123,19 @@ def train(
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of the first weights and of the crops.")] = 0,
     repeat: Annotated[list[str], typer.Option(
         metavar="FOLDER=N", help="Show the photographs of a folder below DIR N times as often.")] = [],  # noqa: B006 (typer copies it)
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in RUN.")] = False,
+    lr: Annotated[float | None, typer.Option(
+        metavar="X", help="Largest learning rate of the generator.  [default: the recipe's]")] = None,
+    every: Annotated[int, typer.Option(
+        metavar="N", min=1, help="Steps between two checkpoints; ten minutes are the most.")] = 1000,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in RUN.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that is in RUN.")] = False,
 ) -> None:
     """Train a network that colours photographs.
 
     A tenth of the photographs each is held back for validation and for
-    testing. Ctrl-C finishes the step, writes the checkpoint and stops; --resume
-    goes on from there. `colorlib colorize` takes RUN/weights.safetensors.
+    testing. Ctrl-C or SIGTERM finishes the step, writes the checkpoint and
+    stops; --resume goes on from there, also after a crash. Two checkpoints are
+    kept. `colorlib colorize` takes RUN/weights.safetensors.
 
     \b
     Examples:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from tqdm import tqdm
@@ -16,14 +17,14 @@ from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer, ColorizerError, Settings
 from colorlib.colorizer.folder import Batch, colorize_all, make_folder
 from colorlib.discriminators import Critic, PatchDiscriminator
+from colorlib.files import fingerprint
 from colorlib.generators import PretrainedUNet, ResidualUNet, UNet
 from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.photos import PhotoError, Source, crop_side, is_grey, read_photo, scan, scan_splits
-from colorlib.runtime import device, seed_everything
+from colorlib.runtime import device, is_out_of_memory, seed_everything
 from colorlib.training import History, fit
-from colorlib.training.loop import CHECKPOINT
+from colorlib.training.loop import checkpoints, described
 from colorlib.training.recipe import Recipe, imagenet_weights, train_colorizer
-from colorlib.training.weights import read_tensors
 
 MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
 SMALLEST = 11  # pixels: the window of SSIM
@@ -76,14 +77,19 @@ class Run:
     encoder_weights: str
     seed: int
     repeat: Sequence[str]
+    lr: float | None
+    every: int
     resume: bool
     force: bool
+    data: Source | None = None  # the photographs, where they are decoded already
 
     def __post_init__(self) -> None:
         if self.resume and self.force:
             raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
         if self.recipe == "colorizer" and (self.loss or self.generator not in (None, "pretrained-unet")):
             raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
+        if self.lr is not None and not 0 < self.lr < 1:
+            raise ValueError(f"--lr is {self.lr}; it must be above 0 and below 1")
         self.times: dict[str, int] = {}  # ["objects=4"] -> {"objects": 4}
         for entry in self.repeat:
             folder, _, times = entry.rpartition("=")
@@ -106,19 +112,32 @@ def train_on_photos(run: Run) -> History:
     """
     if run.encoder_weights == "imagenet" and (run.recipe == "colorizer" or run.generator == "pretrained-unet"):
         imagenet_weights()  # an error now, not after the photographs are decoded
+    train = _train_colorizer if run.recipe == "colorizer" else _fit
     try:
-        return _train_colorizer(run) if run.recipe == "colorizer" else _fit(run)
-    except torch.OutOfMemoryError as error:
-        raise ValueError(f"not enough memory on {device()}: take a smaller --batch-size or --size") from error
+        return train(run)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    size = run.batch_size  # what fits is measured after `except`, which holds all tensors of the step
+    while (size := size // 2) >= 4:
+        with TemporaryDirectory() as out:
+            try:
+                train(replace(run, batch_size=size, steps=10, out=Path(out), resume=False, every=1000))
+                break
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+    advice = f"--batch-size {size} fits, by 10 steps" if size >= 4 else "not even 4 fit, take a smaller --size"
+    raise ValueError(f"not enough memory on {device()} for a batch of {run.batch_size}: {advice}")
 
 
 def _fit(run: Run) -> History:
     numbers, size = RECIPES[run.recipe], run.size or 96
     loss, network = run.loss or numbers["loss"], run.generator or "unet"
-    batch_size = run.batch_size or numbers["batch_size"]
-    description = run.describe(loss=loss, generator=network, size=size, batch_size=batch_size)
+    run.batch_size = run.batch_size or numbers["batch_size"]
+    description = run.describe(loss=loss, generator=network, size=size, batch_size=run.batch_size)
     short_side = crop_side(size)  # what the crops are cut from, and so the scale that is learned
-    batches = _photographs(run, short_side, description).batches("train", size, batch_size, run.seed, device())
+    batches = _photographs(run, short_side, description).batches("train", size, run.batch_size, run.seed, device())
     if network == "unet":
         generator = UNet(base_channels=numbers["base_channels"], levels=numbers["levels"], dropout=numbers["dropout"])
     elif network == "residual-unet":
@@ -133,36 +152,44 @@ def _fit(run: Run) -> History:
     elif loss == "wgan-gp":
         adversary = {"discriminator": Critic(receptive_field=numbers["receptive_field"]), "adversarial": Wasserstein(),
                      "lipschitz": GradientPenalty(), "n_critic": numbers["n_critic"]}
-    return fit(generator, batches, num_steps=run.steps, lr=numbers["lr"], **adversary, out=run.out, resume=run.resume,
+    return fit(generator, batches, num_steps=run.steps, lr=run.lr or numbers["lr"], **adversary, out=run.out,
+               resume=run.resume, checkpoint_every=run.every,
                metadata={**description, "render_size": str(short_side)}, progress=sys.stderr.isatty())
 
 
 def _train_colorizer(run: Run) -> History:
-    recipe = Recipe.of_length(
-        run.steps, size=run.size or 128, batch_size=run.batch_size or (384 if device().type == "cuda" else 16),
-        imagenet=run.encoder_weights == "imagenet", seed=run.seed)
+    run.batch_size = run.batch_size or (384 if device().type == "cuda" else 16)
+    recipe = Recipe.of_length(run.steps, size=run.size or 128, batch_size=run.batch_size,
+                              imagenet=run.encoder_weights == "imagenet", seed=run.seed, scale=(run.lr or 3e-3) / 3e-3)
     # the lengths of the two phases depend on the number of steps, so a resumed run must have the same
     description = run.describe(steps=run.steps, size=recipe.sizes[0], batch_size=recipe.batch_size,
                                encoder_weights=run.encoder_weights)
     data = _photographs(run, recipe.short_side, description)
     return train_colorizer(
         recipe, lambda number: data.batches("train", recipe.short_side, number, run.seed, device(), zoom=1.0), run.out,
-        metadata=description, resume=run.resume, progress=sys.stderr.isatty())
+        metadata=description, resume=run.resume, every=run.every, progress=sys.stderr.isatty())
 
 
 def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Source:
-    """The photographs to train on, once it is known that the run can be kept in its folder."""
-    there = (run.out / CHECKPOINT).is_file()
+    """The photographs to train on, once it is known that the run can be kept in its folder; adds their fingerprint to
+    the description."""
+    if run.data is not None:
+        return run.data
+    there = bool(checkpoints(run.out))
     if there and not (run.resume or run.force):
         raise ValueError(f"{run.out} holds a run already: go on by --resume, or replace it by --force")
     if run.resume and not there:
         raise ValueError(f"{run.out} holds no checkpoint to resume: leave --resume out to start a run")
-    before = read_tensors(run.out / "weights.safetensors")[1] if run.resume else description
+    before = described(run.out) if run.resume else description
     for name, value in description.items():
         if before.get(name) != value:
             raise ValueError(f"{run.out} was trained with --{name.replace('_', '-')} {before.get(name)}, this command "
                              f"has {value}: give the same, or another --out")
     files = scan_splits(run.photos)
+    description["photographs"] = f"{fingerprint(files['train'], run.photos)} of {len(files['train']):,}"
+    if run.resume and before.get("photographs") != description["photographs"]:
+        raise ValueError(f"{run.photos} holds other photographs than {run.out} was trained on: by names and sizes "
+                         f"{description['photographs']}, before {before.get('photographs')}; give those, or another --out")
     for folder, times in run.times.items():
         again = [path for path in files["train"] if path.is_relative_to(run.photos / folder)]
         if not again:
@@ -177,6 +204,7 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
         print(f"left out: {error}", file=sys.stderr)
     seed_everything(run.seed)
     make_folder(run.out)
+    run.data = data
     return data
 
 

@@ -31,6 +31,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else mps)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is that of an allocator: Python's, CUDA's and MPS's, the CPU's on Linux and macOS, on Windows."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(each in str(error) for each in words)
+
+
 def preset() -> str:
     """The size of the runs: COLORLIB_PRESET (ValueError if unknown), else "gpu" where there is a GPU, else "laptop"."""
     chosen = os.environ.get("COLORLIB_PRESET") or ("laptop" if device().type == "cpu" else "gpu")

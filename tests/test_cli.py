@@ -20,6 +20,7 @@ from colorlib.colorizer import Colorizer
 from colorlib.generators import UNet
 from colorlib.metrics import psnr
 from colorlib.photos import read_photo, split_of, write_photo
+from colorlib.training.weights import read_metadata, read_tensors, write_tensors
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_the_options_are_those_of_the_design():
     options = {
         "colorize": "-o --weights --render-size --saturation --decode --variant --settings --format --force",
         "train": "--photos --out --steps --recipe --size --batch-size --loss --generator --encoder-weights --seed --repeat "
-                 "--resume --force",
+                 "--lr --every --resume --force",
         "evaluate": "--photos --split --decode --weights --json --force",
     }
     for command, names in options.items():
@@ -225,6 +226,8 @@ def test_two_photographs_of_one_name_do_not_collide(colorlib, tmp_path, weights)
     (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "99", "--recipe", "colorizer", "--loss", "l1"), "--loss"),
     (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "99", "--recipe", "colorizer", "--size", "32"), "size is 32"),
     (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "9", "--batch-size", "0"), "--batch-size"),
+    (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "9", "--lr", "nan"), "--lr is nan"),
+    (("train", "--photos", "{d}", "--out", "{tmp}/t", "--steps", "9", "--every", "0"), "--every"),
     (("evaluate", "--photos", "{d}/below", "--json", "{tmp}/x.json", "--weights", "{w}"), "1 grey"),
     (("evaluate", "--photos", "{empty}", "--json", "{tmp}/x.json", "--weights", "{w}"), "holds no photographs"),
 ])  # fmt: skip
@@ -303,6 +306,143 @@ def test_a_run_is_replaced_or_resumed_only_when_asked(colorlib, tmp_path, folder
     assert json.loads((run / "history.json").read_text())["steps"] == 1
 
 
+def test_other_photographs_are_refused_and_moved_ones_are_not(colorlib, tmp_path, folder):
+    run = tmp_path / "run"
+    assert colorlib(*train(folder, run, 2))[0] == 0
+    name = next(f"p{number}.png" for number in range(12) if split_of(f"p{number}.png") == "train")
+    before = (folder / name).read_bytes()
+    (folder / name).unlink()
+    code, _, err = colorlib(*train(folder, run, 4, "--resume"))
+    assert code == 2 and "holds other photographs than" in one_line(err)
+    (folder / name).write_bytes(before + b" ")
+    assert "holds other photographs than" in one_line(colorlib(*train(folder, run, 4, "--resume"))[2])
+    (folder / name).write_bytes(before)
+    folder.rename(tmp_path / "moved")
+    assert colorlib(*train(tmp_path / "moved", run, 4, "--resume", "--lr", 1e-4, "--every", 1))[0] == 0
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoint.before.safetensors", "checkpoint.safetensors", "history.json", "weights.safetensors"]
+
+
+def test_a_damaged_checkpoint_is_no_end_and_that_of_another_network_is_refused(colorlib, tmp_path, folder):
+    run = tmp_path / "run"
+    assert colorlib(*train(folder, run, 6, "--every", 2))[0] == 0
+    newest = run / "checkpoint.safetensors"
+    os.truncate(newest, newest.stat().st_size // 2)
+    (run / "weights.safetensors").write_bytes(b"nothing")  # is written again, not read
+    code, out, err = colorlib(*train(folder, run, 7, "--resume"))
+    assert code == 0 and "step 7" in out and "going on from checkpoint.before.safetensors, step 4" in err
+    (tmp_path / "other").mkdir()
+    assert colorlib(*train(folder, tmp_path / "other", 1, "--generator", "residual-unet", "--size", 32))[0] == 0
+    about = read_metadata(newest)["about"]
+    tensors = read_tensors(tmp_path / "other" / "checkpoint.safetensors")[0]
+    write_tensors(newest, tensors, {"about": about})  # the description is right, the network another
+    code, _, err = colorlib(*train(folder, run, 9, "--resume"))
+    assert code == 2 and "does not fit this UNet" in one_line(err)
+    shutil.copy(run / "checkpoint.before.safetensors", newest)  # is still there
+    assert colorlib(*train(folder, run, 9, "--resume"))[0] == 0
+
+
+def test_two_trainings_in_one_folder_are_refused(colorlib, tmp_path, folder):
+    run = tmp_path / "run"
+    process = subprocess.Popen(command(*train(folder, run, 10**6, "--every", 1)), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        wait_for(run / "checkpoint.before.safetensors", process)
+        for more in ("--resume", "--force"):
+            code, _, err = colorlib(*train(folder, run, 10**6, more))
+            assert code == 2 and f"process {process.pid} trains there now" in err.splitlines()[-1]
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert (run / "lock").exists()  # of a process that is gone: no obstacle
+        step = json.loads((run / "history.json").read_text())["steps"]
+        code, out, _ = colorlib(*train(folder, run, step + 3, "--resume"))
+        assert code == 0 and f"step {step + 3}" in out
+    finally:
+        process.kill()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 9 MB, where mounting one is possible."""
+    (tmp_path / "disk").mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(tmp_path / "disk")]
+    if sys.platform != "linux" or not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here; test_loop has the same with a disk that is said to be full")
+    yield tmp_path / "disk"
+    subprocess.run(["umount", "--lazy", tmp_path / "disk"], check=True)
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_loads(colorlib, small_disk, tmp_path, folder):
+    (folder / "below" / "broken.jpg").unlink()
+    whole, run = tmp_path / "whole", small_disk / "run"
+    assert colorlib(*train(folder, whole, 8))[0] == colorlib(*train(folder, run, 4, "--every", 1))[0] == 0
+    (small_disk / "other").write_bytes(bytes(shutil.disk_usage(small_disk).free - 30_000))
+    for steps in (8, 8):  # not once: what is there must not be lost by trying
+        code, _, err = colorlib(*train(folder, run, steps, "--every", 1, "--resume"))
+        assert code == 2 and re.search(r"step 5 cannot be written \(No space left on device\); make room", one_line(err))
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoint.before.safetensors", "checkpoint.safetensors", "history.json", "weights.safetensors"]
+    (small_disk / "other").unlink()
+    assert colorlib(*train(folder, run, 8, "--resume"))[0] == 0
+    first, second = (read_tensors(place / "weights.safetensors")[0] for place in (run, whole))
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    (small_disk / "other").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    code, _, err = colorlib(*train(folder, small_disk / "another", 2))
+    assert code == 2 and "No space left on device" in one_line(err)
+
+
+def test_a_read_only_folder_is_one_line(colorlib, tmp_path, folder, monkeypatch):
+    (tmp_path / "run").mkdir()
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode, **more: not mode & os.W_OK and real(path, mode, **more))
+    (folder / "below" / "broken.jpg").unlink()
+    code, _, err = colorlib(*train(folder, tmp_path / "run", 1))
+    assert code == 2 and "may not be written (no permission); name another folder" in one_line(err)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(),
+                                   RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")])
+def test_out_of_memory_says_which_batch_size_fits(colorlib, tmp_path, folder, monkeypatch, error):
+    largest, seen = [20], []
+    forward = UNet.forward
+
+    def limited(self, L, **more):
+        seen.append(len(L))
+        if len(L) > largest[0]:
+            raise error
+        return forward(self, L, **more)
+
+    monkeypatch.setattr(UNet, "forward", limited)
+    (folder / "below" / "broken.jpg").unlink()
+    code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--batch-size", 64))
+    assert code == 2 and "for a batch of 64: --batch-size 16 fits, by 10 steps" in one_line(err)
+    assert seen == [64, 32, *[16] * 10] and not list((tmp_path / "run").iterdir())
+    largest[0] = 2
+    code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--batch-size", 9))
+    assert code == 2 and "not even 4 fit, take a smaller --size" in one_line(err)
+
+
+def test_an_error_that_is_not_of_memory_is_not_taken_for_one(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(UNet, "forward", lambda *args, **more: [].pop())
+    with pytest.raises(IndexError):
+        cli.main([str(part) for part in train(folder, tmp_path / "run", 2)])
+
+
+def test_a_divergence_is_one_line_with_step_and_setting(colorlib, tmp_path, folder, monkeypatch):
+    forward, calls = UNet.forward, iter(range(100))
+
+    def diverging(self, L, **more):
+        prediction = forward(self, L, **more)
+        return prediction._replace(ab=prediction.ab / 0) if next(calls) == 4 else prediction
+
+    monkeypatch.setattr(UNet, "forward", diverging)
+    (folder / "below" / "broken.jpg").unlink()
+    code, _, err = colorlib(*train(folder, tmp_path / "run", 90, "--every", 3))
+    assert code == 2 and re.search(r"the loss 'l1' is (nan|inf) in step 5: training diverged.*--lr", one_line(err))
+    assert colorlib(*train(folder, tmp_path / "run", 5, "--resume", "--lr", 1e-5))[0] == 0
+    assert json.loads((tmp_path / "run" / "history.json").read_text())["steps"] == 5
+
+
 def test_evaluate_writes_the_keys_and_leaves_grey_and_broken_ones_out(colorlib, tmp_path, folder, weights):
     target = tmp_path / "x.json"
     code, out, err = colorlib("evaluate", "--photos", folder, "--json", target, "--weights", weights)
@@ -352,7 +492,7 @@ def test_ctrl_c_leaves_a_checkpoint_that_resume_continues(colorlib, tmp_path, fo
     """A real SIGINT in the middle of a run of a million steps; the run goes on for three more."""
     run = tmp_path / "run"
     (folder / "below" / "broken.jpg").unlink()
-    process = subprocess.Popen(command(*train(folder, run, 10**6)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    process = subprocess.Popen(command(*train(folder, run, 10**6, "--every", 20)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
     try:
         wait_for(run / "checkpoint.safetensors", process)  # written every so many steps: training is under way

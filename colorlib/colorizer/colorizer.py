@@ -23,14 +23,13 @@ from colorlib.colorizer.settings import DECODES, Settings, check_render_size
 from colorlib.generators import Generator, Prediction, evaluating
 from colorlib.photos import Photo, read_photo
 from colorlib.runtime import device as best_device
+from colorlib.runtime import is_out_of_memory
 from colorlib.training.weights import load_generator, save_weights, shipped
 
 RENDER_SIZE = 256
 VARIANTS, DRAWS, VARIANT_SIZE = 6, 24, 64  # colourings that differ, of DRAWS draws, compared at this short side
 SIBLING = "l1.safetensors"
 REMEMBERED = 24  # answers of the generator to one photograph, 2 MB each at the shipped weights' render size
-# the allocators of CUDA and MPS, of the CPU on Linux and macOS, of the CPU on Windows
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class ColorizerError(RuntimeError):
@@ -317,7 +316,7 @@ def _memory_for(size: tuple[int, int]) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)):
+        if not is_out_of_memory(error):
             raise
         raise ColorizerError(f"not enough memory for {size[1]} x {size[0]} pixels: "
                              "take a smaller render size, or the CPU instead of the GPU") from error

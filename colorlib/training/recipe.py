@@ -76,15 +76,19 @@ class Recipe:
     seed: int = 0
 
     @classmethod
-    def of_length(cls, num_steps: int, size: int = 128, batch_size: int = 384, **others) -> Recipe:
-        """The recipe for at least 10 steps, four fifths of them pretraining, and pictures of at least 64 pixels."""
+    def of_length(cls, num_steps: int, size: int = 128, batch_size: int = 384, scale: float = 1.0, **others) -> Recipe:
+        """The recipe for at least 10 steps, four fifths of them pretraining, and pictures of at least 64 pixels.
+
+        scale: factor of the three learning rates.
+        """
         if num_steps < 10:
             raise ValueError(f"num_steps is {num_steps}; the two phases together need at least 10")
         if size < 64:
             raise ValueError(f"size is {size}; the colorizer's recipe needs at least 64, for its coarsest critic")
         sizes = tuple(quarters * size // 4 for quarters in (4, 3, 5, 4))
         pretraining, fewer = num_steps - num_steps // 5, max(4, batch_size * 2 // 3)
-        return cls(pretraining, num_steps // 5, batch_size, fewer, sizes, sizes[:2], **others)
+        rates = {name: scale * getattr(cls, name) for name in ("lr", "adversarial_lr", "critic_lr")}
+        return cls(pretraining, num_steps // 5, batch_size, fewer, sizes, sizes[:2], **rates, **others)
 
     @property
     def short_side(self) -> int:
