@@ -1,18 +1,24 @@
-"""The READMEs: links and paths lead somewhere, the worked example runs, the journeys name functions that exist."""
+"""The pages: links and paths lead somewhere, the worked example runs, journeys name functions, tables follow the results."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
+import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "data/README.md", "colorlib/README.md", "CHANGELOG.md")
+PAGES = ("README.md", "data/README.md", "data/weights/README.md", "colorlib/README.md", "CHANGELOG.md", "CONTRIBUTING.md",
+         "docs/class.md", "docs/benchmarks.md", "docs/source.md")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+LINKED = sorted({*PAGES, *(str(path.relative_to(ROOT)) for path in (*(ROOT / "docs").rglob("*.md"), *NOTEBOOKS))})
 WRITTEN_BY_COMMANDS = ("build/", "wheelhouse/", ".venv", "run/", "RUN/", "coloured", "mine", "data/downloads",
                        "downloads/")
 PATH = re.compile(r"(?<![\w/.~-])((?:[\w.-]+[/\\])*[\w.-]+\.(?:py|md|ipynb|json|safetensors|txt|yml|toml|png)"
@@ -21,7 +27,17 @@ EXAMPLES = {"l1.safetensors", "settings.json", "report.json", "weights.safetenso
 
 
 def text(page: str) -> str:
+    """A page, or the Markdown of a notebook."""
+    if page.endswith(".ipynb"):
+        cells = nbformat.read(ROOT / page, as_version=4).cells
+        return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     return (ROOT / page).read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    titles = re.findall(r"^#+ (.+)$", text(str(page.resolve().relative_to(ROOT))), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def blocks(kind: str) -> list[str]:
@@ -33,17 +49,16 @@ def today(page: str) -> str:
     return re.sub(r"^\| (.*?) \|", "|", text(page), flags=re.MULTILINE) if page == "CHANGELOG.md" else text(page)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", LINKED)
 def test_every_relative_link_leads_to_a_file_or_heading(page):
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text(page)) if "://" not in link]
-    assert links or page == "CHANGELOG.md"
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", text(page), flags=re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link]
+    assert links or page == "CHANGELOG.md" or page not in PAGES
     for link in links:
         path, _, heading = link.partition("#")
         target = (ROOT / page).parent / path if path else ROOT / page
         assert target.exists(), f"{page}: the link {link} leads nowhere"
-        if heading:
-            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
-            assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, link
+        assert not heading or heading in anchors(target), f"{page}: {link}"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -119,3 +134,68 @@ def test_every_option_of_the_commands_exists():
 def test_words_are_plain(page):
     banned = "told|shall|whoever|hangs on|in the mean|judge|game|doubt|in one breath|so many|nobody knows|opponent"
     assert not re.findall(rf"\b({banned})\b", re.sub(r"`.*?`", "", text(page)), re.IGNORECASE)
+
+
+# tables that follow the results
+
+
+@pytest.fixture(scope="module")
+def summary():
+    """scripts/summary.py as a module."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    spec = importlib.util.spec_from_file_location("summary", ROOT / "scripts" / "summary.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_are_those_of_the_results(summary, capsys):
+    assert summary.main(["--check"]) == 0, f"run scripts/summary.py: {capsys.readouterr().out}"
+
+
+def test_a_changed_result_is_seen(summary, monkeypatch, tmp_path):
+    for path in summary.CLAIMS.glob("*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if path.stem == "C26":
+            record["conditions"][0]["mean"] = 0.5
+        (tmp_path / path.name).write_text(json.dumps(record), encoding="utf-8")
+    monkeypatch.setattr(summary, "CLAIMS", tmp_path)
+    assert "The error falls to 50 %." in summary.for_readme(summary.records())
+    assert summary.main(["--check"]) == 1
+
+
+def test_every_claim_and_every_sentence_is_on_the_page_of_the_source(summary):
+    rows = summary.sentences()
+    named = {claim for row in rows for claim in row["claims"].split()}
+    assert named == set(summary.records())
+    assert {row["kind"] for row in rows} == {"claim", "explained", "corrected"}
+    numbered = [row["sentence"] for row in rows if row["sentence"] != "ours"]
+    for part, last in {"A": 24, "B1.": 4, "B2.": 11, "B3.": 11}.items():
+        assert [name for name in dict.fromkeys(numbered) if name.startswith(part)] == [f"{part}{k}" for k in range(1, last + 1)]
+    assert all(bool(row["claims"]) == (row["kind"] != "explained") for row in rows)
+
+
+def test_the_minutes_of_the_teachers_page_are_those_of_the_notebooks():
+    rows = re.findall(r"^\| \d\d \| \[(\w+)\]\((\S+)\) \| (\d+) s \| (\d+) min \| (?:(\d+) min)? ?\|$", text("docs/class.md"), re.MULTILINE)
+    assert [Path(path).name for _, path, *_ in rows] == [path.name for path in NOTEBOOKS]
+    for _, path, smoke, laptop, gpu in rows:
+        page = text(f"notebooks/{Path(path).name}")
+        own = {name: re.search(rf"^\| {name} \|.*?(\d+) (?:s|min)", page, re.MULTILINE) for name in ("smoke", "laptop", "gpu")}
+        assert (smoke, laptop) == (own["smoke"][1], own["laptop"][1]), path
+        assert gpu == (own["gpu"][1] if own["gpu"] else ""), path
+    total = sum(int(laptop) for _, _, _, laptop, _ in rows)
+    assert f"In {total} minutes of these the machine works" in text("README.md")
+
+
+def test_the_quiz_has_an_answer_to_each_question():
+    quiz = text("docs/class.md").split("## Quiz")[1]
+    questions = re.findall(r"^\*\*(\d+)\.\*\* ", quiz, re.MULTILINE)
+    assert questions == [str(k) for k in range(1, len(questions) + 1)] and len(questions) >= 10
+    assert quiz.count("<details><summary>Answer</summary>") == quiz.count("</details>") == len(questions)
+    named = re.findall(r"\((\d\d), (section|exercise) (\d+)\)", quiz)
+    assert len(named) == len(questions)
+    for number, kind, place in named:
+        path, = (path for path in NOTEBOOKS if path.name.startswith(number))
+        page = text(f"notebooks/{path.name}")
+        part, start = (page, "## ") if kind == "section" else (page.split("## Exercises")[1], r"(?:\*\*)?")
+        assert re.search(rf"^{start}{place}\.", part, re.MULTILINE), (number, kind, place)
