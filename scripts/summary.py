@@ -93,7 +93,7 @@ def for_readme(found: dict[str, dict]) -> str:
     """The table of the README."""
     where = {claim: row["notebook"] for row in sentences() for claim in row["claims"].split()}
     files, values = chapters(), numbers(found)
-    lines = [f"{len(found)} claims were measured: {counts(found)} (`python scripts/summary.py`). {len(SHOWN)} of them:", "",
+    lines = [f"{len(found)} claims were measured: {counts(found)} (`python scripts/summary.py`). Some of them:", "",
              "| the theory says | we measured | verdict | |", "|---|---|---|---|"]
     for claim, says, measured in SHOWN:
         link = f"[{where[claim]}](notebooks/{files[where[claim]][0]})"
