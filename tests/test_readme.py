@@ -23,7 +23,8 @@ WRITTEN_BY_COMMANDS = ("build/", "wheelhouse/", ".venv", "run/", "RUN/", "colour
                        "downloads/")
 PATH = re.compile(r"(?<![\w/.~-])((?:[\w.-]+[/\\])*[\w.-]+\.(?:py|md|ipynb|json|safetensors|txt|yml|toml|png)"
                   r"|(?:colorlib|scripts|tests|notebooks|data)(?:[/\\][\w.-]+)+[/\\]?)(?![\w/-])")
-EXAMPLES = {"l1.safetensors", "settings.json", "report.json", "weights.safetensors", "history.json", "checkpoint.safetensors", "checkpoint.before.safetensors"}
+EXAMPLES = {"l1.safetensors", "settings.json", "report.json", "weights.safetensors", "history.json",
+            "checkpoint.safetensors", "checkpoint.before.safetensors"}
 
 
 def text(page: str) -> str:

@@ -398,7 +398,8 @@ def test_a_slider_goes_back_from_a_value_that_is_refused(studio, monkeypatch):
 
     monkeypatch.setattr(studio._preview, "picture", refused)
     studio.parts.sliders["render_size"].value = 64
-    assert message(studio) == "not enough memory" and studio.parts.sliders["render_size"].value == studio.colorizer.own_render_size(*studio.photo.rgb.shape[-2:])
+    own = studio.colorizer.own_render_size(*studio.photo.rgb.shape[-2:])
+    assert message(studio) == "not enough memory" and studio.parts.sliders["render_size"].value == own
 
 
 def test_a_folder_with_a_report_of_what_failed(studio, tmp_path):
