@@ -2,7 +2,7 @@
 
     python scripts/refresh_notebooks.py          all of them
     python scripts/refresh_notebooks.py 01 04    these
-A notebook in which a cell fails is left as it was.
+A notebook in which a cell fails is left as it was. The tables of README.md and docs/source.md follow the new results.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import nbformat
 
 from _notebooks import ROOT, clean, code_hash, execute, read, series, spoken, workplace
 from stamp_notebooks import stamp
+from summary import main as write_tables
 
 PRESET = "laptop"
 
@@ -47,6 +48,7 @@ def main(chosen: list[str]) -> int:
         part = folder / "part.ipynb"
         nbformat.write(notebook, part)
         os.replace(part, path)
+    write_tables([])
     return 1 if failed else 0
 
 

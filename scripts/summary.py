@@ -89,6 +89,12 @@ def counts(found: dict[str, dict]) -> str:
     return ", ".join(f"{by_verdict[verdict]} {verdict}" for verdict in VERDICTS)
 
 
+def conditions(record: dict) -> list[str]:
+    """Each condition of a claim in one line: what was measured, the number, what was needed."""
+    return [f"{record['claim']} {condition['measure']}: {condition['number']}, needed {condition['supported']}".replace("|", r"\|")
+            for condition in record["conditions"]]
+
+
 def for_readme(found: dict[str, dict]) -> str:
     """The table of the README."""
     where = {claim: row["notebook"] for row in sentences() for claim in row["claims"].split()}
@@ -109,23 +115,22 @@ def for_page(found: dict[str, dict]) -> str:
         "# The text that the project grew from, sentence by sentence", "",
         "The project grew from a short text about pix2pix, the Wasserstein GAN, residual U-Nets, colorization, the GAN and the",
         "conditional GAN. Each line is one statement of it, in our own words. *Explained* means that it defines something.",
-        "*Corrected* means that it is wrong there, and the notebook says why. Everything else is a claim. Its numbers are means",
-        "with their 95 % intervals, one for each condition. Notebook 01 explains the four verdicts.", "",
+        "*Corrected* means that it is wrong there, and the notebook says why. Everything else is a claim. Each of its conditions has",
+        "a number, the mean with its 95 % interval, and a threshold. Notebook 01 explains the four verdicts.", "",
         f"{len(found)} claims were measured: {counts(found)}.", "",
         "`python scripts/summary.py` writes this page from [the sentences](../data/source_claims.csv) and",
         "[the results](../data/results).",
     ]  # fmt: skip
     for part, name in PARTS.items():
-        lines += ["", f"## {name}", "", "| | the text says | where | claim: number | verdict |", "|---|---|---|---|---|"]
+        lines += ["", f"## {name}", "", "| | the text says | where | measured | verdict |", "|---|---|---|---|---|"]
         for row in sentences():
             if not row["sentence"].startswith(part):
                 continue
             file, sections = files[row["notebook"]]
             where = f"[{titles[row['notebook']].split(':')[0]}](../notebooks/{file}), {row['section']}. {sections[row['section']]}"
             claims = row["claims"].split()
-            shown = {claim: "; ".join(condition["number"] for condition in found[claim]["conditions"]) for claim in claims}
-            measured = "<br>".join(f"{claim}: {text}" for claim, text in shown.items())
-            verdicts = [f"**{found[claim]['verdict']}**" for claim in claims]
+            measured = "<br>".join(line for claim in claims for line in conditions(found[claim]))
+            verdicts = [f"{claim} **{found[claim]['verdict']}**" for claim in claims]
             verdict = "<br>".join([row["kind"]] * (row["kind"] != "claim") + verdicts)
             lines.append(f"| {'' if part == 'ours' else row['sentence']} | {row['says']} | {where} | {measured} | {verdict} |")
     return "\n".join(lines) + "\n"
