@@ -18,7 +18,7 @@ from torch import Tensor
 from colorlib import color
 from colorlib.color import bins
 from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, place_hints, plausible, spread, weights_of
-from colorlib.colorizer.render import Sketch, even_out, render, render_shape, small_L
+from colorlib.colorizer.render import Sketch, even_out, render, render_shape, small_L, structure
 from colorlib.colorizer.settings import DECODES, Settings, check_render_size
 from colorlib.generators import Generator, Prediction, evaluating
 from colorlib.photos import Photo, read_photo
@@ -47,7 +47,7 @@ class Colorizer:
             are JSON lists: the z of the two ways of decoding, 0 where they are missing; "z_std" is the deviation of
             the z of other colourings, else 1. With "mirrored": "yes" every answer is the mean of those to the picture
             and to its mirror image, which costs twice the time and is steadier. "even": a JSON list of `reach` and
-            `edge` of `render.even_out`, which every answer's ab goes through; without it none does. "large_render_size":
+            `edge` of `render.even_out`, which every answer's ab goes through, and then `render.structure`; without it none does. "large_render_size":
             the render size of photographs whose short side has at least as many pixels.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
@@ -166,7 +166,9 @@ class Colorizer:
         if not torch.isfinite(ab).all():
             raise ColorizerError("the generator returned NaN or infinity, so there is no colour photograph: "
                                  "its weights are damaged or its training diverged, take others")
-        return prediction._replace(ab=even_out(ab.float(), L, *self.even)) if self.even else prediction
+        if self.even:
+            prediction = prediction._replace(ab=even_out(ab.float(), L, *self.even) * structure(L))
+        return prediction
 
     def colorize(self, photo: Tensor | Photo | str | Path, settings: Settings | None = None, *,
                  progress: Callable[[float], None] | None = None, **options: object) -> Tensor:

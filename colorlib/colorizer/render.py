@@ -24,6 +24,7 @@ from colorlib.colorizer.settings import Settings, check_render_size
 MAX_ASPECT = 4  # beyond it the long side is held at MAX_ASPECT * render_size: a panorama needs no more memory
 MAX_ENLARGE = 2  # a photograph smaller than the render size is enlarged at most so much: more only adds blur
 HINT_ROUNDS = 3
+FLAT = 0.02  # standard deviation of the scaled L, 1 CIE unit, below which a picture loses colour
 _STRIP = 2**17  # pixels at a time: the float copies of a strip stay in the cache
 _RADIUS = 2  # of the guided filter's window, in pixels of the small picture: 5 x 5
 _EPSILON = 1e-3  # its regularisation: an edge of L below about 1.6 CIE units (0.03 scaled) is no colour edge
@@ -81,6 +82,12 @@ def even_out(ab: Tensor, L: Tensor, reach: float, edge: float, rounds: int = 3) 
             window = sums.gather(-1, last.expand_as(line)) - sums.gather(-1, first.expand_as(line))
             ab = (window / (last - first)).movedim(-1, axis)
     return ab
+
+
+def structure(L: Tensor) -> Tensor:
+    """The share of its colours that a picture (1, 1, h, w) keeps: 1, but for one that is nearly even. Nothing in an
+    even picture can be recognised, and a generator would take it for a sky."""
+    return (L.std(correction=0) / FLAT).clamp(max=1)
 
 
 @torch.inference_mode()

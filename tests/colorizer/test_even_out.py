@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from colorlib.color import rgb_to_L
 from colorlib.colorizer import Colorizer
-from colorlib.colorizer.render import even_out
+
+from colorlib.colorizer.render import even_out, structure
 from colorlib.generators import UNet
 from colorlib.photos import sample_photograph
 
@@ -96,3 +98,11 @@ def test_the_shipped_weights_leave_no_blotches_on_an_even_wall():
         return (ab.diff(dim=3).norm(dim=1, keepdim=True)[..., :-1] * wall).sum() / wall.sum()
 
     assert wall.float().mean() > 0.1 and roughness(even) < 0.5 * roughness(plain)
+
+
+def test_an_even_picture_stays_grey_and_one_with_structure_keeps_its_colours():
+    painter = Colorizer.load(device="cpu")
+    flat = painter.colorize(torch.full((3, 64, 64), 128, dtype=torch.uint8)).int()
+    assert (flat.amax(0) - flat.amin(0)).max() <= 1
+    ramp = torch.linspace(100, 156, 64).round().to(torch.uint8).expand(3, 64, 64).contiguous()
+    assert structure(rgb_to_L(ramp[None])) == 1 and structure(rgb_to_L(ramp[None]) / 100) < 1
