@@ -200,3 +200,27 @@ def test_the_quiz_has_an_answer_to_each_question():
         page = text(f"notebooks/{path.name}")
         part, start = (page, "## ") if kind == "section" else (page.split("## Exercises")[1], r"(?:\*\*)?")
         assert re.search(rf"^{start}{place}\.", part, re.MULTILINE), (number, kind, place)
+
+
+BENCH = (  # what the page of the benchmarks shows: group and name of a row, and how its value is written
+    ("color, uint8 -> Lab, 2 threads", "colorlib", "{:.0f} MP/s"), ("color, Lab -> uint8, 2 threads", "colorlib", "{:.0f} MP/s"),
+    ("color, uint8 -> Lab, 2 threads", "OpenCV", "OpenCV {:.0f}"), ("color, uint8 -> Lab, 2 threads", "kornia", "kornia {:.0f}"),
+    ("color, uint8 -> Lab, 2 threads", "scikit-image", "scikit-image {:.0f}"), ("photos", "batches 64 x 64", "{:,.0f} pictures/s"),
+    ("scenes", "scenes 64 x 64", "{:,.0f} pictures/s"), ("residual U-Net", "training at 256", "{:.1f} pictures/s"),
+    ("residual U-Net", "training at 64", "{:.0f} pictures/s"), ("colorizer", "12 MP photograph", "{:.2f} s"),
+    ("seeds", "GAN step, points, batch 64, Ensemble", "{:.2g} ms per seed"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("group, name, spelled", BENCH)
+def test_the_numbers_of_the_benchmarks_are_those_of_the_result(group, name, spelled):
+    rows = json.loads(text("data/results/bench.json"))["rows"]
+    value, = (row["value"] for row in rows if (row["group"], row["name"]) == (group, name))
+    assert spelled.format(value) in text("docs/benchmarks.md")
+
+
+def test_the_speed_in_the_readme_is_that_of_the_benchmarks():
+    lines = text("README.md").split("### Speed")[1].split("##")[0]
+    numbers = set(re.findall(r"\d[\d,.]*", re.sub(r"`[^`]*`|8-bit|\d+ x \d+", "", lines))) - {"2", "30"}
+    page = set(re.findall(r"\d[\d,.]*", text("docs/benchmarks.md")))
+    assert len(numbers) > 5 and {number.rstrip(".,") for number in numbers} <= {number.rstrip(".,") for number in page}
