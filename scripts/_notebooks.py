@@ -49,7 +49,9 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
-STAMPED = "#@title Install colorlib"  # how the cell begins that stamp_notebooks.py writes
+# what stamp_notebooks.py writes: a cell that begins so, and the machine that Colab starts for the notebook
+STAMPED = "#@title Install colorlib"
+COLAB = {"accelerator": "GPU", "colab": {"gpuType": "T4", "provenance": []}}
 
 
 def code_hash(notebook: nbformat.NotebookNode) -> str:
@@ -109,7 +111,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         {
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
-            **{key: notebook.metadata[key] for key in ("colorlib",) if key in notebook.metadata},
+            **{key: notebook.metadata[key] for key in ("colorlib", *COLAB) if key in notebook.metadata},
         }
     )
     for cell in notebook.cells:

@@ -1,4 +1,4 @@
-"""Write the same first code cell into every notebook, with the address held in pyproject.toml.
+"""Write the same first code cell into every notebook, with the address held in pyproject.toml, and the machine that Colab starts.
 
 python scripts/stamp_notebooks.py            stamp them all
 python scripts/stamp_notebooks.py --check    say which are out of date, and change nothing
@@ -7,21 +7,22 @@ python scripts/stamp_notebooks.py --check    say which are out of date, and chan
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 import sys
 
 import nbformat
 
-from _notebooks import ROOT, STAMPED, read, series
+from _notebooks import COLAB, ROOT, STAMPED, read, series
 
 PLACEHOLDER = "OWNER"
 CELL = (
     STAMPED
     + """ if it is missing, from COLORLIB_SOURCE where that is set
-import importlib.util, os, subprocess, sys
+import importlib.util as lib, os, subprocess, sys
 url = os.environ.get("COLORLIB_SOURCE", "@SOURCE@")
-if importlib.util.find_spec("colorlib") is None:
-    subprocess.check_call([sys.executable, *"-m pip install -q anywidget".split(), url])"""
+if not lib.find_spec("colorlib") and subprocess.call([sys.executable, *"-m pip install -qqq anywidget".split(), url]):
+    sys.exit(f"colorlib was not installed: no network? To see why: %pip install {url}")"""
 )
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # on Colab, in JupyterLab
 
@@ -53,8 +54,8 @@ def badge(name: str) -> str | None:
 
 
 def stamp(notebook: nbformat.NotebookNode, name: str) -> bool:
-    """Put the first code cell (and the badge) in place. Returns whether that changed anything."""
-    before = [(cell.source, dict(cell.metadata)) for cell in notebook.cells]
+    """Put the first code cell, Colab's machine and the badge in place. Returns whether that changed anything."""
+    before = copy.deepcopy(notebook)
     code = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
     if code == len(notebook.cells) or not notebook.cells[code].source.startswith(STAMPED):
         code = min(code, 1)
@@ -65,7 +66,8 @@ def stamp(notebook: nbformat.NotebookNode, name: str) -> bool:
         lines = [line for line in notebook.cells[0].source.split("\n") if "colab-badge.svg" not in line]
         notebook.cells[0].source = "\n".join(lines[:1] + ["", badge(name)] + lines[1:])
         notebook.cells[0].source = re.sub(r"\n{3,}", "\n\n", notebook.cells[0].source)
-    return before != [(cell.source, dict(cell.metadata)) for cell in notebook.cells]
+    notebook.metadata.update(nbformat.from_dict(COLAB))
+    return before != notebook
 
 
 def main() -> int:
