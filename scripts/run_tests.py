@@ -2,19 +2,52 @@
 
     python scripts/run_tests.py [arguments of pytest]
 The notebooks that nbval runs are copies in build/tests, with the code of the folded answers at their end: it
-runs in the notebook's own kernel, after the cells that the reader ran.
+runs in the notebook's own kernel, after the cells that the reader ran. That kernel imports colorlib from what the wheel
+holds, as on Colab, and not from this checkout.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from _notebooks import CELL_SECONDS, ROOT, answers, read, series, workplace
+
+KERNEL = "colorlib-wheel"
+FIRST = """from pathlib import Path
+import colorlib
+from colorlib import runtime
+assert Path(colorlib.__file__).parents[1].name == "wheel" and runtime.checkout() is None, colorlib.__file__"""
+
+
+def installed_wheel(folder: Path) -> Path:
+    """Build the wheel, and unpack into `folder` what pip would install of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    wheel, = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    wheel.unlink()
+    return folder
+
+
+def wheel_kernel(folder: Path) -> Path:
+    """A kernel of this environment that finds what the wheel holds before the checkout. Returns its JUPYTER_PATH."""
+    kernel = folder / "jupyter" / "kernels" / KERNEL / "kernel.json"
+    kernel.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    wheel = {"PYTHONPATH": str(installed_wheel(folder / "wheel"))}
+    kernel.write_text(json.dumps({"argv": command, "display_name": KERNEL, "language": "python", "env": wheel}))
+    return folder / "jupyter"
 
 
 def with_answers(path: Path, folder: Path) -> Path:
@@ -23,6 +56,7 @@ def with_answers(path: Path, folder: Path) -> Path:
     for cell in notebook.cells:
         if cell.cell_type == "code" and "NBVAL_CHECK_OUTPUT" not in cell.source:
             cell.outputs, cell.execution_count = [], None
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST))
     notebook.cells += [nbformat.v4.new_code_cell(code) for code in answers(notebook)]
     copy = folder / path.name
     nbformat.write(notebook, copy)
@@ -32,7 +66,7 @@ def with_answers(path: Path, folder: Path) -> Path:
 def nbval_arguments(copies: list[Path]) -> list[str]:
     return [
         "--nbval-lax",
-        "--nbval-current-env",
+        f"--nbval-kernel-name={KERNEL}",
         f"--nbval-cell-timeout={CELL_SECONDS['smoke']}",
         f"--nbval-sanitize-with={ROOT / 'tests' / 'notebooks' / 'sanitize.cfg'}",
         *map(str, copies),
@@ -46,6 +80,7 @@ def main(arguments: list[str]) -> int:
     os.environ["COLORLIB_PRESET"] = "smoke"
     os.environ["COLORLIB_RESULTS"] = str(ROOT / "build" / "tests" / "results")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ["JUPYTER_PATH"] = str(wheel_kernel(ROOT / "build" / "tests"))
     copies = [with_answers(path, folder) for path in series()]
     return int(pytest.main(["tests", *nbval_arguments(copies), "-m", "not slow", "-q", *arguments]))
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -318,8 +319,8 @@ def test_answers_are_read_from_the_folded_details_alone():
     assert answers(notebook) == 3 * ["assert seven == 7"]
 
 
-def test_nbval_runs_the_answers_in_the_notebooks_kernel(tmp_path):
-    """A copy with right answers passes, one with a wrong one fails; the kernel is this environment's."""
+def test_nbval_runs_the_answers_in_the_notebooks_kernel(tmp_path, jupyter_path):
+    """A copy with right answers passes, one with a wrong one fails; this environment's kernel imports the wheel."""
     here = new_markdown_cell(
         f"<details>\n\n```python\nimport sys\nassert sys.prefix == {sys.prefix!r}\n```\n\n</details>"
     )
@@ -333,10 +334,11 @@ def test_nbval_runs_the_answers_in_the_notebooks_kernel(tmp_path):
         copies.append(with_answers(tmp_path / "in" / name, tmp_path))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"]
     answer = subprocess.run(
-        [*command, *nbval_arguments(copies)], capture_output=True, text=True, cwd=tmp_path
+        [*command, *nbval_arguments(copies)], capture_output=True, text=True, cwd=tmp_path,
+        env=os.environ | {"JUPYTER_PATH": str(jupyter_path)},
     )
-    assert "1 failed, 14 passed" in answer.stdout, answer.stdout + answer.stderr
-    assert "02_wrong.ipynb::Cell 4" in answer.stdout
+    assert "1 failed, 16 passed" in answer.stdout, answer.stdout + answer.stderr
+    assert "02_wrong.ipynb::Cell 5" in answer.stdout
 
 
 def test_execute_names_the_error_and_keeps_what_ran(tmp_path):
