@@ -52,6 +52,8 @@ class Colab:
                 (packages / path.name).symlink_to(path)
         own, = (folder / "env" / "lib").glob("*/site-packages")
         (own / "packages.pth").write_text(str(packages))
+        for path in own.glob("setuptools*"):  # an old one, which venv brings
+            shutil.rmtree(path)
         self.run(self.python, "-m", "ipykernel", "install", "--sys-prefix")
 
     def run(self, *command: object, ok: bool = True, cwd: Path | None = None, **changed: str) -> subprocess.CompletedProcess:
