@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlib.checks import need_floats
+
 # receptive field in pixels -> number of stride-2 convolutions (Isola et al. 2017, appendix 6.1.2); 1 is the PixelGAN
 STRIDED_LAYERS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
@@ -30,7 +32,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         if receptive_field not in STRIDED_LAYERS:
             raise ValueError(f"receptive_field is {receptive_field}; choose one of {sorted(STRIDED_LAYERS)}")
-        self.condition_channels = condition_channels
+        self.image_channels, self.condition_channels = image_channels, condition_channels
         strides, kernel = [2] * STRIDED_LAYERS[receptive_field] or [1], 1 if receptive_field == 1 else 4
         channels = image_channels + condition_channels
         layers: list[nn.Module] = []
@@ -48,11 +50,15 @@ class PatchDiscriminator(nn.Module):
     def forward(self, condition: Tensor | None, image: Tensor) -> Tensor:
         """Logits (B, 1, h, w), one per patch, positive for real, of `image` (B, image_channels, H, W) given `condition`
         (B, condition_channels, H, W); ValueError for a condition that does not fit or a picture that is too small."""
+        need_floats(self.layers[0].weight, image=image)
+        if image.ndim != 4 or image.shape[1] != self.image_channels:
+            raise ValueError(f"the picture has shape {tuple(image.shape)}; it must be (B, {self.image_channels}, H, W)")
         if self.condition_channels:
             expected = (image.shape[0], self.condition_channels, *image.shape[-2:])
-            if condition is None or tuple(condition.shape) != expected:
-                actual = None if condition is None else tuple(condition.shape)
+            if not isinstance(condition, Tensor) or tuple(condition.shape) != expected:
+                actual = tuple(condition.shape) if isinstance(condition, Tensor) else None
                 raise ValueError(f"the condition has shape {actual}; for this picture it must be {expected}")
+            need_floats(self.layers[0].weight, condition=condition)
             image = torch.cat([condition, image], dim=1)  # (B, condition + image, H, W)
         needed = minimum_size(self)
         if min(image.shape[-2:]) < needed:

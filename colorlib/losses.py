@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlib.checks import need_floats
+
 
 class AdversarialLoss(Protocol):
     """The two losses of a training step, both scalars."""
@@ -41,10 +43,12 @@ class Vanilla:
     saturating: bool = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        need_floats(real_logits=real_logits, fake_logits=fake_logits)
         # -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x), without ever forming the sigmoid
         return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
     def generator(self, fake_logits: Tensor) -> Tensor:
+        need_floats(fake_logits=fake_logits)
         return -F.softplus(fake_logits).mean() if self.saturating else F.softplus(-fake_logits).mean()
 
 
@@ -59,9 +63,11 @@ class Wasserstein:
     """
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        need_floats(real_logits=real_logits, fake_logits=fake_logits)
         return fake_logits.mean() - real_logits.mean()
 
     def generator(self, fake_logits: Tensor) -> Tensor:
+        need_floats(fake_logits=fake_logits)
         return -fake_logits.mean()
 
 
@@ -87,6 +93,7 @@ def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, 
 
     Reference: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, equation 3 and algorithm 1.
     """
+    need_floats(real=real, fake=fake)
     if real.shape != fake.shape:
         raise ValueError(f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; every point lies between "
                          "one of each, so they must be equal: cut the larger batch")
@@ -140,6 +147,7 @@ class WeightClipping:
 
 def l1(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference of two (B, C, H, W) (Isola et al. 2017, equation 3); ValueError for different shapes."""
+    need_floats(prediction=prediction, target=target)
     if prediction.shape != target.shape:  # broadcasting would compare the wrong pixels
         raise ValueError(f"prediction has shape {tuple(prediction.shape)} and target {tuple(target.shape)}; "
                          "they must be equal: resize the target")

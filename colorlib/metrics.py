@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from colorlib import color
+from colorlib.checks import need_floats
 
 AUC_LARGEST = 150  # CIE units; no two colours of sRGB are further apart in ab than about 200
 _STRIP = 256  # rows at a time
@@ -25,8 +26,9 @@ def _check_pair(first: Tensor, second: Tensor) -> None:
 
 
 def _check_photo(rgb: Tensor) -> None:
-    if rgb.dtype != torch.uint8 or rgb.ndim != 3 or rgb.shape[0] != 3 or rgb.numel() == 0:
-        raise ValueError(f"a photograph of dtype {rgb.dtype} and shape {tuple(rgb.shape)}; need uint8 (3, H, W): "
+    if not isinstance(rgb, Tensor) or rgb.dtype != torch.uint8 or rgb.ndim != 3 or rgb.shape[0] != 3 or rgb.numel() == 0:
+        found = f"of dtype {rgb.dtype} and shape {tuple(rgb.shape)}" if isinstance(rgb, Tensor) else f"as {type(rgb).__name__}"
+        raise ValueError(f"a photograph {found}; need a tensor, uint8 (3, H, W): "
                          "convert floats by (rgb * 255).round().to(torch.uint8)")
 
 
@@ -71,6 +73,7 @@ def auc(ab_pred: Tensor, ab_real: Tensor) -> float:
 
     Reference: Zhang, Isola, Efros 2016, Colorful image colorization, section 3.1 (raw accuracy).
     """
+    need_floats(ab_pred=ab_pred, ab_real=ab_real)
     if ab_pred.shape != ab_real.shape or ab_pred.ndim < 3 or ab_pred.shape[-3] != 2 or ab_pred.numel() == 0:
         raise ValueError(f"ab of shapes {tuple(ab_pred.shape)} and {tuple(ab_real.shape)}; need equal (..., 2, H, W)")
     error = (ab_pred - ab_real).square().sum(-3).sqrt()
@@ -127,9 +130,10 @@ def sliced_wasserstein(x: Tensor, y: Tensor, num_projections: int = 64, seed: in
 
     Reference: Rabin et al. 2012; Bonneel et al. 2015, Sliced and Radon Wasserstein Barycenters of Measures.
     """
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
-        raise ValueError(f"the clouds have shapes {tuple(x.shape)} and {tuple(y.shape)}; need (N, D) and (M, D): "
-                         "flatten pictures first")
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor) or x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
+        found = [tuple(cloud.shape) if isinstance(cloud, Tensor) else type(cloud).__name__ for cloud in (x, y)]
+        raise ValueError(f"the clouds are {found[0]} and {found[1]}; need (N, D) and (M, D): flatten pictures first")
+    need_floats(x=x, y=y)
     directions = torch.randn(x.shape[1], num_projections, generator=torch.Generator().manual_seed(seed))
     directions = (directions / directions.norm(dim=0)).to(x)
     # numpy sorts contiguous rows: on a CPU eight times as fast as torch's sort of columns

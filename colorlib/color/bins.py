@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colorlib.checks import need_floats
 from colorlib.color import AB_SCALE, rgb_to_lab
 
 SPACING = 10.0  # CIE units
@@ -46,7 +47,11 @@ def num_bins() -> int:
 def encode(ab: Tensor) -> tuple[Tensor, Tensor]:
     """The numbers (B, 4, H, W), int64, of the four bins around each colour of ab (B, 2, H, W), scaled, and its weights
     in them, not negative, of sum 1. A colour outside the grid counts to the bin nearest to it."""
+    need_floats(ab=ab)
+    if ab.ndim != 4 or ab.shape[1] != 2 or not torch.isfinite(ab).all():
+        raise ValueError(f"ab has shape {tuple(ab.shape)}, or is not finite; need (B, 2, H, W)")
     all_centres, number, first = (part.to(ab.device) if isinstance(part, Tensor) else part for part in _grid())
+    ab = ab if ab.dtype == torch.float64 else ab.float()  # half precision would leave the grid by rounding
     place = (ab * (AB_SCALE / SPACING) - first).clamp(0, len(number) - 1.001)  # (B, 2, H, W) in nodes
     corner = place.floor().long()
     a, b = (place - corner).unbind(1)
@@ -66,6 +71,9 @@ def encode(ab: Tensor) -> tuple[Tensor, Tensor]:
 def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
     """Mean cross-entropy, in nats, of logits (B, Q, h, w) and the real ab (B, 2, H, W), scaled, averaged over the part
     of the picture that each of the h x w places covers (Zhang et al. 2016, equation 2). ValueError for another Q."""
+    need_floats(logits=logits, ab=ab)
+    if logits.ndim != 4 or ab.ndim != 4 or len(logits) != len(ab):
+        raise ValueError(f"logits have shape {tuple(logits.shape)}, ab {tuple(ab.shape)}; need (B, Q, h, w) and (B, 2, H, W)")
     if logits.shape[1] != num_bins():
         raise ValueError(f"the logits are for {logits.shape[1]} bins; the grid has {num_bins()}: make the network with "
                          f"num_bins={num_bins()}")

@@ -139,10 +139,10 @@ class _ToRgb8:
         y.copy_(L[0]).mul_(self.L_unit).add_(self.L_zero)  # s = 116 fx, 116 fy, 116 fz
         torch.add(y, a, alpha=self.ab_unit * 116 / 500, out=x)
         torch.sub(y, b, alpha=self.ab_unit * 116 / 200, out=z)
-        if not math.isfinite(s.sum()):
-            raise ValueError("Lab holds values that are not finite; need finite ones: look for their cause.")
         torch.pow(torch.clamp_min(s, 24, out=t), 3, out=t).add_(s.clamp_max_(24), alpha=1728)
         light = _mix_into(self.columns, self.t_rows, s)
+        if not math.isfinite(light.sum()):
+            raise ValueError("Lab holds values that are not finite, or above 1e9; need finite ones: look for their cause.")
         if self.fit:
             Y = self.t_rows[1].mul_(_CODES / 116**3)
             high, low = light.amax(0, keepdim=True), light.amin(0, keepdim=True)

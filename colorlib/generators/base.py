@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from colorlib.checks import need_floats
+
 NORMS = {norm.__name__: norm for norm in (nn.BatchNorm2d, nn.InstanceNorm2d, nn.Identity)}  # in a weights file
 
 
@@ -45,6 +47,7 @@ class Generator(nn.Module):
             hints: (B, 3, H, W): mask (1 where a colour is given), then ab / 110 there and 0 elsewhere; None: no hint.
             z: noise (B, z_channels); None draws it from N(0, 1).
         """
+        need_floats(next(self.parameters(), None), L=L)
         if L.dim() != 4 or L.shape[1] != self.in_channels:
             raise ValueError(f"the condition has shape {tuple(L.shape)}; need (B, {self.in_channels}, H, W)")
         parts, (batch, _, height, width) = [L], L.shape
