@@ -56,7 +56,8 @@ def colorlib(version: Annotated[bool, typer.Option(
 
 @app.command()
 def colorize(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs, grey or colour.")],
+    photos: Annotated[list[Path], typer.Argument(
+        metavar="PHOTO...", help="Photographs, grey or colour, or folders of them.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
     weights: Weights = None,
     render_size: Annotated[int | None, typer.Option(
@@ -77,8 +78,10 @@ def colorize(
 ) -> None:
     """Colour photographs.
 
-    Each result has the name, size, format and EXIF data of its photograph. A
-    photograph that cannot be opened is reported; the exit code is then 2.
+    Each result has the name, size, format and EXIF, XMP and IPTC data of its
+    photograph, 8 bits and no transparency. Of several pages or frames the first
+    is coloured; what a result lacks is printed. A photograph that cannot be
+    opened is reported; the exit code is then 2.
 
     \b
     Examples:
@@ -96,6 +99,7 @@ def colorize(
               "variant": variant}
     wanted = replace(read, **{name: value for name, value in chosen.items() if value is not None})
     suffix = format and {"jpeg": ".jpg", "tiff": ".tif"}.get(format.value, f".{format.value}")
+    photos = commands.named(photos, output)
     batch = commands.Batch(photos, output, suffix, force)
     errors = commands.colorize_photos(batch, commands.Colorizer.load(weights), wanted)
     if len(photos) > 1 and errors:
@@ -204,6 +208,9 @@ def _complain(message: str) -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit: 0, 2 for bad input, 130 for Ctrl-C."""
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
+    for stream in (sys.stdout, sys.stderr):  # a name that the console has no letters for ends nothing
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         command = typer.main.get_command(app)
         sys.exit(command.main(args=args, prog_name="colorlib", standalone_mode=False) or 0)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from glob import glob
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,18 +36,35 @@ SMALLEST = 11  # pixels: the window of SSIM
 def colorize_photos(batch: Batch, colorizer: Colorizer, settings: Settings) -> list[str]:
     """Colour every photograph that can be opened, and print where each result is; a message for each of the others."""
     errors = []
-    for path, outcome in _progress(colorize_all(batch, colorizer, settings), len(batch.photos)):
+    for path, outcome, lost in _progress(colorize_all(batch, colorizer, settings), len(batch.photos)):
         if isinstance(outcome, str):
             errors.append(outcome)
         else:
-            tqdm.write(f"{path} -> {outcome}")
+            tqdm.write(f"{path} -> {outcome}" + f" (not kept: {', '.join(lost)})" * bool(lost))
     return errors
+
+
+def named(paths: Iterable[Path], output: Path) -> list[Path]:
+    """The photographs that a command line names: patterns that the shell left (Windows), quotes that were pasted with a
+    name, and folders, of which `output` is left out. What names nothing is kept, so that it is reported."""
+    found: list[Path] = []
+    for path in paths:
+        matches: list[Path] = []
+        with suppress(PhotoError):  # a folder without photographs
+            if not os.path.lexists(path):
+                bare = Path(str(path).strip("\"' ")).expanduser()
+                pattern = "*" in bare.name or "?" in bare.name
+                matches = [Path(name) for name in sorted(glob(str(bare)))] if pattern else [bare]
+            elif path.is_dir():
+                matches = [photo for photo in scan(path) if output not in photo.parents]
+        found += matches or [path]
+    return found
 
 
 def read_settings(path: Path) -> Settings:
     """Settings from a JSON file; a ValueError, which names the file, as in `Settings.from_json`."""
     try:
-        return Settings.from_json(path.read_text(encoding="utf-8"))
+        return Settings.from_json(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: bytes, keep: Path | None = None) -> No
 
 def write_json(path: Path, record: dict) -> None:
     """Write a result file, whole or not at all."""
-    write_atomically(path, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(path, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
 
 def fingerprint(files: Iterable[Path], folder: Path) -> str:

@@ -202,9 +202,10 @@ def test_two_photographs_of_one_name_do_not_collide(colorlib, tmp_path, weights)
     (("colorize", "{p}", "-o", "{o}", "--weights", "{p}"), "safetensors"),
     (("colorize", "{p}", "-o", "{p}", "--weights", "{w}"), "is a file; name a folder"),
     (("colorize", "{p}", "-o", "{p}/below", "--weights", "{w}"), "p0.png"),
-    (("colorize", "{tmp}", "-o", "{o}", "--weights", "{w}"), "folder"),
+    (("colorize", "{empty}", "-o", "{o}", "--weights", "{w}"), "is a folder"),
     (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--saturation", "-1"), "saturation is -1"),
     (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--saturation", "nan"), "saturation is nan"),
+    (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--saturation", "1e30"), "from 0 to 100"),
     (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--render-size", "2"), "render_size is 2"),
     (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--render-size", "x"), "--render-size"),
     (("colorize", "{p}", "-o", "{o}", "--weights", "{w}", "--decode", "best"), "--decode"),
@@ -245,6 +246,8 @@ def test_bad_input_is_one_line_and_exit_code_2(colorlib, tmp_path, folder, weigh
     ("[1]", "list"),
     ('{"saturation": 1, "colour": 2}', "colour"),
     ('{"saturation": "much"}', "'much'"),
+    ('{"saturation": 1' + "0" * 400 + "}", "from 0 to 100"),
+    ("[" * 100_000, "no JSON"),
     ('{"render_size": true}', "True"),
     ('{"render_size": 32.5}', "32.5"),
     ('{"decode": "best"}', "'best'"),
@@ -594,6 +597,57 @@ def test_only_the_photographs_to_train_on_are_decoded(colorlib, tmp_path, folder
     monkeypatch.setattr(sources, "load_photos", lambda paths, *rest, **more: decoded.extend(paths) or real(paths, *rest, **more))
     assert colorlib(*train(folder, tmp_path / "run", 1))[0] == 0
     assert decoded and {split_of(path) for path in decoded} == {"train"}
+
+
+def test_a_folder_a_pattern_and_pasted_quotes_name_photographs(colorlib, tmp_path, folder, weights, monkeypatch):
+    code, out, err = colorlib("colorize", folder, "-o", folder / "below" / "o", "--weights", weights)
+    assert code == 2 and "broken.jpg" in err and out.count(" -> ") == 13
+    assert colorlib("colorize", folder, "-o", folder / "below" / "o", "--weights", weights, "--force")[1].count(" -> ") == 13
+    monkeypatch.chdir(folder)
+    assert colorlib("colorize", "p1*.png", "'p0.png'", '"p2.png" ', "-o", tmp_path / "o", "--weights", weights)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["p0.png", "p1.png", "p10.png", "p11.png", "p2.png"]
+    (folder / "p[1].png").write_bytes((folder / "p5.png").read_bytes())   # a name, not a pattern
+    assert colorlib("colorize", "p[1].png", "-o", tmp_path / "o", "--weights", weights)[0] == 0
+    code, _, err = colorlib("colorize", "none*.png", "-o", tmp_path / "o", "--weights", weights)
+    assert code == 2 and "none*.png: does not exist" in one_line(err)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8:strict", "ascii"])
+def test_a_name_that_the_console_has_no_letters_for_ends_nothing(tmp_path, weights, encoding):
+    names = ["日本.png", os.fsdecode(b"\xe9.png"), "a.png"]
+    for name in names:
+        write_photo(tmp_path / name, picture(0))
+    os.symlink("loop.png", tmp_path / "loop.png")
+    done = subprocess.run(command("colorize", *names, "loop.png", "-o", "o", "--weights", weights), cwd=tmp_path, timeout=120,
+                          capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding})  # fmt: skip
+    assert done.returncode == 2 and sorted(os.listdir(tmp_path / "o")) == sorted(names)
+    assert b"Traceback" not in done.stderr and b"loop.png: cannot be read" in done.stderr and done.stdout.count(b" -> ") == 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_settings_in_any_encoding(colorlib, tmp_path, folder, weights, encoding):
+    (tmp_path / "s.json").write_bytes('{"saturation": 0}'.encode(encoding))
+    code, _, err = colorlib("colorize", folder / "p0.png", "-o", tmp_path / "o", "--weights", weights,
+                            "--settings", tmp_path / "s.json")  # fmt: skip
+    grey = read_photo(tmp_path / "o" / "p0.png").rgb.int()
+    assert code == 0 and (grey[0] - grey[2]).abs().max() <= 1
+
+
+def test_what_a_result_lacks_is_printed(colorlib, tmp_path, weights):
+    from PIL import Image
+
+    page = Image.fromarray(picture(0).permute(1, 2, 0).numpy())
+    page.save(tmp_path / "a.tif", save_all=True, append_images=[page])
+    page.save(tmp_path / "b.png")
+    code, out, _ = colorlib("colorize", tmp_path / "a.tif", tmp_path / "b.png", "-o", tmp_path / "o", "--weights", weights)
+    first, second = out.splitlines()
+    assert code == 0 and first.endswith("(not kept: other pages or frames than the first)") and second.endswith("b.png")
+
+
+def test_a_name_that_is_no_text_goes_into_the_report(colorlib, tmp_path, folder, weights):
+    (folder / os.fsdecode(b"\xe9.png")).write_bytes(b"nothing")
+    code, _, _ = colorlib("evaluate", "--photos", folder, "--json", tmp_path / "x.json", "--weights", weights)
+    assert code == 0 and os.fsdecode(b"\xe9.png") in json.loads((tmp_path / "x.json").read_text())["left_out"]["bad"]
 
 
 def test_version_and_the_short_help(colorlib):

@@ -11,8 +11,10 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from colorlib import color
@@ -21,7 +23,7 @@ from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, p
 from colorlib.colorizer.render import Sketch, even_out, render, render_shape, small_L, structure
 from colorlib.colorizer.settings import DECODES, Settings, check_render_size
 from colorlib.generators import Generator, Prediction, evaluating
-from colorlib.photos import Photo, read_photo
+from colorlib.photos import Photo, read_photo, to_srgb
 from colorlib.runtime import device as best_device
 from colorlib.runtime import is_out_of_memory
 from colorlib.training.weights import load_generator, save_weights, shipped
@@ -30,6 +32,9 @@ RENDER_SIZE = 256
 VARIANTS, DRAWS, VARIANT_SIZE = 6, 24, 64  # colourings that differ, of DRAWS draws, compared at this short side
 SIBLING = "l1.safetensors"
 REMEMBERED = 24  # answers of the generator to one photograph, 2 MB each at the shipped weights' render size
+
+
+Picture = Tensor | np.ndarray | Image.Image | Photo | str | Path
 
 
 class ColorizerError(RuntimeError):
@@ -170,12 +175,13 @@ class Colorizer:
             prediction = prediction._replace(ab=even_out(ab.float(), L, *self.even) * structure(L))
         return prediction
 
-    def colorize(self, photo: Tensor | Photo | str | Path, settings: Settings | None = None, *,
+    def colorize(self, photo: Picture, settings: Settings | None = None, *,
                  progress: Callable[[float], None] | None = None, **options: object) -> Tensor:
         """Colour one photograph. Its L is kept; a colour that sRGB cannot show at that L is made paler.
 
         Args:
-            photo: uint8 (3, H, W), grey or colour (its L alone is used), a Photo or a path.
+            photo: uint8 (3, H, W), grey or colour (its L alone is used), a Photo, a path, an image of Pillow, or a
+                uint8 array of numpy, (H, W) or (H, W, 3).
             settings: None is the default of every one.
             progress: called with the share that is done, 0 to 1, again and again.
             options: single settings by name, such as saturation=1.2.
@@ -192,7 +198,7 @@ class Colorizer:
         with torch.inference_mode(), _memory_for(rgb.shape[-2:]):
             return render(rgb, sketch, settings, progress)
 
-    def sketch(self, photo: Tensor | Photo | str | Path, settings: Settings) -> Sketch:
+    def sketch(self, photo: Picture, settings: Settings) -> Sketch:
         """The part of `colorize` that needs the network; `render.render` is the rest. Errors as there."""
         if settings.adversarial < 1 and self.sibling is None:
             raise ValueError(f"adversarial is {settings.adversarial}, but these weights have no sibling ({SIBLING} beside "
@@ -271,7 +277,7 @@ class Colorizer:
                 ab = torch.lerp(ab, own, share)
             return likely, F.interpolate(ab, size, mode="area"), full
 
-    def uncertainty(self, photo: Tensor | Photo | str | Path, hints: Sequence[Hint] | None = None,
+    def uncertainty(self, photo: Picture, hints: Sequence[Hint] | None = None,
                     render_size: int | None = None) -> Tensor:
         """How wrong the mean decoding expects to be, (H, W) in CIE units: the mean distance between its answer and the
         colours of its distribution. Errors as in `colorize`; ValueError also for a generator without a distribution."""
@@ -279,7 +285,7 @@ class Colorizer:
         expected = bins.expected_error(probabilities, ab)[:, None]
         return F.interpolate(expected, full, mode="bilinear")[0, 0].cpu()
 
-    def suggest(self, photo: Tensor | Photo | str | Path, x: float, y: float, num: int = 5,
+    def suggest(self, photo: Picture, x: float, y: float, num: int = 5,
                 hints: Sequence[Hint] | None = None, render_size: int | None = None) -> list[Suggestion]:
         """Plausible colours of one point, the likeliest first; errors as in `uncertainty`.
 
@@ -303,9 +309,16 @@ class Colorizer:
         return plausible(here, float(color.rgb_to_lab(rgb[:, int(y) : int(y) + 1, int(x) : int(x) + 1])[0]), num)
 
 
-def _rgb_of(photo: Tensor | Photo | str | Path) -> Tensor:
-    photo = read_photo(photo) if isinstance(photo, str | Path) else photo
-    rgb = photo if isinstance(photo, Tensor) else photo.rgb
+def _rgb_of(photo: Picture) -> Tensor:
+    rgb = read_photo(photo).rgb if isinstance(photo, str | Path) else photo.rgb if isinstance(photo, Photo) else photo
+    if isinstance(rgb, Image.Image):
+        rgb = np.array(to_srgb(rgb))
+    if isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 and (rgb.ndim == 2 or rgb.ndim == 3 and rgb.shape[2] == 3):
+        rgb = torch.from_numpy(np.atleast_3d(rgb).copy()).permute(2, 0, 1).expand(3, -1, -1)
+    if not isinstance(rgb, Tensor):
+        what = f"{rgb.dtype} of shape {rgb.shape}" if isinstance(rgb, np.ndarray) else f"a {type(rgb).__name__}"
+        raise ValueError(f"the photograph is {what}; required is a uint8 array (H, W) or (H, W, 3), a uint8 tensor "
+                         "(3, H, W), an image of Pillow, a Photo or a path")
     if rgb.dtype != torch.uint8 or rgb.ndim != 3 or rgb.shape[0] != 3 or rgb.numel() == 0:
         raise ValueError(f"the photograph is {rgb.dtype} of shape {tuple(rgb.shape)}; required is uint8 (3, H, W): repeat "
                          "a single grey channel three times, convert floats by (rgb * 255).round().to(torch.uint8)")

@@ -10,6 +10,7 @@ from pathlib import Path
 from colorlib.colorizer.colorizer import Colorizer, ColorizerError
 from colorlib.colorizer.settings import Settings
 from colorlib.photos import SUFFIXES, SYNTHETIC, Photo, PhotoError, read_photo, suffix_for, write_photo
+from colorlib.photos.write import SETTINGS as WRITTEN
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Batch:
     def target(self, path: Path, photo: Photo) -> Path:
         """Where the result of one photograph goes; PhotoError if something is there that must stay."""
         # the photograph's own name where its suffix is that of its format, else one whose suffix is
-        own = SUFFIXES.get(path.suffix.lower()) == photo.format and photo.format not in ("GIF", "HEIF")
+        own = SUFFIXES.get(path.suffix.lower()) == photo.format and photo.format in WRITTEN
         target = self.folder / (path.stem + (self.suffix or (path.suffix if own else suffix_for(photo))))
         key = _key(target)
         if key in self.results:  # also by force: both photographs are wanted
@@ -41,11 +42,12 @@ class Batch:
         return target
 
 
-def colorize_all(batch: Batch, colorizer: Colorizer, settings: Settings) -> Iterator[tuple[Path, Path | str]]:
+def colorize_all(batch: Batch, colorizer: Colorizer,
+                 settings: Settings) -> Iterator[tuple[Path, Path | str, tuple[str, ...]]]:
     """Colour every photograph that can be opened; ValueError if the folder cannot be made or written.
 
     Yields:
-        Each photograph, and where its result is or, as a sentence, why there is none.
+        Each photograph; where its result is or, as a sentence, why there is none; what the result lacks (`Photo.lost`).
     """
     make_folder(batch.folder)
     for path in batch.photos:
@@ -54,12 +56,12 @@ def colorize_all(batch: Batch, colorizer: Colorizer, settings: Settings) -> Iter
             target = batch.target(path, photo)
             write_photo(target, colorizer.colorize(photo, settings), like=photo, note=SYNTHETIC, overwrite=batch.force)
         except PhotoError as error:
-            yield path, str(error)
+            yield path, str(error), ()
         except (ColorizerError, ValueError) as error:  # such as a hint outside of this one
-            yield path, f"{path}: {error}"
+            yield path, f"{path}: {error}", ()
         else:
             batch.results[_key(target)] = path
-            yield path, target
+            yield path, target, photo.lost
 
 
 def make_folder(path: Path) -> None:
@@ -73,4 +75,4 @@ def make_folder(path: Path) -> None:
 
 def _key(path: Path) -> str:
     """The same for two names of one file, also where the file system does not tell upper from lower case."""
-    return str(path.resolve()).casefold()
+    return os.path.realpath(path).casefold()  # also of a link to itself

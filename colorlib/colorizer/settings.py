@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, fields
+
+import numpy as np
 
 from colorlib.colorizer.hints import Hint
 
@@ -26,8 +27,8 @@ class Settings:
         hints: colours of single points, for a generator that takes hints.
         adversarial: 1 is the generator that met a critic, 0 its sibling trained without one, between them a mixture.
         guidance: how much colours end at the edges of L, 0 (bilinear upsampling) to 1 (guided filter).
-        saturation: factor of ab; 0 is the grey photograph but for hints, 1 what the network says.
-        warmth: CIE units added to b: above 0 towards yellow, below towards blue. A hint stays as it was given.
+        saturation: factor of ab, 0 to 100; 0 is the grey photograph but for hints, 1 what the network says.
+        warmth: CIE units added to b, at most 255: above 0 towards yellow, below towards blue. A hint stays as it was given.
         blend: 0 is the grey photograph, 1 the coloured one, hints and all.
 
     Raises:
@@ -49,7 +50,10 @@ class Settings:
     blend: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hints", tuple(_hint(hint) for hint in self.hints or ()))
+        for name, value in vars(self).copy().items():
+            object.__setattr__(self, name, _plain(value))
+        hints = self.hints if isinstance(self.hints, tuple | list) else () if self.hints is None else (self.hints,)
+        object.__setattr__(self, "hints", tuple(map(_hint, hints)))
         if self.render_size is not None:
             check_render_size(self.render_size)
         if self.decode not in DECODES:
@@ -58,10 +62,10 @@ class Settings:
             raise ValueError(f"variant is {self.variant!r}; it must be a whole number from 0")
         if self.variant and self.decode == "mean":
             raise ValueError(f"variant is {self.variant} and decode 'mean': there is one mean; take decode='default'")
-        if not _number(self.saturation) or self.saturation < 0:
-            raise ValueError(f"saturation is {self.saturation!r}; it must be a number >= 0 (1 changes nothing)")
-        if not _number(self.warmth):
-            raise ValueError(f"warmth is {self.warmth!r}; it must be a number of CIE units (0 changes nothing)")
+        if not _number(self.saturation) or not 0 <= self.saturation <= 100:
+            raise ValueError(f"saturation is {self.saturation!r}; it must be a number from 0 to 100 (1 changes nothing)")
+        if not _number(self.warmth) or abs(self.warmth) > 255:
+            raise ValueError(f"warmth is {self.warmth!r}; it must be a number of CIE units, -255 to 255 (0 changes nothing)")
         for name in SHARES:
             value = float(getattr(self, name)) if isinstance(getattr(self, name), bool) else getattr(self, name)
             if not _number(value) or not 0 <= value <= 1:
@@ -88,11 +92,12 @@ class Settings:
         return json.dumps(values, indent=2)
 
     @classmethod
-    def from_json(cls, text: str) -> Settings:
-        """Settings from a JSON object with some of their names, else ValueError; the others have their defaults."""
+    def from_json(cls, text: str | bytes) -> Settings:
+        """Settings from a JSON object, as text or in any encoding of Unicode, with some of their names, else ValueError;
+        the others have their defaults."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"no JSON ({error})") from error
         names = [field.name for field in fields(cls)]
         if not isinstance(values, dict) or not values.keys() <= set(names):
@@ -110,7 +115,11 @@ def check_render_size(render_size: int) -> int:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _named(hint: object) -> Hint:  # from an object of JSON
@@ -120,7 +129,7 @@ def _named(hint: object) -> Hint:  # from an object of JSON
 
 
 def _hint(hint: object) -> Hint:
-    found = Hint(*hint) if isinstance(hint, tuple) and 4 <= len(hint) <= len(Hint._fields) else None
+    found = Hint(*map(_plain, hint)) if isinstance(hint, tuple) and 4 <= len(hint) <= len(Hint._fields) else None
     if found is None or not all(_number(value) for value in found[:5]) or not isinstance(found.erase, bool):
         raise ValueError(_HINT.format(hint))
     return found

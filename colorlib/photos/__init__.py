@@ -2,7 +2,7 @@
 
 from colorlib.photos.batches import ZOOM, PhotoBatches, crop_side, is_grey
 from colorlib.photos.read import (MAX_PIXELS, SUFFIXES, Photo, PhotoError, decode_photo, read_photo, read_small,
-                                  resize_short, to_image)
+                                  resize_short, to_image, to_srgb)
 from colorlib.photos.samples import OLD, SAMPLES, SPLITS, old_photographs, sample_photograph, sample_photographs
 from colorlib.photos.sources import LEVELS, Source, load_photos, scan, scan_splits, source, split_of
 from colorlib.photos.write import SYNTHETIC, encode_photo, suffix_for, write_photo
@@ -11,5 +11,5 @@ __all__ = [
     "LEVELS", "MAX_PIXELS", "OLD", "SAMPLES", "SPLITS", "SUFFIXES", "SYNTHETIC", "ZOOM", "Photo",
     "PhotoBatches", "PhotoError", "Source", "crop_side", "decode_photo", "encode_photo", "is_grey", "load_photos",
     "old_photographs", "read_photo", "read_small", "resize_short", "sample_photograph", "sample_photographs", "scan",
-    "scan_splits", "source", "split_of", "suffix_for", "to_image", "write_photo",
+    "scan_splits", "source", "split_of", "suffix_for", "to_image", "to_srgb", "write_photo",
 ]

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import os
+import struct
+import sys
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from colorlib.files import write_atomically
-from colorlib.photos.read import SUFFIXES, Photo, PhotoError, to_image
+from colorlib.photos.read import IPTC, SUFFIXES, Photo, PhotoError, to_image
+from colorlib.photos.unusual import XMP
 
 SYNTHETIC = "colorlib: the colours are synthetic, a network's guess"
 SETTINGS: dict[str, dict] = {
     "JPEG": {"subsampling": "4:4:4", "optimize": True, "quality": 95}, "PNG": {}, "BMP": {},
     "WEBP": {"method": 4, "use_sharp_yuv": True, "quality": 95}, "TIFF": {"compression": "tiff_adobe_deflate"}}
-MAX_EXIF = 65_000  # bytes: what a JPEG segment holds
+MAX_EXIF = 65_000  # bytes: what a JPEG segment holds, of EXIF, XMP or IPTC
 SOFTWARE = 0x0131  # the tag of TIFF and EXIF for the program that made a picture
 
 
 def suffix_for(photo: Photo) -> str:
-    """The suffix for a photograph's format as we write it: HEIC becomes JPEG, GIF becomes PNG."""
-    return {"JPEG": ".jpg", "HEIF": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}.get(photo.format, ".png")
+    """The suffix for a photograph's format as we write it: HEIC, AVIF and JPEG 2000 become JPEG, GIF and PNM PNG."""
+    own = {"WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".png", "PNG": ".png", "PPM": ".png"}
+    return own.get(photo.format, ".jpg")
 
 
 def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None, overwrite: bool = False,
@@ -32,9 +36,10 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
 
     Args:
         path: in a folder that exists. The suffix names the format; without one, that of `like` is taken (see
-            `suffix_for`). GIF, which holds only 256 colours, becomes PNG, and HEIC becomes JPEG.
+            `suffix_for`). A format that we only read becomes another: GIF, of 256 colours, PNG, and HEIC JPEG.
         rgb8: uint8 (3, H, W).
-        like: the photograph it was made from: its EXIF block and resolution are kept.
+        like: the photograph it was made from: its EXIF, XMP and resolution are kept (not by a BMP), its IPTC by
+            JPEG and TIFF. A result has 8 bits and no transparency.
         overwrite: replace an existing file.
         note: ASCII text for the file's Software entry (EXIF; a BMP holds none), such as SYNTHETIC.
 
@@ -46,8 +51,10 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     name = SUFFIXES.get(path.suffix.lower())
     if name is None and path.suffix:
         raise PhotoError(path, f"{path.suffix} is no photograph format that we write", "use .jpg, .png, .webp, .tif or .bmp")
-    if name in (None, "GIF", "HEIF"):
+    if name not in SETTINGS:
         path = path.with_suffix(suffix_for(like if name is None and like is not None else Photo(rgb8, format=name or "PNG")))
+    if sys.platform == "win32" and PureWindowsPath(path.name).is_reserved():   # a device: CON, NUL ...
+        raise PhotoError(path, "is a name that Windows keeps for a device", "choose another name")
     if path.exists() and not overwrite:
         raise PhotoError(path, "exists", "pass overwrite=True or another name")
     if not path.parent.is_dir():
@@ -65,16 +72,30 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
 
 def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, note: str | None = None) -> bytes:
     """The bytes of the file that `write_photo` writes, as "JPEG", "PNG", "WEBP", "TIFF" or "BMP"; errors as there."""
-    if rgb8.dtype != torch.uint8 or rgb8.ndim != 3 or rgb8.shape[0] != 3 or 0 in rgb8.shape:
-        raise ValueError(f"rgb8 is {rgb8.dtype} {tuple(rgb8.shape)}, must be torch.uint8 (3, H, W); "
+    if not isinstance(rgb8, Tensor) or rgb8.dtype != torch.uint8 or rgb8.ndim != 3 or len(rgb8) != 3 or not rgb8.numel():
+        found = f"{rgb8.dtype} {tuple(rgb8.shape)}" if isinstance(rgb8, Tensor) else type(rgb8).__name__
+        raise ValueError(f"rgb8 is {found}, must be torch.uint8 (3, H, W); "
                          "convert with colorlib.color.lab_to_rgb8")
     extra, exif = dict(SETTINGS[format]), _exif(like, format, note)
-    if format == "TIFF" and like and like.exif:
-        extra = {"exif": exif}   # uncompressed: libtiff's encoders cannot write the Exif directory
+    kept = {tag: block for tag, block in ((XMP, like and like.xmp), (IPTC, like and like.iptc))
+            if block and (format != "JPEG" or len(block) <= MAX_EXIF)}
+    if format == "TIFF" and like and (like.exif or kept):
+        extra = {"exif": Image.Exif()}   # uncompressed: libtiff's encoders cannot write the Exif directory
+        extra["exif"].load(exif or b"")
+        extra["exif"].update(kept)
     elif format == "TIFF" and note is not None:
         extra["software"] = note
     elif exif is not None and format not in ("TIFF", "BMP"):
         extra["exif"] = exif
+    if XMP in kept and format == "PNG":
+        extra["pnginfo"] = PngImagePlugin.PngInfo()
+        extra["pnginfo"].add_itxt("XML:com.adobe.xmp", kept[XMP].decode("utf-8", "replace"))
+    elif XMP in kept and format in ("JPEG", "WEBP"):
+        extra["xmp"] = kept[XMP]
+    if IPTC in kept and format == "JPEG":   # in Photoshop's segment, padded to an even length
+        block = b"Photoshop 3.0\0008BIM\4\4\0\0" + struct.pack(">I", len(kept[IPTC])) + kept[IPTC]
+        block += b"\0" * (len(kept[IPTC]) % 2)
+        extra["extra"] = b"\xff\xed" + struct.pack(">H", len(block) + 2) + block
     if like and like.dpi and format != "WEBP" and all(1 <= value <= 65535 for value in like.dpi):
         extra["dpi"] = like.dpi
     file = BytesIO()

@@ -56,7 +56,7 @@ class Incoming:
 def read_settings(name: str, data: bytes) -> Settings:
     """Settings from the bytes of a JSON file. ValueError: no settings; the sentence begins with the name."""
     try:
-        return Settings.from_json(data.decode("utf-8"))
+        return Settings.from_json(data)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 
@@ -83,7 +83,7 @@ def color_folder(colorizer: Colorizer, settings: Settings, source: str, target: 
     errors = []
     with _progress(bar) as progress:
         outcomes = colorize_all(batch, colorizer, replace(settings, hints=()))
-        for done, (_, outcome) in enumerate(outcomes, start=1):
+        for done, (_, outcome, _) in enumerate(outcomes, start=1):
             errors += [outcome] if isinstance(outcome, str) else []
             progress(done / len(batch.photos))
     left = " The hints were left out: they belong to one photograph." if settings.hints else ""

@@ -249,7 +249,7 @@ def test_refusals_name_the_file_the_fault_and_the_cure(tmp_path, monkeypatch):
 
     def denied(*_):
         raise PermissionError(13, "Permission denied")
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr("builtins.open", denied)
     refused(tmp_path / "a.jpg", "no permission", "chmod")
 
 
@@ -318,6 +318,35 @@ def test_damaged_files_are_opened_or_refused(tmp_path, name, seed):
         assert error.path == path
     else:
         assert rgb.dtype == torch.uint8 and rgb.shape[0] == 3 and 0 < rgb[0].numel() <= MAX_PIXELS
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path, stat = save(tmp_path / "a.png", picture()), os.stat
+    for size in (-10, 10):   # it grew, it shrank, between the two looks at it
+        monkeypatch.setattr(os, "stat", lambda name, size=size: os.stat_result(
+            [*stat(name)[:6], stat(name).st_size + size, *stat(name)[7:]]))
+        refused(path, "changed while it was read", "wait")
+
+
+def test_links_to_themselves_devices_and_strange_names(tmp_path):
+    os.symlink("loop.png", tmp_path / "loop.png")
+    refused(tmp_path / "loop.png", "cannot be read", "symbolic links")
+    refused("/dev/zero", "not an ordinary file")
+    for name in ("new\nline.png", "日本.png", os.fsdecode(b"\xe9.png"), "-o.png", " .png", "a" * 200 + ".png"):
+        save(tmp_path / "a.png", picture())
+        os.rename(tmp_path / "a.png", tmp_path / name)
+        assert error_between(tmp_path / name, picture()) == 0
+
+
+def test_a_pillow_image_of_any_mode_becomes_srgb():
+    image = Image.fromarray(picture())
+    for mode in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "F"):
+        try:
+            turned = image.convert(mode)
+        except ValueError:   # Pillow goes by way of another one
+            turned = image.convert("L" if mode in ("La", "I;16", "PA") else "RGBA").convert(
+                {"La": "LA"}.get(mode, mode)).convert(mode)
+        assert photos.to_srgb(turned).mode == "RGB" and photos.to_srgb(turned).size == image.size
 
 
 def test_photo_error_crosses_processes():

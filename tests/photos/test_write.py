@@ -1,7 +1,6 @@
 """write: the whole file or nothing, with what described the photograph."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,12 +69,10 @@ def test_nothing_is_overwritten_or_left_half_written(tmp_path, monkeypatch):
     with pytest.raises(PhotoError, match="exists"):   # b.png, under the name it really gets
         write_photo(tmp_path / "b.gif", rgb)
 
-    def full(part, data):
-        with open(part, "wb") as file:
-            file.write(b"half")
+    def full(_):
         raise OSError(28, "No space left on device")
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(PhotoError, match="No space left"):
             write_photo(path, rgb + 9, overwrite=True)
     assert path.read_bytes() == before
@@ -122,6 +119,43 @@ def test_an_exif_block_that_no_jpeg_holds_gives_way_to_the_note(tmp_path):
     like = photos.Photo(torch.zeros(3, 8, 8, dtype=torch.uint8), exif=exif.tobytes())
     path = write_photo(tmp_path / "a.jpg", like.rgb, like=like, note="synthetic")
     assert dict(Image.open(path).getexif()) == {0x0131: "synthetic"}
+
+
+XMP = b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">A harbour</x:xmpmeta>'
+IPTC = b"\x1c\x02\x78\x00\x07harbour"   # record 2, data set 120: the caption
+
+
+@pytest.mark.parametrize("exif", [False, True])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp"])
+def test_xmp_and_iptc_are_kept_where_the_format_holds_them(tmp_path, suffix, exif):
+    block = Image.Exif()
+    block[0x010F] = "maker"
+    like = Photo(torch.zeros(3, 8, 8, dtype=torch.uint8), exif=block.tobytes() if exif else None, xmp=XMP, iptc=IPTC)
+    again = read_photo(write_photo(tmp_path / f"a.{suffix}", like.rgb, like=like, note="synthetic"))
+    assert again.xmp == (None if suffix == "bmp" else XMP)
+    assert again.iptc == (IPTC if suffix in ("jpg", "tif") else None)
+    if exif and suffix != "bmp":
+        assert b"maker" in again.exif and b"synthetic" in again.exif
+    huge = Photo(like.rgb, xmp=b"<a>" + b" " * 70_000 + b"</a>", iptc=IPTC * 9000)
+    assert read_photo(write_photo(tmp_path / f"b.{suffix}", huge.rgb, like=huge)).rgb.shape == (3, 8, 8)
+
+
+def test_the_orientation_in_xmp_is_applied_once(tmp_path):
+    turned = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    rgb = torch.from_numpy(picture(40, 56)).permute(2, 0, 1)
+    first = read_photo(write_photo(tmp_path / "a.jpg", rgb, like=Photo(rgb, xmp=turned)))
+    assert first.rgb.shape == (3, 56, 40) and b"Orientation" not in first.xmp
+    assert read_photo(write_photo(tmp_path / "b.jpg", first.rgb, like=first)).rgb.shape == (3, 56, 40)
+
+
+@pytest.mark.parametrize("name", ["CON.png", "nul.jpg", "Aux.webp", "com1.png"])
+def test_windows_keeps_some_names_for_devices(tmp_path, monkeypatch, name):
+    rgb = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(PhotoError, match="a name that Windows keeps"):
+        write_photo(tmp_path / name, rgb)
+    monkeypatch.undo()
+    assert write_photo(tmp_path / name, rgb).exists()
 
 
 def test_a_file_gets_the_permissions_of_any_other_and_the_umask_is_never_touched(tmp_path, monkeypatch):   # bug 16
