@@ -644,6 +644,27 @@ def test_what_a_result_lacks_is_printed(colorlib, tmp_path, weights):
     assert code == 0 and first.endswith("(not kept: other pages or frames than the first)") and second.endswith("b.png")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
+                                   RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")])
+@pytest.mark.parametrize("where", ["colorlib.generators.UNet.predict_from", "colorlib.colorizer.colorizer.render"])
+def test_short_memory_writes_no_grey_photograph_and_leaves_the_others_coloured(colorlib, tmp_path, weights, monkeypatch, error, where):
+    for name, width in (("small", 20), ("large", 60)):
+        write_photo(tmp_path / f"{name}.png", picture(0, 20, width))
+    module, _, name = where.rpartition(".")
+    real = UNet.predict_from if name == "predict_from" else sys.modules["colorlib.colorizer.colorizer"].render
+
+    def short(first, second, *rest):
+        wide = second if name == "predict_from" else first
+        if wide.shape[-1] > (30 if name == "predict_from" else 50):
+            raise error
+        return real(first, second, *rest)
+
+    monkeypatch.setattr(where, short)
+    code, out, err = colorlib("colorize", tmp_path / "large.png", tmp_path / "small.png", "-o", tmp_path / "o", "--weights", weights)
+    assert code == 2 and "large.png: not enough memory for" in err and "take a smaller render size" in err
+    assert os.listdir(tmp_path / "o") == ["small.png"]
+
+
 def test_a_name_that_is_no_text_goes_into_the_report(colorlib, tmp_path, folder, weights):
     (folder / os.fsdecode(b"\xe9.png")).write_bytes(b"nothing")
     code, _, _ = colorlib("evaluate", "--photos", folder, "--json", tmp_path / "x.json", "--weights", weights)

@@ -221,11 +221,13 @@ def _open(data: bytes, name: str, path: str | os.PathLike, max_pixels: int) -> I
 
 def _exif(image: Image.Image, name: str) -> bytes | None:
     """What describes the photograph, of which the orientation was applied."""
-    exif = image.getexif()
-    if name == "TIFF":
-        for tag in set(exif) - {*DESCRIPTIVE_TAGS, *EXIF_FOLDERS}:
-            del exif[tag]
-    return exif.tobytes() if len(exif) else None
+    exif, kept = image.getexif(), Image.Exif()   # a new one: that of a BigTIFF has another layout
+    wanted = set(DESCRIPTIVE_TAGS if name == "TIFF" else exif) - set(EXIF_FOLDERS)
+    kept.update({tag: exif[tag] for tag in set(exif) & wanted})
+    for folder in set(EXIF_FOLDERS) & set(exif):
+        kept.get_ifd(folder).update(exif.get_ifd(folder))
+        kept[folder] = kept.get_ifd(folder)
+    return kept.tobytes() if len(kept) else None
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

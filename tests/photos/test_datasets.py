@@ -89,6 +89,18 @@ def test_an_archive_cannot_leave_its_folder(served):
     assert not list(served.cache.iterdir()) and not list(served.cache.parent.rglob("evil*"))
 
 
+@pytest.mark.parametrize("kind, target", [(tarfile.SYMTYPE, "../../evil"), (tarfile.LNKTYPE, "/etc/hostname"),
+                                          (tarfile.SYMTYPE, "/etc/hostname"), (tarfile.FIFOTYPE, "")])
+def test_an_archive_brings_no_links_to_elsewhere_and_no_devices(served, kind, target):
+    with tarfile.open(served.archive, "w:gz") as tar:
+        member = tarfile.TarInfo("photos/link.jpg")
+        member.type, member.linkname = kind, target
+        tar.addfile(member)
+    with pytest.raises(PhotoError, match="cannot be downloaded"):
+        download("coco_sample")
+    assert not list(served.cache.iterdir())
+
+
 def test_an_interrupted_download_starts_anew(served, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

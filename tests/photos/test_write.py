@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from fuzz_photos import seeds
 from pictures import hwc, picture, save
 from PIL import Image
 
@@ -138,6 +139,15 @@ def test_xmp_and_iptc_are_kept_where_the_format_holds_them(tmp_path, suffix, exi
         assert b"maker" in again.exif and b"synthetic" in again.exif
     huge = Photo(like.rgb, xmp=b"<a>" + b" " * 70_000 + b"</a>", iptc=IPTC * 9000)
     assert read_photo(write_photo(tmp_path / f"b.{suffix}", huge.rgb, like=huge)).rgb.shape == (3, 8, 8)
+
+
+def test_every_kind_of_file_is_read_and_written_back():
+    for name, data in seeds().items():
+        photo = photos.decode_photo(data, name)
+        again = photos.decode_photo(
+            photos.encode_photo(photo.rgb, read.SUFFIXES[photos.suffix_for(photo)], like=photo, note="note"), name)
+        assert again.rgb.shape == photo.rgb.shape, name
+        assert photo.format == "BMP" or b"note" in again.exif and (photo.exif is None or again.exif), name
 
 
 def test_the_orientation_in_xmp_is_applied_once(tmp_path):
