@@ -155,7 +155,7 @@ def train(
         name: value.value if isinstance(value, Enum) else value for name, value in options.items()}))
     if history.interrupted:
         _complain(f"stopped after step {history.num_steps} of {steps}; to go on, add --resume")
-        raise typer.Exit(130)
+        sys.exit(130)
     name = "distance" if recipe is RecipeName.colorizer else "l1"
     print(f"{out / 'weights.safetensors'}: step {history.num_steps}, {name} {history.mean(name):.4f} "
           f"over the last {min(50, history.num_steps)} steps, {history.seconds:.0f} s")
@@ -213,7 +213,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     try:
         command = typer.main.get_command(app)
-        sys.exit(command.main(args=args, prog_name="colorlib", standalone_mode=False) or 0)
+        code = command.main(args=args, prog_name="colorlib", standalone_mode=False) or 0
+        if code == 130:  # some versions of typer make this of Ctrl-C
+            _complain("interrupted")
+        sys.exit(code)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except ClickException as error:

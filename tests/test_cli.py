@@ -512,6 +512,25 @@ def test_ctrl_c_leaves_a_checkpoint_that_resume_continues(colorlib, tmp_path, fo
     assert len(losses) == step + 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_while_colouring_is_one_line_and_leaves_whole_files(tmp_path, weights):
+    for number in range(40):
+        write_photo(tmp_path / f"p{number}.png", picture(number, 400, 500))
+    process = subprocess.Popen(command("colorize", tmp_path, "-o", tmp_path / "o", "--weights", weights, "--render-size", 400),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+    try:
+        wait_for(tmp_path / "o" / "p0.png", process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and one_line(err) == "colorlib: interrupted\n"
+    done = list((tmp_path / "o").iterdir())
+    assert 0 < len(done) < 40 and {path.suffix for path in done} == {".png"}
+    assert all(read_photo(path).rgb.shape == (3, 400, 500) for path in done)
+
+
 def test_a_folder_is_shown_more_often(colorlib, tmp_path, folder):
     for name in ("rare", "common"):
         (tmp_path / "both" / name).mkdir(parents=True)

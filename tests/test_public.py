@@ -93,12 +93,13 @@ def right_or_refused(function, arguments: tuple, tolerance: float = 1e-3) -> Non
 
 
 def many(examples: int):
-    return settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    return settings(max_examples=examples, deadline=None,
+                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 ONE = [color.rgb_to_lab, color.lab_to_rgb, color.lab_to_rgb8, color.normalize, color.rgb_to_L_ab, color.rgb_to_L,
-       color.fit_gamut, color.rgb_to_grey, metrics.colourfulness, lambda rgb: len(photos.encode_photo(rgb, "PNG")), losses.Vanilla().generator, losses.Wasserstein().generator,
-       bins.encode]
+       color.fit_gamut, color.rgb_to_grey, metrics.colourfulness, bins.encode, losses.Vanilla().generator,
+       losses.Wasserstein().generator, lambda rgb: len(photos.encode_photo(rgb, "PNG"))]
 TWO = [color.denormalize, color.L_ab_to_rgb8, metrics.psnr, metrics.ssim, metrics.auc, metrics.delta_e, losses.l1,
        losses.Vanilla().discriminator, losses.Wasserstein().discriminator, metrics.sliced_wasserstein, bins.cross_entropy]
 

@@ -181,7 +181,8 @@ class Source:
             raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
         photos, training = self.files[split] if self.streamed else self._photos(split), split == "train"
         if not photos:
-            raise PhotoError(self.name, f"its {split} split is empty", "use a folder with more photographs")
+            raise PhotoError(self.name, f"its {split} split is empty, grey photographs left out",
+                             "use a folder with more colour photographs")
         return PhotoBatches(photos, size, batch_size, seed, device, training, training, zoom, self.short_side)
 
 

@@ -76,7 +76,7 @@ def color_folder(colorizer: Colorizer, settings: Settings, source: str, target: 
 
     Returns a report, as HTML. ValueError: a folder is not given, or cannot be used.
     """
-    source, target = source.strip(), target.strip()
+    source, target = source.strip("\"' "), target.strip("\"' ")  # quotes come along with a pasted path
     if not (source and target):
         raise ValueError("two folders are needed: one with the photographs, one for the results")
     batch = Batch(scan(Path(source).expanduser()), Path(target).expanduser(), None, force=False)

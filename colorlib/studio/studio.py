@@ -83,7 +83,7 @@ class Studio(VBox):
         parts.board.variants = 1 + VARIANTS if has_variants else 0
         changed = {
             parts.samples: lambda name: name and self.load(name),
-            parts.path: lambda path: path.strip() and self.load(Path(path.strip()).expanduser()),
+            parts.path: lambda path: path.strip() and self.load(Path(path.strip("\"' ")).expanduser()),
             parts.uncertainty: lambda shown: self._show(replace(self.state, uncertainty=shown)),
             parts.hints: lambda index: self._show(self.state.picked(index)),
             parts.picker: lambda code: self._color(*ab_of_hex(code)),

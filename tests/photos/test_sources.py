@@ -134,7 +134,7 @@ def test_source_batches(folder, monkeypatch):
     assert chosen.streamed and "streamed" in chosen.note
     with pytest.raises(PhotoError, match="memory"):
         _ = chosen.train
-    with pytest.raises(PhotoError, match="test split is empty"):
+    with pytest.raises(PhotoError, match="test split is empty, grey photographs left out; use a folder with more colour"):
         Source("small", 20, {"train": [], "validation": [], "test": []}).batches("test", 16, 4)
     with pytest.raises(ValueError, match="split is 'holdout'"):
         chosen.batches("holdout", 16, 4)
