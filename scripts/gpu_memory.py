@@ -2,8 +2,8 @@
 
     python scripts/gpu_memory.py          all of them, into data/results/colab_memory.json
     python scripts/gpu_memory.py 02 05    these; the others' numbers stay
-Networks, batches, data and seeds are those of preset gpu. Repetitions (updates, rounds) are those of preset smoke: they
-take time and no memory. On a CPU one process holds what a GPU and its host share, so the number bounds each of them.
+Networks, batches and data are those of preset gpu. Repetitions (updates, rounds, seeds where one run follows the other) are
+those of preset smoke: they take time and little memory. On a CPU one process holds what a GPU and its host share.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ import sys
 import nbformat
 
 from _notebooks import ROOT, code_cells, execute, read, series, spoken, workplace
+from colorlib.runtime import machine
 
 FILE = ROOT / "data" / "results" / "colab_memory.json"
 REPETITIONS = re.compile(r"(?i)(.*_)?(steps|updates|rounds|tries|checkpoints|start|more|fresh|short)$")
+SEEDS = re.compile(r"(.*_)?(SEEDS|MANY)$")
+ONE_AFTER_THE_OTHER = ("04", "06", "07", "08", "09")  # the others hold the data or networks of all seeds at once
 # ru_maxrss is in KiB on Linux and in bytes on macOS
 LAST = """import resource, sys
 print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))"""
@@ -28,14 +31,17 @@ print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.pla
 class FewRepetitions(ast.NodeTransformer):
     """Gives each `pick(smoke=..., laptop=..., gpu=...)` whose value is a number of repetitions the value of smoke."""
 
-    def __init__(self) -> None:
-        self.found: list[str] = []
+    def __init__(self, *names: re.Pattern) -> None:
+        self.names, self.found = names, []
 
     def _pair(self, name: str, value: ast.expr) -> None:
-        if isinstance(value, ast.Call) and ast.unparse(value.func).split(".")[-1] == "pick" and REPETITIONS.match(name):
-            given = {keyword.arg: keyword for keyword in value.keywords}
-            given["gpu"].value = given["smoke"].value
-            self.found.append(name)
+        if not any(names.match(name) for names in self.names):
+            return
+        for call in ast.walk(value):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "pick":
+                given = {keyword.arg: keyword for keyword in call.keywords}
+                given["gpu"].value = given["smoke"].value
+                self.found.append(name)
 
     def visit_Assign(self, node: ast.Assign) -> ast.Assign:
         target = node.targets[0]
@@ -54,7 +60,8 @@ class FewRepetitions(ast.NodeTransformer):
 
 
 def measure(path) -> dict[str, float]:
-    notebook, few = read(path), FewRepetitions()
+    names = [REPETITIONS, *([SEEDS] if path.name[:2] in ONE_AFTER_THE_OTHER else [])]
+    notebook, few = read(path), FewRepetitions(*names)
     for cell in code_cells(notebook):
         cell.source = ast.unparse(few.visit(ast.parse(cell.source)))
     notebook.cells.append(nbformat.v4.new_code_cell(LAST))
@@ -71,7 +78,7 @@ def main(chosen: list[str]) -> None:
     os.environ["COLORLIB_RESULTS"] = str(ROOT / "build" / "memory-results")
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     record = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"notebooks": {}}
-    record["command"] = "python scripts/gpu_memory.py"
+    record |= {"command": "python scripts/gpu_memory.py", "machine": machine()}
     for path in series():
         if not chosen or path.name[:2] in chosen:
             record["notebooks"][path.stem] = measure(path)
