@@ -96,7 +96,7 @@ def test_the_same_seed_is_the_same_run():
 
 
 def test_a_diverged_run_is_said_and_not_returned():
-    with pytest.raises(FloatingPointError, match="at or before step (25|50)"):
+    with pytest.raises(FloatingPointError, match="is nan in step [0-9]+|is inf in step [0-9]+|is -inf in step [0-9]+"):
         train_gan(PointGenerator(), PointDiscriminator(), points(ring()), num_steps=60, lr=1e30,
                   adversarial=Wasserstein())
 
