@@ -144,7 +144,7 @@ class Colorizer:
             return self._computed(L, hints, z)
         if self._known_L is None or not torch.equal(self._known_L, L):
             self._known_L, self._known = L, OrderedDict()
-        key = hints if hints is None else hints.cpu().numpy().tobytes(), tuple(z.tolist())
+        key = _key(hints, z)
         if key not in self._known:
             self._known[key] = self._computed(L, hints, z)
         self._known.move_to_end(key)
@@ -198,24 +198,27 @@ class Colorizer:
         with torch.inference_mode(), _memory_for(rgb.shape[-2:]):
             return render(rgb, sketch, settings, progress)
 
-    def sketch(self, photo: Picture, settings: Settings) -> Sketch:
-        """The part of `colorize` that needs the network; `render.render` is the rest. Errors as there."""
+    def sketch(self, photo: Picture, settings: Settings, draft: bool = False) -> Sketch:
+        """The part of `colorize` that needs the network; `render.render` is the rest. Errors as there.
+
+        A `draft` does not wait for answers to hints that `remembering` does not know: they keep their own colours alone.
+        """
         if settings.adversarial < 1 and self.sibling is None:
             raise ValueError(f"adversarial is {settings.adversarial}, but these weights have no sibling ({SIBLING} beside "
                              "them): leave adversarial at 1")
         L, marks, full = self._seen(_rgb_of(photo), settings.hints, settings.render_size)
         with torch.inference_mode(), _memory_for(full):
             z = self._z(L, settings.decode, settings.variant)
-            plain, found = self._answers(L, marks, z)
-            ab = plain.ab.float()
+            plain, found = self._answers(L, marks, z, draft)
+            ab, draft = plain.ab.float(), any(one.answer is plain for one in found)
             if settings.adversarial < 1:
-                paler, of_sibling = self.sibling._answers(L, marks, self.sibling.z["default"])
+                paler, of_sibling = self.sibling._answers(L, marks, self.sibling.z["default"], draft)
                 ab = torch.lerp(paler.ab.float(), ab, settings.adversarial)
                 found = [one._replace(answer=one.answer._replace(ab=torch.lerp(
                     other.answer.ab.float(), one.answer.ab.float(), settings.adversarial)))
                     for one, other in zip(found, of_sibling)]
             ab, own, share = spread(ab, found) if found else (ab, None, None)
-            return Sketch(L, ab, marks, full, own, share)
+            return Sketch(L, ab, marks, full, own, share, draft)
 
     def _seen(self, rgb: Tensor, hints: Sequence[Hint], render_size: int | None) -> tuple[Tensor, Marks, tuple[int, int]]:
         """The small L (1, 1, h, w), the hints on it, and the photograph's height and width."""
@@ -225,9 +228,14 @@ class Colorizer:
         with torch.inference_mode(), _memory_for(full):
             return small_L(rgb, size).to(self.device), marks, full
 
-    def _answers(self, L: Tensor, marks: Marks, z: Tensor) -> tuple[Prediction, list[Surface]]:
-        """The generator's answers: without hints, and to the hints of each surface."""
-        return self._generate(L, None, z), follow(L, marks, lambda drawn: self._generate(L, drawn, z))
+    def _answers(self, L: Tensor, marks: Marks, z: Tensor, draft: bool = False) -> tuple[Prediction, list[Surface]]:
+        """The generator's answers: without hints, and to the hints of each surface; for a draft those that are known."""
+        plain = self._generate(L, None, z)
+
+        def answer(drawn: Tensor) -> Prediction:
+            return plain if draft and _key(drawn, z) not in (self._known or {}) else self._generate(L, drawn, z)
+
+        return plain, follow(L, marks, answer)
 
     def _z(self, L: Tensor, decode: str, variant: int) -> Tensor:
         if variant == 0:
@@ -307,6 +315,10 @@ class Colorizer:
         rows, columns = probabilities.shape[-2:]
         here = probabilities[0, :, int(y * rows / height), int(x * columns / width)].cpu()
         return plausible(here, float(color.rgb_to_lab(rgb[:, int(y) : int(y) + 1, int(x) : int(x) + 1])[0]), num)
+
+
+def _key(hints: Tensor | None, z: Tensor) -> tuple:
+    return hints if hints is None else hints.cpu().numpy().tobytes(), tuple(z.tolist())
 
 
 def _rgb_of(photo: Picture) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,17 +51,22 @@ def colorize_all(batch: Batch, colorizer: Colorizer,
     """
     make_folder(batch.folder)
     for path in batch.photos:
-        try:
-            photo = read_photo(path)
-            target = batch.target(path, photo)
-            write_photo(target, colorizer.colorize(photo, settings), like=photo, note=SYNTHETIC, overwrite=batch.force)
-        except PhotoError as error:
-            yield path, str(error), ()
-        except (ColorizerError, ValueError) as error:  # such as a hint outside of this one
-            yield path, f"{path}: {error}", ()
-        else:
-            batch.results[_key(target)] = path
-            yield path, target, photo.lost
+        yield path, *colorize_one(batch, colorizer, settings, path)
+
+
+def colorize_one(batch: Batch, colorizer: Colorizer, settings: Settings, path: Path,
+                 read: Callable[[Path], Photo] = read_photo) -> tuple[Path | str, tuple[str, ...]]:
+    """Colour one photograph of a batch, whose folder exists; returns as `colorize_all`."""
+    try:
+        photo = read(path)
+        target = batch.target(path, photo)
+        write_photo(target, colorizer.colorize(photo, settings), like=photo, note=SYNTHETIC, overwrite=batch.force)
+    except PhotoError as error:
+        return str(error), ()
+    except (ColorizerError, ValueError) as error:  # such as a hint outside of this one
+        return f"{path}: {error}", ()
+    batch.results[_key(target)] = path
+    return target, photo.lost
 
 
 def make_folder(path: Path) -> None:

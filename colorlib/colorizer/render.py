@@ -39,6 +39,7 @@ class Sketch(NamedTuple):
     full: tuple[int, int]  # height and width of the photograph that the hints' pixels belong to
     own: Tensor | None = None  # with hints, their own colours (1, 2, h, w)
     share: Tensor | None = None  # and how much they count (1, 1, h, w)
+    draft: bool = False  # without the generator's answers to some hints
 
 
 def render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:

@@ -2,15 +2,15 @@
 
 const SLOP = 4; // CSS pixels that a pointer may move and still click
 const PATIENCE = 2000; // ms to wait for an answer
+const AGAIN = 300; // ms within which a second click at the same place makes a double click
 const TALLEST = 560; // CSS pixels; not a share of the window, because Colab sizes the window by its content
 const WIDEST = 800;
-const CLOSEST = 16; // largest zoom
 const IDLE = 250; // ms after the last change before something that may wait is requested
 const SWEEP = 1400; // ms of the divider's first way across a new photograph
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
 function render({ model, el }) {
-  const parts = makeBoard(model.get("accept"));
-  const { stage, sheet, after, detail, before, note, line, knob, bar, name, working, undo, redo, out, fit, into, strip } = parts;
+  const parts = makeBoard();
+  const { stage, after, detail, before, note, line, knob, bar, name, working, undo, redo, strip } = parts;
   const markers = [];
   el.append(parts.board);
 
@@ -18,55 +18,69 @@ function render({ model, el }) {
   let held = null; // a marker ahead of the model: dragged, or released and not answered yet
   let sent = null; // its last position that was sent
   let busyUntil = 0; // the answer to it is expected before this time
-  let view = { zoom: 1, x: 0, y: 0 }; // x, y: shares of the photograph left of and above the stage
+  let tap = { time: -AGAIN, x: 0, y: 0 }; // the last click that made a hint
   let shown = ""; // the photograph that the divider has swept
   let sweeping = 0;
   let idle = 0;
-  let sharp = false; // the detail is of this view
+  let sharp = false; // the detail of this view was requested
 
   const shape = () => [model.get("width"), model.get("height")];
   const send = (kind, more = {}, buffers) => model.send({ kind, ...more }, undefined, buffers);
-  connectFiles({ model, ...parts, send });
-  const colourings = makeStrip({ model, strip, send, later: () => later() });
-  const popover = makePopover({ model, ...parts, send, pick: (on) => stage.classList.toggle("picking", on) });
+  const shares = (clientX, clientY) => {
+    const box = stage.getBoundingClientRect();
+    return [(clientX - box.left) / box.width, (clientY - box.top) / box.height];
+  };
+  parts.chooser.accept = model.get("accept");
+  const choose = connectFiles({ model, ...parts, send });
+  const colourings = makeTiles(strip, (index) => send("variant", { index }));
+  const films = makeTiles(parts.films, (index) => send("film", { index }));
+  const popover = makePopover({ model, ...parts, send, choose });
+  const zoom = makeZoom({ ...parts, shares, moved: drawView });
+  const view = zoom.view;
 
   // ---- traits to pictures
 
   function drawSize() {
     const [width, height] = shape();
     stage.style.aspectRatio = `${width} / ${height}`;
-    const widest = Math.min(WIDEST, Math.max(1.5 * width, 320), Math.max((TALLEST * width) / height, 160));
+    const tallest = TALLEST - (parts.films.hidden ? 0 : 84); // so that all stays on one screen
+    const widest = Math.min(WIDEST, Math.max(1.5 * width, 320), Math.max((tallest * width) / height, 160));
     stage.style.maxWidth = `${widest}px`;
-    bar.style.maxWidth = strip.style.maxWidth = `${Math.max(widest, 480)}px`;
+    for (const each of [bar, strip, parts.films]) each.style.maxWidth = `${Math.max(widest, 480)}px`;
     drawView();
   }
 
-  function drawPicture(img, name) {
-    const bytes = model.get(name);
-    img.hidden = !bytes?.byteLength;
-    if (img.src) URL.revokeObjectURL(img.src);
-    if (img.hidden) img.removeAttribute("src");
-    else img.src = URL.createObjectURL(new Blob([bytes]));
-    drawDivider();
-  }
-
   function drawAfter() {
-    drawPicture(after, "picture");
+    showBytes(after, model.get("picture"));
+    drawDivider();
     stage.classList.toggle("empty", after.hidden);
     note.textContent = after.hidden ? "Drop a photograph here" : "";
     busyUntil = 0;
     detail.hidden = true; // it is of the picture before
     sharp = false;
     sendMove();
+    refine();
     later();
+  }
+
+  function drawBefore() {
+    showBytes(before, model.get("before"));
+    drawDivider();
+    colourings.draw([]); // of another photograph
+    drawTiles();
+  }
+
+  // A draft is painted before the picture itself is requested.
+  function refine() {
+    stage.classList.toggle("draft", model.get("draft"));
+    if (model.get("draft") && !press) requestAnimationFrame(() => setTimeout(() => send("refine")));
   }
 
   function drawName() {
     name.textContent = model.get("name");
     if (model.get("name") && model.get("name") !== shown) {
       shown = model.get("name");
-      view = { zoom: 1, x: 0, y: 0 };
-      drawView();
+      zoom.to(1);
       sweep();
     }
   }
@@ -96,11 +110,6 @@ function render({ model, el }) {
   }
 
   function drawView() {
-    sheet.style.transform = `scale(${view.zoom}) translate(${-100 * view.x}%, ${-100 * view.y}%)`;
-    stage.classList.toggle("zoomed", view.zoom > 1);
-    fit.textContent = `${Math.round(100 * view.zoom)} %`;
-    out.disabled = fit.disabled = view.zoom <= 1;
-    into.disabled = view.zoom >= CLOSEST;
     sharp = false;
     detail.hidden ||= view.zoom === 1;
     drawDivider();
@@ -108,37 +117,37 @@ function render({ model, el }) {
     later();
   }
 
-  // Zoom to `zoom` with the point (u, v), shares of the stage, staying where it is.
-  function zoomTo(zoom, u = 0.5, v = 0.5) {
-    const next = clamp(zoom, 1, CLOSEST);
-    const at = (from, share) => clamp(from + share / view.zoom - share / next, 0, 1 - 1 / next);
-    view = { zoom: next, x: at(view.x, u), y: at(view.y, v) };
-    drawView();
-  }
-
-  function drawDetail() {
-    drawPicture(detail, "detail");
-    const [x, y, width, height] = model.get("detail_box");
+  function drawDetail([x, y, width, height], bytes) {
+    showBytes(detail, bytes);
     const [across, down] = shape();
-    detail.hidden ||= view.zoom === 1;
-    sharp = true;
     detail.style.cssText = `left: ${(100 * x) / across}%; top: ${(100 * y) / down}%; ` +
       `width: ${(100 * width) / across}%; height: ${(100 * height) / down}%;`;
   }
 
-  // What may wait until the user does: the sharp part of a zoomed photograph, then the small colourings, one by one.
+  // What may wait until the user does: the sharp part of a photograph, then the small pictures, one by one.
   function later() {
     clearTimeout(idle);
     idle = setTimeout(() => {
       const [width, height] = shape();
-      const { thumbs, variants } = { thumbs: model.get("thumbs"), variants: model.get("variants") };
       if (press || model.get("busy") || after.hidden) return;
-      if (view.zoom > 1 && !sharp && after.naturalWidth < width) {
+      const pixels = Math.round(stage.clientWidth * (window.devicePixelRatio || 1)); // of the screen
+      if (!sharp && after.naturalWidth < Math.min(width, pixels * view.zoom)) {
         const at = (share, full) => Math.floor(share * full);
-        send("crop", { x: at(view.x, width), y: at(view.y, height), width: Math.ceil(width / view.zoom),
-          height: Math.ceil(height / view.zoom), pixels: Math.round(stage.clientWidth * (window.devicePixelRatio || 1)) });
-      } else if (thumbs.length < variants) send("thumb", { index: thumbs.length });
+        sharp = true;
+        return send("crop", { x: at(view.x, width), y: at(view.y, height), width: Math.ceil(width / view.zoom),
+          height: Math.ceil(height / view.zoom), pixels });
+      }
+      const [row, index] = colourings.missing(true) >= 0 ? ["strip", colourings.missing(true)] : ["films", films.missing()];
+      if (index >= 0) send("tile", { row, index });
     }, IDLE);
+  }
+
+  function drawTiles() {
+    const names = model.get("films");
+    const labels = Array.from({ length: model.get("variants") }, (_, index) => (index ? `Colouring ${index}` : "Usual colouring"));
+    colourings.draw(labels, model.get("variant"));
+    films.draw(names.length > 1 ? names : [], model.get("film"));
+    drawSize();
   }
 
   function drawHints() {
@@ -155,7 +164,7 @@ function render({ model, el }) {
       if (focused) (markers.at(-1) ?? knob).focus({ preventScroll: true });
     }
     while (markers.length < hints.length) {
-      markers.push(button("hint", ""));
+      markers.push(node("button", "hint"));
       stage.append(markers.at(-1));
     }
     hints.forEach((hint, index) => {
@@ -176,23 +185,13 @@ function render({ model, el }) {
     setTimeout(() => (working.textContent = model.get("busy") ? "Working …" : ""), 200);
   }
 
-  function drawSteps() {
-    [undo.disabled, redo.disabled] = [!model.get("can_undo"), !model.get("can_redo")];
-  }
-
   // ---- what the user does
 
-  const shares = (clientX, clientY) => {
-    const box = stage.getBoundingClientRect();
-    return [(clientX - box.left) / box.width, (clientY - box.top) / box.height];
-  };
-
-  function pixel(clientX, clientY) {
-    const [[u, v], [width, height]] = [shares(clientX, clientY), shape()];
-    return {
-      x: clamp(Math.floor((view.x + u / view.zoom) * width), 0, width - 1),
-      y: clamp(Math.floor((view.y + v / view.zoom) * height), 0, height - 1),
-    };
+  // The pixel of the photograph at a place of the stage.
+  function pixel([u, v]) {
+    const at = (share, full) => clamp(Math.floor(share * full), 0, full - 1);
+    const [width, height] = shape();
+    return { x: at(view.x + u / view.zoom, width), y: at(view.y + v / view.zoom, height) };
   }
 
   function click(at) {
@@ -226,12 +225,16 @@ function render({ model, el }) {
   }
 
   const setDivider = (share) => (model.set("divider", clamp(share, 0, 1)), drawDivider());
+  const toggle = (index) => send("select", { index: index === model.get("selected") ? -1 : index });
 
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || !event.isPrimary || after.hidden || event.target.closest(".popover")) return;
+    if (zoom.pinching()) press = null; // a second finger: no click
+    if (event.button !== 0 || !event.isPrimary || after.hidden) return;
     const on = event.target.closest(".hint, .knob, .line");
     sweeping = 0;
-    press = { on, index: markers.indexOf(on), x: event.clientX, y: event.clientY, moved: false, view };
+    const { clientX: x, clientY: y } = event;
+    const again = performance.now() - tap.time < AGAIN && Math.hypot(x - tap.x, y - tap.y) < 2 * SLOP;
+    press = { on, again, index: markers.indexOf(on), x, y, moved: false };
     if (!on) {
       drawDivider();
       if (view.zoom > 1) stage.setPointerCapture(event.pointerId);
@@ -251,50 +254,49 @@ function render({ model, el }) {
     const [dx, dy] = [event.clientX - press.x, event.clientY - press.y];
     press.moved ||= Math.hypot(dx, dy) > SLOP;
     if (!press.moved) return;
-    if (!press.on && press.view.zoom > 1) {
-      const [zoom, limit] = [press.view.zoom, 1 - 1 / press.view.zoom];
-      view = { zoom, x: clamp(press.view.x - dx / stage.clientWidth / zoom, 0, limit),
-        y: clamp(press.view.y - dy / stage.clientHeight / zoom, 0, limit) };
-      return drawView();
+    if (!press.on) {
+      if (view.zoom === 1) return;
+      Object.assign(press, { x: event.clientX, y: event.clientY });
+      return zoom.pan(dx / stage.clientWidth, dy / stage.clientHeight);
     }
-    if (!press.on) return;
     const x = event.clientX + press.dx;
     if (press.index < 0) setDivider(shares(x, 0)[0]);
-    else if (press.index < model.get("hints").length) hold(press.index, pixel(x, event.clientY + press.dy));
+    else if (press.index < model.get("hints").length) hold(press.index, pixel(shares(x, event.clientY + press.dy)));
   });
 
   for (const up of ["pointerup", "pointercancel"]) {
     stage.addEventListener(up, (event) => {
       if (!press || !event.isPrimary) return;
-      const { on, index, moved } = press;
+      const { on, index, moved, again } = press;
       press = null;
-      if (moved && index >= 0) release();
+      if (again && !moved && up === "pointerup") { // a double click zooms, and leaves no hint
+        tap.time = -AGAIN;
+        send("withdraw");
+        zoom.by(2, shares(event.clientX, event.clientY));
+      } else if (moved && index >= 0) release();
       else if (moved && on) model.save_changes();
       else if (moved || up === "pointercancel") later(); // a page that is scrolled by touch, or the picture
-      else if (index >= 0) send("select", { index: index === model.get("selected") ? -1 : index });
-      else if (on !== knob) click(pixel(event.clientX, event.clientY));
+      else if (index >= 0) toggle(index);
+      else if (on !== knob) {
+        if (!stage.classList.contains("picking")) tap = { time: performance.now(), x: event.clientX, y: event.clientY };
+        click(pixel(shares(event.clientX, event.clientY)));
+      }
+      refine();
     });
   }
-
-  // Two fingers on a touchpad come as a wheel with Ctrl. The wheel alone scrolls the page, as everywhere.
-  stage.addEventListener("wheel", (event) => {
-    if (!(event.ctrlKey || event.metaKey) || after.hidden) return;
-    event.preventDefault();
-    zoomTo(view.zoom * Math.exp(-event.deltaY / 200), ...shares(event.clientX, event.clientY));
-  }, { passive: false });
 
   // clicks without a pointer: Enter, the space bar, screen readers
   stage.addEventListener("click", (event) => {
     const index = markers.indexOf(event.target);
-    if (event.detail === 0 && index >= 0) send("select", { index: index === model.get("selected") ? -1 : index });
+    if (event.detail === 0 && index >= 0) toggle(index);
   });
 
   stage.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(".popover")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [index, arrow] = [markers.indexOf(event.target), ARROWS[event.key]];
-    const zoom = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 }[event.key];
+    const factor = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 }[event.key];
     if (event.key === "Escape" && model.get("selected") >= 0) send("select", { index: -1 });
-    else if (zoom !== undefined) zoomTo(view.zoom * zoom);
+    else if (factor !== undefined) zoom.by(factor);
     else if (index >= 0 && ["Delete", "Backspace"].includes(event.key)) send("delete", { index });
     else if (index >= 0 && arrow) {
       const [width, height] = shape();
@@ -309,13 +311,9 @@ function render({ model, el }) {
       setDivider(Math.round(100 * to) / 100);
       model.save_changes();
     } else if (event.target === stage && event.key === "Enter" && !after.hidden) {
-      const [width, height] = shape();
-      click({ x: Math.floor((view.x + 0.5 / view.zoom) * width), y: Math.floor((view.y + 0.5 / view.zoom) * height) });
-    } else if (event.target === stage && arrow && view.zoom > 1) {
-      const at = (from, sign) => clamp(from + (0.1 * sign) / view.zoom, 0, 1 - 1 / view.zoom);
-      view = { zoom: view.zoom, x: at(view.x, arrow[0]), y: at(view.y, arrow[1]) };
-      drawView();
-    } else return;
+      click(pixel([0.5, 0.5]));
+    } else if (event.target === stage && arrow && view.zoom > 1) zoom.pan(-0.1 * arrow[0], -0.1 * arrow[1]);
+    else return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -323,17 +321,20 @@ function render({ model, el }) {
   for (const over of ["keyup", "focusout"]) stage.addEventListener(over, () => press || release());
   undo.addEventListener("click", () => send("undo"));
   redo.addEventListener("click", () => send("redo"));
-  into.addEventListener("click", () => zoomTo(view.zoom * 1.5));
-  out.addEventListener("click", () => zoomTo(view.zoom / 1.5));
-  fit.addEventListener("click", () => zoomTo(1));
+  parts.films.addEventListener("scroll", later);
   after.onerror = before.onerror = () => (note.textContent = "The browser cannot show this picture.");
 
-  const drawn = { width: drawSize, height: drawSize, picture: drawAfter, before: () => drawPicture(before, "before"),
-    divider: () => drawDivider(), hints: drawHints, selected: drawHints, offer: popover.fill, name: drawName,
-    thumbs: colourings.draw, variant: colourings.choose, busy: drawBusy, detail: drawDetail, can_undo: drawSteps,
-    can_redo: drawSteps };
+  const drawn = { width: drawSize, height: drawSize, picture: drawAfter, before: drawBefore, divider: () => drawDivider(),
+    hints: drawHints, selected: drawHints, offer: popover.fill, name: drawName, variants: drawTiles, variant: drawTiles,
+    films: drawTiles, film: drawTiles, reference: popover.refer, busy: drawBusy, draft: refine,
+    can_undo: () => (undo.disabled = !model.get("can_undo")), can_redo: () => (redo.disabled = !model.get("can_redo")) };
   for (const [trait, draw] of Object.entries(drawn)) model.on(`change:${trait}`, () => draw());
-  for (const draw of [drawSize, drawn.before, drawAfter, popover.fill, colourings.draw, drawSteps, drawName]) draw();
+  model.on("msg:custom", (content, [bytes]) => {
+    if (content.kind === "crop") drawDetail(content.box, bytes);
+    if (content.kind === "tile") (content.row === "strip" ? colourings : films).paint(content.index, bytes);
+    later();
+  });
+  for (const draw of [drawBefore, drawAfter, popover.fill, popover.refer, drawn.can_undo, drawn.can_redo, drawName]) draw();
   const named = nameControls(el);
   model.set("ready", true);
   model.save_changes();

@@ -1,50 +1,68 @@
-// The elements of the board. In one module with board.js.
+// The elements of the board, by class. In one module with board.js.
 
-const GRIP =
-  '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" ' +
-  'stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>';
-// On every element that takes keys. Without it JupyterLab and Notebook 7 use the arrows themselves.
-const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const WAYS = "also: double click, two fingers, plus and minus, or the wheel (with Ctrl where the page scrolls)";
+const BOARD = `
+<div class="bar">
+  <button class="open" title="One, or several as a film strip; or drop them on the picture">Open photographs</button>
+  <span class="name"></span><span class="working" role="status"></span>
+  <button class="undo" title="Takes the last change back: a colour, a place, a slider">Undo</button>
+  <button class="redo" title="Makes the change again that Undo took back">Redo</button>
+  <button class="out" aria-label="Zoom out" title="Zoom out; ${WAYS}">−</button>
+  <button class="fit" aria-label="Show the whole photograph" title="Show the whole photograph">100 %</button>
+  <button class="into" aria-label="Zoom in" title="Zoom in; ${WAYS}">+</button>
+</div>
+<div class="stage" role="group" tabindex="0"
+    aria-label="Photograph: click, or press Enter, to colour a surface; plus and minus zoom">
+  <div class="sheet"><img class="after" alt="The photograph in colour"><img class="detail" alt="">
+    <img class="before" alt="The photograph before"></div>
+  <div class="note" role="status"></div><div class="line"></div>
+  <div class="knob" role="slider" tabindex="0" aria-label="Divider between before and after"
+      aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100">
+    <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" stroke="currentColor"
+      stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg></div>
+</div>
+<div class="strip" role="radiogroup" aria-label="Colourings of this photograph"></div>
+<div class="films" role="radiogroup" aria-label="Film strip" hidden></div>
+<input class="chooser" type="file" aria-label="Files" hidden>
+<div class="popover" role="dialog" aria-label="Colour of this surface" hidden>
+  <div class="groups"></div>
+  <div class="row"><label>Any colour <input class="own" type="color" title="Any colour"></label>
+    <button class="dropper" title="Then click on a place of the picture that has the colour">From the picture</button></div>
+  <div class="row"><button class="other" title="Opens a photograph to take colours from; or drop it here"
+    >From another photograph</button></div>
+  <button class="pane" title="Click on a colour" aria-label="The other photograph: click on a colour, or move the cross by the
+    arrow keys and press Enter"><img class="reference" alt=""><span class="cross"></span></button>
+  <div class="row"><label title="How far the colour spreads">Reach: small to large
+    <input class="reach" type="range" min="-1" max="1" step="0.05" aria-label="Reach"></label></div>
+  <div class="row"><label title="Other colours of yours do not come here">Keep the network's colour here
+    <input class="erase" type="checkbox"></label></div>
+  <div class="row"><button class="remove" title="Takes this point away">Remove</button>
+    <button class="done" title="Closes this window; the colour stays">Done</button></div>
+</div>`;
+const OWN_KEYS = "data-lm-suppress-shortcuts"; // else JupyterLab and Notebook 7 use the keys of a focused element themselves
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 function node(tag, className, attributes = {}, text = "") {
   const made = document.createElement(tag);
-  for (const [name, value] of Object.entries({ class: className, ...attributes })) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ class: className, [OWN_KEYS]: "true", ...attributes })) made.setAttribute(name, value);
   made.textContent = text;
   return made;
 }
 
-const button = (name, text, attributes = {}) =>
-  node("button", name, { type: "button", ...OWN_KEYS, ...attributes }, text);
-
-function makeBoard(accept) {
+function makeBoard() {
   const board = node("div", "colorlib-board");
-  const bar = node("div", "bar");
-  const stage = node("div", "stage", { role: "group", tabindex: "0", ...OWN_KEYS,
-    "aria-label": "Photograph: click, or press Enter, to colour a surface; plus and minus zoom" });
-  const sheet = node("div", "sheet");
-  const after = node("img", "after", { alt: "The photograph in colour", draggable: "false" });
-  const detail = node("img", "detail", { alt: "", draggable: "false" });
-  const before = node("img", "before", { alt: "The photograph before", draggable: "false" });
-  const note = node("div", "note", { role: "status" });
-  const line = node("div", "line");
-  const knob = node("div", "knob", { role: "slider", tabindex: "0", "aria-label": "Divider between before and after",
-    "aria-orientation": "horizontal", "aria-valuemin": "0", "aria-valuemax": "100", ...OWN_KEYS });
-  knob.innerHTML = GRIP;
-  const open = button("open", "Open a photograph", { title: "or drop a photograph or settings on the picture" });
-  const chooser = node("input", "", { type: "file", accept: accept, hidden: "", "aria-label": "A file" });
-  const name = node("span", "name");
-  const working = node("span", "working", { role: "status" });
-  const undo = button("undo", "Undo");
-  const redo = button("redo", "Redo");
-  const out = button("out", "−", { "aria-label": "Zoom out" });
-  const fit = button("fit", "100 %", { "aria-label": "Show the whole photograph" });
-  const into = button("into", "+", { "aria-label": "Zoom in" });
-  const strip = node("div", "strip", { role: "group", "aria-label": "Colourings of this photograph" });
-  bar.append(open, name, working, undo, redo, out, fit, into);
-  sheet.append(after, detail, before);
-  stage.append(sheet, note, line, knob);
-  board.append(bar, stage, strip, chooser);
-  return { board, bar, stage, sheet, after, detail, before, note, line, knob, open, chooser, name, working,
-     undo, redo, out, fit, into, strip };
+  board.innerHTML = BOARD;
+  const parts = [...board.querySelectorAll("[class]")].map((part) => [part.className, part]);
+  for (const img of board.querySelectorAll("img")) img.draggable = false;
+  for (const part of board.querySelectorAll("button, input, [tabindex]")) part.setAttribute(OWN_KEYS, "true");
+  return { board, ...Object.fromEntries(parts) };
+}
+
+// Show the bytes of an encoded picture; hidden without any.
+function showBytes(img, bytes) {
+  if (img.src) URL.revokeObjectURL(img.src);
+  img.hidden = !bytes?.byteLength;
+  if (img.hidden) img.removeAttribute("src");
+  else img.src = URL.createObjectURL(new Blob([bytes]));
 }

@@ -6,51 +6,51 @@ import base64
 import html
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ipywidgets import FloatProgress
 
 from colorlib.colorizer import Colorizer, Settings
-from colorlib.colorizer.folder import Batch, colorize_all
-from colorlib.photos import Photo, PhotoError, decode_photo, read_photo, sample_photograph, scan
+from colorlib.colorizer.folder import Batch, colorize_one, make_folder
+from colorlib.photos import Photo, PhotoError, read_photo, sample_photograph, scan
 from colorlib.photos.samples import OLD, SAMPLES
 from colorlib.photos.write import SYNTHETIC, encode_photo
-from colorlib.studio.preview import Preview
+from colorlib.studio.state import State
 
 FORMATS = {"PNG": ("image/png", ".png"), "JPEG": ("image/jpeg", ".jpg")}
 
 
-class Incoming:
-    """Opens what the user brings, and refuses photographs above the limits before they take memory."""
+@dataclass(eq=False)
+class Film:
+    """A photograph of the film strip."""
 
-    def __init__(self, colorizer: Colorizer, max_bytes: int, max_pixels: int) -> None:
-        self._colorizer, self._max_bytes, self._max_pixels = colorizer, max_bytes, max_pixels
-        self._received = bytearray()
+    path: Path  # of its file, or its name
+    open: Callable[[], Photo]  # raises PhotoError
+    sample: str | None = None  # its name, if it is one of the sample photographs
+    held: int = 0  # bytes of its file in memory
+    state: State | None = None  # what is set for it; None: it was not open yet
 
-    def open(self, photo: str | Path | Photo) -> Preview:
-        """Open a path, a Photo, or one of the sample photographs by its name. PhotoError: it cannot be opened."""
-        if isinstance(photo, str) and photo in (*SAMPLES, *OLD):
-            return Preview(self._colorizer, sample_photograph(photo), photo)
-        return Preview(self._colorizer, photo if isinstance(photo, Photo) else read_photo(photo, self._max_pixels))
 
-    def decode(self, name: str, data: bytes) -> Preview:
-        """As `open`, for the bytes of a file."""
-        self.check_bytes(name, len(data))
-        return Preview(self._colorizer, decode_photo(data, name, self._max_pixels))
+def films_of(photo: str | Path | Photo, max_pixels: int) -> list[Film]:
+    """What `Studio.load` opens: one photograph, or those of a folder. PhotoError: the folder has none."""
+    if isinstance(photo, Photo):
+        return [Film(Path(photo.path or "photograph"), lambda: photo)]
+    if photo in (*SAMPLES, *OLD):
+        return [Film(Path(photo), partial(sample_photograph, photo), photo)]
+    paths = scan(photo) if Path(photo).is_dir() else [Path(photo)]
+    return [Film(path, partial(read_photo, path, max_pixels)) for path in paths]
 
-    def check_bytes(self, name: str, number: int) -> None:
-        if number > self._max_bytes:
-            raise PhotoError(name, f"has {number:,} bytes, above {self._max_bytes:,}", "shrink it first")
 
-    def receive(self, part: int, parts: int, data: bytes) -> bytes | None:
-        """Take one part of a file, 0 to parts - 1 in order; return the whole file after the last one, else None."""
-        self._received = self._received if part else bytearray()
-        self._received += data
-        if part < parts - 1:
-            return None
-        whole, self._received = bytes(self._received), bytearray()
-        return whole
+def check_bytes(name: str, number: int, most: int) -> None:
+    if number > most:
+        raise PhotoError(name, f"has {number:,} bytes, above {most:,}", "shrink it first")
+
+
+def plain(name: object) -> str:
+    """A name or a sentence that a browser can show: bytes of a file name that are no letters become question marks."""
+    return str(name).encode("utf-8", "replace").decode()
 
 
 def read_settings(name: str, data: bytes) -> Settings:
@@ -71,24 +71,22 @@ def full_size_file(colorizer: Colorizer, photo: Photo, settings: Settings, forma
     return f"{Path(photo.path or 'photo').stem}-colour{suffix}", kind, data
 
 
-def color_folder(colorizer: Colorizer, settings: Settings, source: str, target: str, bar: FloatProgress) -> str:
-    """Colour the photographs of one folder into another, without hints: they belong to one photograph.
-
-    Returns a report, as HTML. ValueError: a folder is not given, or cannot be used.
-    """
-    source, target = source.strip("\"' "), target.strip("\"' ")  # quotes come along with a pasted path
-    if not (source and target):
-        raise ValueError("two folders are needed: one with the photographs, one for the results")
-    batch = Batch(scan(Path(source).expanduser()), Path(target).expanduser(), None, force=False)
+def save_all(colorizer: Colorizer, films: list[tuple[Film, Settings]], target: str, bar: FloatProgress) -> str:
+    """Colour photographs, each with its settings, into a folder. Returns a report, as HTML. ValueError: a bad folder."""
+    target = target.strip("\"' ")  # quotes come along with a pasted path
+    if not target:
+        raise ValueError("a folder for the results is needed: write its path into the field")
+    batch = Batch([film.path for film, _ in films], Path(target).expanduser(), None, force=False)
+    make_folder(batch.folder)
     errors = []
     with _progress(bar) as progress:
-        outcomes = colorize_all(batch, colorizer, replace(settings, hints=()))
-        for done, (_, outcome, _) in enumerate(outcomes, start=1):
-            errors += [outcome] if isinstance(outcome, str) else []
-            progress(done / len(batch.photos))
-    left = " The hints were left out: they belong to one photograph." if settings.hints else ""
-    return (f"{len(batch.results)} of {len(batch.photos)} photographs are in {html.escape(str(batch.folder))}.{left}"
-            + "".join(f"<br>{html.escape(error)}" for error in errors))
+        for done, (film, settings) in enumerate(films, 1):
+            outcome, lost = colorize_one(batch, colorizer, settings, film.path, lambda _, film=film: film.open())
+            notes = [f"{film.path}: not kept: {', '.join(lost)}"] * bool(lost)
+            errors += [outcome] if isinstance(outcome, str) else notes
+            progress(done / len(films))
+    return (f"{len(batch.results)} of {len(films)} photographs are in {html.escape(plain(batch.folder))}."
+            + "".join(f"<br>{html.escape(plain(error))}" for error in errors))
 
 
 def link(name: str, kind: str, data: bytes, text: str) -> str:

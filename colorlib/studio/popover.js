@@ -1,37 +1,19 @@
 // The popover at a hint: its colour, how far it reaches, and whether it erases. In one module with board.js.
 
-function makePopover({ model, board, stage, send, pick }) {
-  const pop = node("div", "popover", { role: "dialog", "aria-label": "Colour of this surface", hidden: "" });
-  const groups = node("div", "groups");
-  const own = node("input", "own", { type: "color", "aria-label": "Any colour", ...OWN_KEYS });
-  const dropper = button("dropper", "Take from the picture");
-  const reach = node("input", "reach", { type: "range", min: "-1", max: "1", step: "0.05", "aria-label": "Reach", ...OWN_KEYS });
-  const erase = node("input", "erase", { type: "checkbox", ...OWN_KEYS });
-  const remove = button("remove", "Remove");
-  const done = button("done", "Done");
-  const labelled = (text, control) => {
-    const label = node("label", "", {}, text);
-    label.append(control);
-    return label;
-  };
-  const row = (...parts) => {
-    const made = node("div", "row");
-    made.append(...parts);
-    return made;
-  };
-  const hint = () => model.get("hints")[model.get("selected")];
+function makePopover({ model, board, stage, popover, groups, own, dropper, other, pane, reference, cross, reach, erase,
+  remove, done, send, choose }) {
+  const aim = { x: 0.5, y: 0.5 }; // the cross, shares of the other photograph
   const index = () => model.get("selected");
+  const hint = () => model.get("hints")[index()];
+  const pick = (on) => stage.classList.toggle("picking", on);
   const close = () => {
     const marker = stage.querySelectorAll(".hint")[index()];
     send("select", { index: -1 });
     (marker ?? stage).focus({ preventScroll: true });
   };
-  pop.append(groups, row(labelled("Any colour ", own), dropper), row(labelled("Reach: small to large ", reach)),
-    row(labelled("Keep the network's colour here ", erase)), row(remove, done));
-  board.append(pop);
 
   function swatch([color, label, a, b]) {
-    const made = button("swatch", "", { "aria-label": label, title: label });
+    const made = node("button", "swatch", { "aria-label": label, title: label });
     made.style.background = color;
     made.addEventListener("click", () => send("color", { a, b }));
     return made;
@@ -44,49 +26,69 @@ function makePopover({ model, board, stage, send, pick }) {
     const at = [...groups.querySelectorAll(".swatch")].indexOf(document.activeElement);
     groups.dataset.shown = JSON.stringify(wanted);
     groups.replaceChildren(...wanted.filter(([, colors]) => colors.length).map(([title, colors]) => {
-      const group = node("div", "group", { role: "group", "aria-label": title });
-      group.append(node("div", "title", {}, title), row(...colors.map(swatch)));
+      const [group, row] = [node("div", "group", { role: "group", "aria-label": title }), node("div", "row")];
+      row.append(...colors.map(swatch));
+      group.append(node("div", "title", {}, title), row);
       return group;
     }));
-    if (at >= 0) [...groups.querySelectorAll(".swatch")][at]?.focus({ preventScroll: true });
+    groups.querySelectorAll(".swatch")[at]?.focus({ preventScroll: true });
   }
 
   // Beside the marker where there is room, below the picture in a narrow window.
   function place(marker) {
-    pop.hidden = !marker || !hint();
+    popover.hidden = !marker || !hint();
     pick(false);
-    if (pop.hidden) return;
+    if (popover.hidden) return;
     own.value = hint().color;
     if (document.activeElement !== reach) reach.value = Math.log10(hint().reach ?? 1);
     erase.checked = !!hint().erase;
     const [box, around] = [marker.getBoundingClientRect(), board.getBoundingClientRect()];
     const narrow = around.width < 560;
-    pop.classList.toggle("below", narrow);
-    if (narrow) return void (pop.style.left = pop.style.top = "");
-    const [wide, tall] = [pop.offsetWidth, pop.offsetHeight];
+    popover.classList.toggle("below", narrow);
+    const [wide, tall] = [popover.offsetWidth, popover.offsetHeight];
     const right = box.right - around.left + 12;
     const left = right + wide <= around.width ? right : Math.max(0, box.left - around.left - wide - 12);
-    pop.style.left = `${left}px`;
-    pop.style.top = `${clamp(box.top - around.top - tall / 3, 0, Math.max(0, around.height - tall))}px`;
+    popover.style.left = narrow ? "" : `${left}px`;
+    popover.style.top = narrow ? "" : `${clamp(box.top - around.top - tall / 3, 0, Math.max(0, around.height - tall))}px`;
   }
 
+  function refer() {
+    showBytes(reference, model.get("reference"));
+    pane.hidden = reference.hidden;
+  }
+
+  function point(x, y) {
+    Object.assign(aim, { x: clamp(x, 0, 1), y: clamp(y, 0, 1) });
+    [cross.style.left, cross.style.top] = [`${100 * aim.x}%`, `${100 * aim.y}%`];
+  }
+
+  pane.addEventListener("click", (event) => {
+    const box = reference.getBoundingClientRect();
+    if (event.detail) point((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height); // else a key
+    send("reference", aim);
+  });
+  pane.addEventListener("keydown", (event) => {
+    const [right, down] = ARROWS[event.key] ?? [0, 0];
+    point(aim.x + 0.02 * right, aim.y + 0.02 * down);
+    if (right || down) event.preventDefault();
+  });
+  other.addEventListener("click", () => choose("reference"));
   own.addEventListener("change", () => send("color", { code: own.value }));
   reach.addEventListener("change", () => send("reach", { value: Math.round(1000 * 10 ** Number(reach.value)) / 1000 }));
   erase.addEventListener("change", () => send("erase", { value: erase.checked }));
   remove.addEventListener("click", () => send("delete", { index: index() }));
   done.addEventListener("click", close);
   dropper.addEventListener("click", () => {
-    pop.hidden = true;
+    popover.hidden = true;
     pick(true);
   });
-  pop.addEventListener("keydown", (event) => {
-    const takes = event.key === "Enter" && !event.target.matches("button");
-    if (event.key !== "Escape" && !takes) return;
+  popover.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" && (event.key !== "Enter" || event.target.matches("button"))) return;
     close();
     event.preventDefault();
     event.stopPropagation();
   });
-  return { fill, place };
+  return { fill, place, refer };
 }
 
 // ipywidgets gives its sliders and fields no accessible name, and a title "null" where there is no tooltip.
@@ -98,14 +100,6 @@ function nameControls(el) {
       for (const part of box.querySelectorAll("input, select, .noUi-handle, .widget-readout")) {
         if (label && part.getAttribute("aria-label") !== label) part.setAttribute("aria-label", label);
       }
-    }
-    for (const part of root.querySelectorAll("input[placeholder]:not([aria-label])")) {
-      part.setAttribute("aria-label", part.placeholder);
-    }
-    for (const widget of root.querySelectorAll('[class*="name:"]')) { // what `parts.named` has named
-      const name = /name:(\S+)/.exec(widget.className)[1].replaceAll("_", " ");
-      const part = widget.querySelector("select, input") ?? widget;
-      part.setAttribute(part.matches("img") ? "alt" : "aria-label", name);
     }
     for (const part of root.querySelectorAll('[title="null"], [title=""]')) part.removeAttribute("title");
   };

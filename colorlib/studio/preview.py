@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
@@ -21,9 +23,10 @@ from colorlib.colorizer import Colorizer, Hint, Settings, Suggestion
 from colorlib.colorizer.render import Sketch, render
 from colorlib.photos import Photo, to_image
 
-LONG_SIDE = 800  # pixels of a preview: the width of a notebook's column
+LONG_SIDE = 800  # pixels of a preview: the width of a notebook's column; a screen with more gets a crop of all
+REFERENCE = 480  # pixels: long side of a reference photograph
 THUMB = 120  # pixels: short side of a small colouring, twice its height on the screen
-KEPT = {"sketch": 12, "picture": 8, "_full": 1, "_expected_error": 8, "_suggestions": 8, "shown_color": 256}  # results in memory
+KEPT = {"sketch": 12, "picture": 8, "_enlarged": 1, "_expected_error": 8, "_suggestions": 8, "shown_color": 256, "thumb": 8}
 PLANE, STEP = 100, 2  # CIE units: the histogram shows ab from -PLANE to PLANE in cells of STEP
 HOTTEST = 30.0  # CIE units of expected error at which the map of uncertainty has its hottest colour
 
@@ -36,14 +39,10 @@ class Preview:
 
     def __init__(self, colorizer: Colorizer, photo: Photo, sample: str | None = None) -> None:
         self.colorizer, self.photo, self.sample = colorizer.remembering(), photo, sample
-        height, width = photo.rgb.shape[-2:]
-        scale = min(1.0, LONG_SIDE / max(height, width))
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        self.rgb = photo.rgb if scale == 1 else F.interpolate(photo.rgb[None], size, mode="bilinear", antialias=True)[0]
+        self.rgb = shrunk(photo.rgb, LONG_SIDE / max(photo.rgb.shape))
         self.grey = color.rgb_to_grey(self.rgb)
         self.grey_jpeg = jpeg(self.grey)
         self.name = sample or (photo.path and Path(photo.path).name) or "photograph"
-        self.thumbs: tuple[bytes, ...] = ()  # JPEGs of the colourings 0, 1, ...
         for name, number in KEPT.items():  # per photograph, so that the memory is free with the next one
             setattr(self, name, lru_cache(number)(getattr(self, name)))
 
@@ -54,29 +53,34 @@ class Preview:
         """The small version of what `Colorizer.colorize` returns: uint8 (3, h, w)."""
         return render(self.rgb, self.sketch(_needed(settings)), settings)
 
-    def crop(self, settings: Settings, box: tuple[int, int, int, int], width: int) -> bytes:
-        """A JPEG of a part of the photograph at full size, made smaller where it is more than `width` pixels wide.
+    def draft(self, settings: Settings) -> tuple[Tensor, bool]:
+        """The picture, or one that does not wait for the network's answers to hints: whether it is such a one."""
+        sketch = self.colorizer.sketch(self.photo, _needed(settings), draft=True)
+        return render(self.rgb, sketch, settings), sketch.draft
+
+    def prepare(self, settings: Settings) -> None:
+        """Let the network answer what the next new hint will need."""
+        if self.colorizer.generator.config.get("num_bins", 0):
+            self._expected_error(settings.hints, settings.render_size)
+
+    def crop(self, settings: Settings, box: Sequence[int], width: int) -> bytes:
+        """A JPEG of a part of the photograph, at full size or as much smaller as it is more than `width` pixels wide.
 
         Args:
             box: x, y, width and height in pixels of the photograph; what lies outside is left out.
         """
         x, y, across, down = box
-        part = self._full(settings)[:, max(0, y):y + down, max(0, x):x + across]
-        scale = min(1.0, width / part.shape[2])
-        size = [max(1, round(side * scale)) for side in part.shape[1:]]
-        return jpeg(F.interpolate(part[None], size, mode="bilinear", antialias=True)[0] if scale < 1 else part)
+        scale = min(1.0, width / across)
+        left, top, right, bottom = (max(0, round(side * scale)) for side in (x, y, x + across, y + down))
+        return jpeg(self._enlarged(settings, scale)[:, top:bottom, left:right])
 
-    def _full(self, settings: Settings) -> Tensor:
-        return render(self.photo.rgb, self.sketch(_needed(settings)), settings)
+    def _enlarged(self, settings: Settings, scale: float) -> Tensor:
+        return render(shrunk(self.photo.rgb, scale), self.sketch(_needed(settings)), settings)
 
-    def add_thumb(self) -> None:
-        """Compute the next of the small colourings, without hints and at the defaults."""
-        settings = Settings(variant=len(self.thumbs))
-        height, width = self.rgb.shape[-2:]
-        scale = min(1.0, THUMB / min(height, width))
-        small = F.interpolate(self.rgb[None], [max(1, round(side * scale)) for side in (height, width)], mode="bilinear",
-                              antialias=True)[0]
-        self.thumbs = *self.thumbs, jpeg(render(small, self.sketch(settings), settings))
+    def thumb(self, variant: int) -> bytes:
+        """A small JPEG of a colouring, without hints and at the defaults."""
+        small = shrunk(self.rgb, THUMB / min(self.rgb.shape[1:]))
+        return jpeg(render(small, self.sketch(Settings(variant=variant)), Settings()))
 
     def uncertainty(self, settings: Settings) -> Tensor:
         """The grey picture under a heat map of the expected error, uint8 (3, h, w): dark at 0, hottest at HOTTEST."""
@@ -90,33 +94,35 @@ class Preview:
         error = self.colorizer.uncertainty(self.photo, hints, render_size)
         return F.interpolate(error[None, None], self.rgb.shape[-2:], mode="area")[0, 0]
 
-    def histogram(self, settings: Settings) -> Tensor:
-        """How often each ab occurs in the picture, uint8 (3, 200, 200): up is +b (yellow), right is +a (red)."""
-        ab = color.rgb_to_lab(self.picture(settings)[:, ::2, ::2])[1:]  # a quarter of the pixels is enough
-        side = 2 * PLANE // STEP
-        cells = ((ab + PLANE) / STEP).long().clamp(0, side - 1)
-        counts = torch.bincount(cells[1].flatten() * side + cells[0].flatten(), minlength=side * side).reshape(side, side)
-        frequent = (counts.float().log1p() / counts.max().float().log1p())[None]
-        pale, full = _plane()
-        drawn = torch.lerp(pale, full, frequent).flip(1).round().to(torch.uint8)
+    @staticmethod
+    def histogram(picture: Tensor) -> Tensor:
+        """How often each ab occurs in a picture, uint8 (3, 200, 200), pale where never: up is +b, yellow; right is +a, red."""
+        ab = color.rgb_to_lab(picture[:, ::2, ::2])[1:].flatten(1)  # a quarter of the pixels is enough
+        counts = torch.histogramdd(ab.T.flip(1), PLANE // STEP * 2, range=[-PLANE, PLANE] * 2).hist.log1p()
+        axis = torch.arange(-PLANE + STEP / 2, PLANE, STEP)
+        b, a = torch.meshgrid(axis, axis, indexing="ij")
+        full = color.lab_to_rgb8(torch.stack([torch.full_like(a, 70.0), a, b]), fit=True).float()
+        drawn = torch.lerp(255 - 0.12 * (255 - full), full, counts / counts.max()).flip(1).round().to(torch.uint8)
         return drawn.repeat_interleave(STEP, 1).repeat_interleave(STEP, 2)
 
-    def lightness(self, x: float, y: float) -> float:
-        """L, 0 to 100, of the photograph's pixel."""
-        return float(color.rgb_to_lab(self.photo.rgb[:, int(y) : int(y) + 1, int(x) : int(x) + 1])[0])
-
     def ab(self, x: float, y: float, settings: Settings) -> tuple[float, float]:
-        """(a, b), CIE units, of the picture at a point of the photograph, before the blend with grey."""
-        picture = self.picture(replace(settings, blend=1.0))
-        places = zip((y, x), picture.shape[1:], self.photo.rgb.shape[1:], strict=True)
-        row, column = (min(int(at * small / full), small - 1) for at, small, full in places)
-        return _ab(picture[:, row, column])
+        """(a, b), CIE units, of the picture around a point of the photograph, before the blend with grey."""
+        height, width = self.photo.rgb.shape[1:]
+        return ab_at(self.picture(replace(settings, blend=1.0)), (x + 0.5) / width, (y + 0.5) / height)
+
+    def shown_colors(self, x: float, y: float, colors: list[tuple[float, float]]) -> tuple[list[str], list[list[float]]]:
+        """How (a, b), CIE units, look at a point of the photograph: "#rrggbb", and the ab that a screen has, for each."""
+        row, column = (min(int(at), side - 1) for at, side in zip((y, x), self.photo.rgb.shape[1:], strict=True))
+        L = color.rgb_to_lab(self.photo.rgb[:, row:row + 1, column:column + 1])[0]
+        lab = torch.cat([L.expand(len(colors), 1), torch.tensor(colors)], 1).T[:, None]
+        fitted = color.fit_gamut(lab)
+        rgb = color.lab_to_rgb8(fitted)[:, 0].T.tolist()
+        return ["#{:02x}{:02x}{:02x}".format(*one) for one in rgb], fitted[1:, 0].T.tolist()
 
     def shown_color(self, hint: Hint) -> tuple[str, float]:
         """The colour that a screen shows for a hint, as "#rrggbb", and how many CIE units of ab it loses to the gamut."""
-        lab = torch.tensor([self.lightness(hint.x, hint.y), hint.a, hint.b]).reshape(3, 1, 1)
-        fitted = color.fit_gamut(lab)
-        return "#{:02x}{:02x}{:02x}".format(*color.lab_to_rgb8(fitted).flatten().tolist()), float((fitted - lab).norm())
+        (code,), (ab,) = self.shown_colors(hint.x, hint.y, [(hint.a, hint.b)])
+        return code, math.dist(ab, (hint.a, hint.b))
 
     def suggest(self, x: float, y: float, settings: Settings) -> list[Suggestion]:
         """Plausible colours of a point, given the hints at other points."""
@@ -132,18 +138,20 @@ def _needed(settings: Settings) -> Settings:
     return replace(settings, guidance=1.0, saturation=1.0, warmth=0.0, blend=1.0)
 
 
-@lru_cache(1)
-def _plane() -> tuple[Tensor, Tensor]:
-    """The ab plane at L = 70, pale and in full colour, (3, n, n) each; white where sRGB has that ab at no L."""
-    axis = torch.arange(-PLANE + STEP / 2, PLANE, STEP)
-    b, a = torch.meshgrid(axis, axis, indexing="ij")
-    reached = torch.zeros_like(a, dtype=torch.bool)
-    for L in range(5, 100, 5):
-        rgb = color.lab_to_rgb(torch.stack([torch.full_like(a, L), a, b]))
-        reached |= ((rgb >= 0) & (rgb <= 1)).all(0)
-    full = color.lab_to_rgb8(torch.stack([torch.full_like(a, 70.0), a, b]), fit=True).float()
-    full = torch.where(reached, full, torch.full_like(full, 255.0))
-    return 255 - 0.12 * (255 - full) - 10 * reached, full
+def shrunk(rgb: Tensor, scale: float) -> Tensor:
+    """uint8 (3, h, w) at a scale below 1; at 1 and above as it is."""
+    if scale >= 1:
+        return rgb
+    size = [max(1, round(side * scale)) for side in rgb.shape[1:]]
+    return F.interpolate(rgb[None], size, mode="bilinear", antialias=True)[0]
+
+
+def ab_at(rgb: Tensor, x: float, y: float) -> tuple[float, float]:
+    """(a, b) around a point, shares of width and height, of uint8 (3, h, w): a mean over 5 x 5 pixels, because a single
+    one may be grain, to a tenth of a CIE unit: enough for the eye, and short to copy."""
+    row, column = (min(int(share * side), side - 1) for share, side in zip((y, x), rgb.shape[1:], strict=True))
+    a, b = color.rgb_to_lab(rgb[:, max(0, row - 2):row + 3, max(0, column - 2):column + 3])[1:].mean((1, 2)).tolist()
+    return round(a, 1), round(b, 1)
 
 
 def jpeg(picture: Tensor) -> bytes:
@@ -153,18 +161,6 @@ def jpeg(picture: Tensor) -> bytes:
     return file.getvalue()
 
 
-def png(picture: Tensor) -> bytes:
-    file = BytesIO()
-    to_image(picture).save(file, format="PNG", compress_level=1)
-    return file.getvalue()
-
-
 def ab_of_hex(code: str) -> tuple[float, float]:
     """(a, b) in CIE units of a colour such as "#c0392b" or "teal". ValueError: no such colour."""
-    return _ab(torch.tensor(ImageColor.getrgb(code)[:3], dtype=torch.uint8))
-
-
-def _ab(rgb: Tensor) -> tuple[float, float]:
-    """(a, b) of one pixel, uint8 (3,), to a tenth of a unit: enough for the eye, and short to copy."""
-    a, b = color.rgb_to_lab(rgb.reshape(3, 1, 1))[1:].flatten().tolist()
-    return round(a, 1), round(b, 1)
+    return ab_at(torch.tensor(ImageColor.getrgb(code)[:3], dtype=torch.uint8).reshape(3, 1, 1), 0, 0)

@@ -12,26 +12,16 @@ SMOOTH = ("move", "recolor", "set")  # actions whose repetitions undo takes back
 
 @dataclass(frozen=True)
 class State:
-    """What is set in the studio, and the steps for undo and redo.
+    """What is set in the studio, and the steps for undo and redo."""
 
-    Attributes:
-        settings: how the photograph is coloured.
-        selected: index of the hint that the popover and the colour picker change; -1: none.
-        point: (x, y), pixels of the photograph: where the position sliders stand.
-        uncertainty: show the map of uncertainty instead of the colours.
-        recent: the last colours that were chosen, (a, b) in CIE units, the latest first.
-        past, future: the settings before each change, and those that undo removed.
-        last: the latest change: the action and what it was about (a hint's index, a setting's name).
-    """
-
-    settings: Settings = field(default_factory=Settings)
-    selected: int = -1
-    point: tuple[int, int] = (0, 0)
-    uncertainty: bool = False
-    recent: tuple[tuple[float, float], ...] = ()
-    past: tuple[Settings, ...] = ()
-    future: tuple[Settings, ...] = ()
-    last: tuple[str, object] | None = None
+    settings: Settings = field(default_factory=Settings)  # how the photograph is coloured
+    selected: int = -1  # index of the hint that the popover changes; -1: none
+    point: tuple[int, int] = (0, 0)  # pixels of the photograph: where the position sliders stand
+    uncertainty: bool = False  # show the map of uncertainty instead of the colours
+    recent: tuple[tuple[float, float], ...] = ()  # the last colours that were chosen, (a, b) in CIE units, the latest first
+    past: tuple[Settings, ...] = ()  # before each change
+    future: tuple[Settings, ...] = ()  # those that undo removed
+    last: tuple[str, object] | None = None  # the latest action, and what it was about: a hint's index, a setting's name
 
     def added(self, hint: Hint) -> State:
         """With one more hint; it replaces one at the same point."""
@@ -51,16 +41,13 @@ class State:
         return self._hinted(self._changed(index, **values), index, "tune")
 
     def deleted(self, index: int) -> State:
-        hints = self.settings.hints
-        self._changed(index)
+        hints = self._changed(index)
         return self._hinted(hints[:index] + hints[index + 1 :], -1, "delete")
 
     def picked(self, index: int) -> State:
         """With another hint selected; -1 selects none."""
-        if index < 0:
-            return replace(self, selected=-1, last=None)
-        x, y = self._changed(index)[index][:2]
-        return replace(self, selected=index, point=(int(x), int(y)), last=None)
+        hints = self._changed(index) if index >= 0 else self.settings.hints
+        return replace(self, selected=index, point=self._place(hints, index), last=None)
 
     def set(self, settings: Settings, about: object = None) -> State:
         """With other settings; changes one after the other of the same `about` are one step for undo."""
@@ -81,9 +68,12 @@ class State:
         return replace(self, settings=self.future[0], selected=-1, last=None, past=(*self.past, self.settings),
                        future=self.future[1:])
 
-    def _hinted(self, hints: tuple[Hint, ...], selected: int, action: str) -> State:
-        point = (int(hints[selected].x), int(hints[selected].y)) if selected >= 0 else self.point
-        return replace(self._with(replace(self.settings, hints=hints), action, selected), selected=selected, point=point)
+    def _place(self, hints: tuple[Hint, ...], index: int) -> tuple[int, int]:
+        return (int(hints[index].x), int(hints[index].y)) if index >= 0 else self.point
+
+    def _hinted(self, hints: tuple[Hint, ...], index: int, action: str) -> State:
+        changed = self._with(replace(self.settings, hints=hints), action, index)
+        return replace(changed, selected=index, point=self._place(hints, index))
 
     def _with(self, settings: Settings, action: str, about: object) -> State:
         same = action in SMOOTH and about is not None and (action, about) == self.last

@@ -19,16 +19,17 @@ from ipywidgets import VBox
 
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings
 from colorlib.colorizer.colorizer import VARIANTS
-from colorlib.photos import Photo
-from colorlib.studio.files import FORMATS, Incoming, color_folder, full_size_file, link, read_settings
-from colorlib.studio.parts import Parts
-from colorlib.studio.preview import Preview, ab_of_hex, jpeg
+from colorlib.photos import Photo, PhotoError, decode_photo
+from colorlib.studio.files import (FORMATS, Film, check_bytes, films_of, full_size_file, link, plain, read_settings,
+                                   save_all)
+from colorlib.studio.parts import Parts, visible
+from colorlib.studio.preview import REFERENCE, THUMB, Preview, ab_at, ab_of_hex, jpeg, shrunk
 from colorlib.studio.state import State
-from colorlib.studio.view import View
 
 log = logging.getLogger(__name__)
 MAX_BYTES, MAX_PIXELS = 50_000_000, 60_000_000  # of a photograph
-UNASKED = ("thumb", "crop")  # messages that the board sends by itself: they leave a sentence to the user as it is
+STRIP_BYTES = 1_000_000_000  # of all files that were dropped: they are held in memory
+UNASKED = ("tile", "crop", "refine")  # what the board sends by itself leaves a sentence to the user as it is
 APART = 12.0  # CIE units: a new hint takes the likeliest colour that differs so much from the picture's
 
 
@@ -36,7 +37,7 @@ class Studio(VBox):
     """A photograph, its colours, and every control that changes them.
 
     Args:
-        photo: a path, a Photo, or the name of one of `photos.sample_photographs`.
+        photo: a path, a Photo, or the name of one of `photos.sample_photographs`; a folder opens as a film strip.
         colorizer: colours it; None takes the weights that came with colorlib.
         files: offer paths and folders of the machine that computes. A page for other people should not.
         max_bytes, max_pixels: of a photograph; a larger one is refused with a sentence.
@@ -53,10 +54,12 @@ class Studio(VBox):
                  max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> None:
         expression = "Colorizer.load()" if colorizer is None else "colorizer"
         self.colorizer = Colorizer.load() if colorizer is None else colorizer
-        self._incoming = Incoming(self.colorizer, max_bytes, max_pixels)
+        self._max_bytes, self._max_pixels, self._received = max_bytes, max_pixels, bytearray()
         self._showing, self._lock = False, threading.RLock()
-        self.parts, self.state = Parts(FORMATS, files, max_bytes), State()
-        self._view = View(self.parts, self.colorizer.own_render_size, expression)
+        self._films, self._film = [], -1  # the film strip, and which of it is open
+        self._opened = False  # one of several files that were dropped could be opened
+        self._reference, self._clicked = None, (State(), State())  # the states before and after the latest click
+        self.parts, self.state = Parts(FORMATS, files, max_bytes, self.colorizer.own_render_size, expression), State()
         super().__init__(self.parts.top)
         self.add_class("colorlib-studio")
         self._connect()
@@ -72,7 +75,7 @@ class Studio(VBox):
             ValueError: it cannot be opened or coloured; the previous one stays.
         """
         with self._lock:
-            self._show_photo(self._incoming.open(photo))
+            self._show_films(films_of(photo, self._max_pixels))
 
     def _connect(self) -> None:
         """Give every control its action. Sliders and the like pass their value; buttons pass nothing."""
@@ -85,8 +88,6 @@ class Studio(VBox):
             parts.samples: lambda name: name and self.load(name),
             parts.path: lambda path: path.strip() and self.load(Path(path.strip("\"' ")).expanduser()),
             parts.uncertainty: lambda shown: self._show(replace(self.state, uncertainty=shown)),
-            parts.hints: lambda index: self._show(self.state.picked(index)),
-            parts.picker: lambda code: self._color(*ab_of_hex(code)),
             parts.x: lambda x: self._show(replace(self.state, point=(x, self.state.point[1]))),
             parts.y: lambda y: self._show(replace(self.state, point=(self.state.point[0], y))),
             parts.format: lambda _: setattr(parts.file, "value", ""),
@@ -97,16 +98,14 @@ class Studio(VBox):
         clicked = {
             parts.reset: lambda: self._show(self.state.set(Settings(hints=self.settings.hints))),
             parts.add: lambda: self._add(*self.state.point),
-            parts.move: lambda: self._show(self.state.moved(self._selected("move"), *self.state.point)),
-            parts.delete: lambda: self._show(self.state.deleted(self._selected("delete"))),
             parts.make: self._save,
-            parts.go: lambda: setattr(parts.report, "value", color_folder(
-                self.colorizer, self.settings, parts.source.value, parts.target.value, parts.folder_progress)),
+            parts.go: self._save_all,
         }
         for button, action in clicked.items():
             button.on_click(lambda _, action=action: self._run(action))
         parts.board.on_msg(lambda _, content, buffers: self._run(
-            self._board_sent, content, buffers, asked=content.get("kind") not in UNASKED))
+            self._board_sent, content, buffers,
+            asked=content.get("kind") not in UNASKED and content.get("use") != "more"))
 
     def _run(self, action: Callable, *values: object, asked: bool = True) -> None:
         """Run an action and show its errors in the studio. An unexpected one is raised as well, so that the log has it.
@@ -125,7 +124,7 @@ class Studio(VBox):
                 log.warning("%s", error)
                 self._say(str(error))
                 with self._own_changes():  # a slider does not stay at a value that was refused
-                    self._view.show_sliders(self.settings)
+                    self.parts.show_sliders(self.state)
             except Exception as error:
                 self._say(f"Something went wrong in colorlib ({type(error).__name__}: {error}). The log has the details.")
                 raise
@@ -133,20 +132,62 @@ class Studio(VBox):
                 self.parts.board.busy = False
 
     def _say(self, sentence: str) -> None:
-        self.parts.message.value = f'<span role="alert" style="color: #b3261e">{html.escape(sentence)}</span>' if sentence else ""
+        text = html.escape(plain(sentence))
+        self.parts.message.value = f'<span role="alert" class="alert">{text}</span>' if sentence else ""
 
     def _show(self, state: State, preview: Preview | None = None) -> None:
-        """Show a new state, or raise and stay with the old one."""
-        preview = preview or self._preview
-        picture = jpeg((preview.uncertainty if state.uncertainty else preview.picture)(state.settings))
+        """Show a new state, or raise and stay with the old one. In a browser, other hints are painted at once, before the
+        network has answered them; the browser then requests the picture itself."""
+        new, preview, draft = preview is not None, preview or self._preview, False
+        if state.uncertainty:
+            picture = preview.uncertainty(state.settings)
+        elif self.parts.board.ready and not new and state.settings.hints not in ((), self.settings.hints):
+            picture, draft = preview.draft(state.settings)
+        else:
+            picture = preview.picture(state.settings)
         self._preview, self.state = preview, state
         with self._own_changes():
-            self._view.show(state, preview, picture)
+            self.parts.show(state, preview, picture, draft)
 
-    def _show_photo(self, preview: Preview) -> None:
+    def _show_films(self, films: list[Film]) -> None:
+        """Open a film strip at its first photograph that can be opened; PhotoError: none can, and all stays."""
+        for index, film in enumerate(films):
+            try:
+                self._show_film(film)
+            except PhotoError as error:
+                if index == len(films) - 1:
+                    raise
+                self._say(str(error))
+            else:
+                break
+        self._films, self._film, self.parts.board.films = films, index, []  # other files may have the same names
+        self._show_strip()
+
+    def _show_film(self, film: Film) -> None:
+        """Show a photograph with its hints and steps; the state of the one before stays with that."""
+        preview, before = Preview(self.colorizer, film.open(), film.sample), self.state
         height, width = preview.photo.rgb.shape[-2:]
-        self._show(State(replace(self.settings, hints=()), recent=self.state.recent, uncertainty=self.state.uncertainty,
-                         point=(width // 2, height // 2)), preview)  # fmt: skip
+        kept = film.state or State(point=(width // 2, height // 2))
+        self._show(replace(kept, settings=self._settings_of(film), selected=-1, last=None, recent=before.recent,
+                           uncertainty=before.uncertainty), preview)  # fmt: skip
+        if self._films:
+            self._films[self._film].state = before
+
+    def _choose_film(self, index: int) -> None:
+        if index != self._film:
+            self._show_film(self._films[index])
+            self._film = self.parts.board.film = index
+
+    def _show_strip(self) -> None:
+        self.parts.board.films, self.parts.board.film = [plain(film.path.name) for film in self._films], self._film
+        visible(self.parts.same, len(self._films) > 1)
+
+    def _settings_of(self, film: Film) -> Settings:
+        """With what a photograph is shown and saved."""
+        if self._films and film is self._films[self._film]:
+            return self.settings
+        kept = film.state.settings if film.state else Settings()
+        return replace(self.settings, hints=kept.hints) if self.parts.same.value else kept
 
     @contextmanager
     def _own_changes(self) -> Iterator[None]:
@@ -160,14 +201,16 @@ class Studio(VBox):
     def _set(self, name: str, value: float) -> None:
         # there is one mean colouring; every other one needs the default decoding
         values = {"decode": "default"} if name == "variant" and value else {}
-        self._show(self.state.set(replace(self.settings, **values, **{name: value}), name))
+        self._show(self.state.set(replace(self.settings, **values, **{name: round(value, 6)}), name))  # 1.0000000000000036
 
     def _add(self, x: float, y: float) -> None:
         """A new hint takes the likeliest colour that one would see as another, so that one click shows what hints do."""
         a, b = self._preview.ab(x, y, self.settings)
         plausible = self._preview.suggest(x, y, self.settings)
         chosen = next(((one.a, one.b) for one in plausible if math.dist(one[:2], (a, b)) > APART), (a, b))
-        self._show(self.state.added(Hint(x, y, *(round(value, 1) for value in chosen))))
+        before = self.state
+        self._show(before.added(Hint(x, y, *(round(value, 1) for value in chosen))))
+        self._clicked = before, self.state
 
     def _color(self, a: float, b: float) -> None:
         self._show(self.state.recolored(self._selected("colour"), round(a, 1), round(b, 1)))
@@ -176,12 +219,17 @@ class Studio(VBox):
         parts = self.parts
         name, kind, data = full_size_file(self.colorizer, self.photo, self.settings, parts.format.value, parts.progress)
         parts.board.send({"kind": "save", "name": name, "type": kind}, [data])
-        settings = link(f"{Path(name).stem}.json", "application/json", self.settings.to_json().encode(), "save its settings too")
-        parts.file.value = f"{link(name, kind, data, f'Saved {name}')} ({len(data) / 1e6:.1f} MB); {settings}"
+        text = self.settings.to_json().encode()
+        settings = link(f"{Path(name).stem}.json", "application/json", text, "save its settings too")
+        parts.file.value = f"Saved {html.escape(plain(name))} ({len(data) / 1e6:.1f} MB); {settings}"
+
+    def _save_all(self) -> None:
+        films = [(film, self._settings_of(film)) for film in self._films]
+        self.parts.report.value = save_all(self.colorizer, films, self.parts.target.value, self.parts.progress)
 
     def _selected(self, action: str) -> int:
         if self.state.selected < 0:
-            raise ValueError(f"there is no hint chosen to {action}: choose one from the list, or click on it")
+            raise ValueError(f"there is no hint chosen to {action}: click on it, or on another place of the picture")
         return self.state.selected
 
     def _board_sent(self, content: dict, buffers: list) -> None:
@@ -189,6 +237,9 @@ class Studio(VBox):
         match content:
             case {"kind": "add", "x": x, "y": y}:
                 self._add(x, y)
+            case {"kind": "withdraw"}:
+                if self.state is self._clicked[1]:
+                    self._show(self._clicked[0])
             case {"kind": "move", "index": index, "x": x, "y": y}:
                 self._show(self.state.moved(index, x, y))
             case {"kind": "delete", "index": index}:
@@ -201,33 +252,60 @@ class Studio(VBox):
                 self._color(*ab_of_hex(code))
             case {"kind": "sample", "x": x, "y": y}:
                 self._color(*self._preview.ab(x, y, self.settings))
+            case {"kind": "reference", "x": x, "y": y}:
+                self._color(*ab_at(self._reference, x, y))
             case {"kind": "reach" | "erase" as name, "value": value}:
                 self._show(self.state.tuned(self._selected("change"), **{name: value}))
             case {"kind": "undo"}:
                 self._show(self.state.undone())
             case {"kind": "redo"}:
                 self._show(self.state.redone())
+            case {"kind": "refine"}:
+                if self.parts.board.draft:
+                    self._show(self.state)
+                    self._preview.prepare(self.settings)
+            case {"kind": "film", "index": index}:
+                self._choose_film(index)
             case {"kind": "variant", "index": index}:
                 self._set("variant", index)
-            case {"kind": "thumb", "index": index}:
-                if index == len(self._preview.thumbs):
-                    self._preview.add_thumb()
-                self.parts.board.thumbs = list(self._preview.thumbs)
+            case {"kind": "tile", "row": row, "index": index}:
+                data = self._preview.thumb(index) if row == "strip" else self._tile(self._films[index])
+                self.parts.board.send({"kind": "tile", "row": row, "index": index}, [data])
             case {"kind": "crop", "pixels": pixels}:
-                box = tuple(content[name] for name in ("x", "y", "width", "height"))
+                box = [content[name] for name in ("x", "y", "width", "height")]
                 if not self.state.uncertainty:
-                    with self.parts.board.hold_sync():
-                        self.parts.board.detail = self._preview.crop(self.settings, box, pixels)
-                        self.parts.board.detail_box = list(box)
+                    self.parts.board.send({"kind": "crop", "box": box}, [self._preview.crop(self.settings, box, pixels)])
             case {"kind": "refused", "name": name, "bytes": number}:
-                self._incoming.check_bytes(name, number)
-            case {"kind": "file", "name": name, "part": part, "parts": parts}:
-                data = self._incoming.receive(part, parts, buffers[0])
-                if data is not None:
-                    self._open_file(name, data)
+                check_bytes(name, number, self._max_bytes)
+            case {"kind": "file", "name": name, "use": use, "part": part, "parts": parts}:
+                self._received = self._received if part else bytearray()
+                self._received += buffers[0]
+                check_bytes(name, len(self._received), self._max_bytes)
+                if part == parts - 1:
+                    self._open_file(Path(name), bytes(self._received), use)
 
-    def _open_file(self, name: str, data: bytes) -> None:
-        if name.lower().endswith(".json"):
-            self._show(self.state.loaded(read_settings(name, data)))
+    def _open_file(self, path: Path, data: bytes, use: str) -> None:
+        film = Film(path, partial(decode_photo, data, path, self._max_pixels), held=len(data))
+        if path.suffix.lower() == ".json":
+            self._show(self.state.loaded(read_settings(path.name, data)))
+        elif use == "reference":
+            rgb = film.open().rgb
+            self._reference = shrunk(rgb, REFERENCE / max(rgb.shape))
+            self.parts.board.reference = jpeg(self._reference)
+        elif use == "more" and self._opened:  # the first of several that could be opened is shown
+            if sum(other.held for other in (*self._films, film)) > STRIP_BYTES:
+                raise ValueError(f"{path} was left out, as the film strip holds {STRIP_BYTES:,} bytes: open a folder")
+            self._films.append(film)
+            self._show_strip()
         else:
-            self._show_photo(self._incoming.decode(name, data))
+            self._opened = False
+            self._show_films([film])
+            self._opened = True
+
+    def _tile(self, film: Film) -> bytes:
+        """A small JPEG; empty for a file that cannot be opened: a click on it says why."""
+        try:
+            rgb = film.open().rgb
+        except PhotoError:
+            return b""
+        return jpeg(shrunk(rgb, THUMB / min(rgb.shape[1:])))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from .real_jupyter import new_notebook
 
-# A photograph of 1200 x 800 whose preview is 600 x 400: red after, grey before. The callback answers as the studio does.
+# A photograph of 1200 x 800 whose preview is 800 x 533: red after, grey before. The callback answers as the studio does.
 BOARD = """
 import hashlib, io, time
 import numpy as np
@@ -19,7 +19,7 @@ from colorlib.studio.board import Board
 
 def png(*color):
     file = io.BytesIO()
-    Image.fromarray(np.full((400, 600, 3), color, np.uint8)).save(file, "PNG")
+    Image.fromarray(np.full((533, 800, 3), color, np.uint8)).save(file, "PNG")
     return file.getvalue()
 
 def answer(board, content, buffers):
@@ -39,6 +39,14 @@ def answer(board, content, buffers):
         at = board.selected
         more = {"color": content.get("code", "#2255ee")} if kind == "color" else {kind: content["value"]}
         hints[at] = {**hints[at], **more}
+    elif kind == "withdraw":
+        hints.pop()
+    elif kind == "film":
+        board.film = content["index"]
+    elif kind == "tile":
+        board.send(content, [b"" if content["index"] == 1 else png(0, 90, 90)])
+    elif kind == "refine":
+        board.draft = False
     elif kind == "file":
         parts.append(bytes(buffers[0]))
     board.hints = hints
@@ -51,7 +59,9 @@ board
 RESET = """
 log, parts, listeners = [], [], [answer]
 board.picture, board.hints, board.selected, board.divider = png(200, 40, 40), [], -1, 0.0
-board.offer, board.thumbs, board.variants, board.name, board.busy = [], [], 0, "", False
+board.before = png(128)
+board.offer, board.variants, board.name, board.busy = [], 0, "", False
+board.films, board.film, board.variant, board.reference, board.draft = [], 0, 0, b"", False
 """
 RED, GREY = (200, 40, 40), (128, 128, 128)
 
@@ -262,7 +272,7 @@ def test_the_popover_at_a_hint(board):
     nb.wait_for("log[-1] == dict(kind='reach', value=10)")
     popover.get_by_label("Keep the network's colour").check()
     nb.wait_for("log[-1] == dict(kind='erase', value=True)")
-    popover.get_by_role("button", name="Take from the picture").click()
+    popover.get_by_role("button", name="From the picture").click()
     click(nb, 900, 600)
     nb.wait_for("log[-1]['kind'] == 'sample' and abs(log[-1]['x'] - 900) < 4 and len(board.hints) == 1")
     nb.ask("setattr(board, 'selected', -1)")
@@ -274,15 +284,17 @@ def test_the_popover_at_a_hint(board):
     assert nb.page.evaluate("document.activeElement.className") == "hint"  # the focus is where it was
 
 
+ZOOMED = "Number(document.querySelector('.colorlib-board .fit').textContent.split(' ')[0])"
+
+
 def test_zoom_by_buttons_keys_and_wheel_and_the_pixel_stays_under_the_pointer(board):
     nb = board("board.variants = 0")
-    zoomed = "Number(document.querySelector('.colorlib-board .fit').textContent.split(' ')[0])"
     nb.page.get_by_role("button", name="Zoom in").click()
-    nb.page.wait_for_function(f"{zoomed} === 150")
+    nb.page.wait_for_function(f"{ZOOMED} === 150")
     nb.wait_for("any(content['kind'] == 'crop' for content in log)")
     crop = nb.ask("next(content for content in log if content['kind'] == 'crop')")
     assert (crop["x"], crop["y"], crop["width"], crop["height"]) == (200, 133, 800, 534) and crop["pixels"] > 600
-    nb.ask("[setattr(board, 'detail', png(40, 40, 200)), setattr(board, 'detail_box', [200, 133, 800, 534])]")
+    nb.run("board.send({'kind': 'crop', 'box': [200, 133, 800, 534]}, [png(40, 40, 200)])")
     nb.page.wait_for_function("!document.querySelector('img.detail').hidden")
     box = nb.stage.bounding_box()
     middle_of_stage = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -290,19 +302,132 @@ def test_zoom_by_buttons_keys_and_wheel_and_the_pixel_stays_under_the_pointer(bo
     nb.page.keyboard.down("Control")
     nb.page.mouse.wheel(0, -200)
     nb.page.keyboard.up("Control")
-    nb.page.wait_for_function(f"{zoomed} > 300")
+    nb.page.wait_for_function(f"{ZOOMED} > 300")
     nb.page.mouse.click(*middle_of_stage)
     nb.wait_for("abs(board.hints[0]['x'] - 600) <= 1 and abs(board.hints[0]['y'] - 400) <= 1")
     drag(nb, middle_of_stage, (middle_of_stage[0] + 100, middle_of_stage[1]))  # pans, and adds nothing
     assert middle(nb, 0)[0] == pytest.approx(middle_of_stage[0] + 100, abs=3) and len(hints(nb)) == 1
     nb.stage.focus()
     nb.page.keyboard.press("0")
-    nb.page.wait_for_function(f"{zoomed} === 100")
+    nb.page.wait_for_function(f"{ZOOMED} === 100")
     assert nb.page.locator("img.detail").is_hidden()
     nb.page.keyboard.press("Enter")  # on the picture: a hint in the middle
     nb.wait_for("len(board.hints) == 2 and board.hints[1]['x'] == 600")
-    nb.page.mouse.wheel(0, -200)  # without Ctrl the wheel is the page's
-    assert nb.page.evaluate(zoomed) == 100
+    nb.page.mouse.wheel(0, -200)  # without Ctrl the wheel is the notebook's, which scrolls
+    assert nb.page.evaluate(ZOOMED) == 100
+
+
+def test_a_double_click_zooms_in_and_leaves_no_hint(board):
+    nb = board('board.hints = [dict(x=300, y=200, color="#2255ee")]')
+    place_of = place(nb, 900, 600)
+    nb.page.mouse.dblclick(*place_of)
+    nb.page.wait_for_function(f"{ZOOMED} === 200")
+    nb.wait_for("[content['kind'] for content in log if content['kind'] != 'crop'] == ['add', 'withdraw']")
+    assert hints(nb) == [(300, 200)]
+    nb.page.wait_for_timeout(350)
+    nb.page.mouse.click(*place_of)  # the place has stayed under the pointer; a single click is a hint
+    nb.wait_for("len(board.hints) == 2 and abs(board.hints[1]['x'] - 900) <= 2 and abs(board.hints[1]['y'] - 600) <= 2")
+    nb.page.wait_for_timeout(350)
+    nb.page.mouse.click(*place_of)  # too late for a double click: it is the marker's
+    nb.wait_for("board.selected == 1 and len(board.hints) == 2")
+    assert nb.page.evaluate(ZOOMED) == 200
+    nb.page.get_by_role("button", name="Show the whole photograph").click()
+
+
+def test_two_fingers_zoom_where_they_are_and_make_no_hint(board):
+    nb = board()
+    session, (x, y) = nb.page.context.new_cdp_session(nb.page), place(nb, 600, 400)
+
+    def fingers(kind: str, *apart: float) -> None:
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [
+            {"x": x + shift, "y": y, "id": number} for number, shift in enumerate(apart)]})
+
+    fingers("touchStart", -40)
+    fingers("touchStart", -40, 40)
+    for apart in (50, 60, 80, 100, 120):
+        fingers("touchMove", -apart, apart)
+    nb.page.wait_for_function(f"Math.abs({ZOOMED} - 300) < 8")
+    fingers("touchEnd")
+    nb.page.touchscreen.tap(x, y)  # one finger alone still clicks, on what has stayed in the middle
+    nb.wait_for("len(board.hints) == 1 and abs(board.hints[0]['x'] - 600) <= 2 and abs(board.hints[0]['y'] - 400) <= 2")
+    assert nb.ask("[content['kind'] for content in log].count('add')") == 1
+    nb.page.get_by_role("button", name="Show the whole photograph").click()
+
+
+def test_a_screen_with_two_pixels_a_dot_gets_them(board):
+    nb = board()
+    session, size = nb.page.context.new_cdp_session(nb.page), nb.page.viewport_size
+    session.send("Emulation.setDeviceMetricsOverride", {**size, "deviceScaleFactor": 2, "mobile": False})
+    try:
+        nb.ask("setattr(board, 'picture', png(200, 40, 41))")
+        nb.wait_for("log and log[-1]['kind'] == 'crop'")
+        crop, width = nb.ask("log[-1]"), nb.stage.bounding_box()["width"]
+        assert (crop["x"], crop["y"], crop["width"], crop["height"]) == (0, 0, 1200, 800)
+        assert crop["pixels"] == pytest.approx(2 * width, abs=2)
+        nb.run("board.send({'kind': 'crop', 'box': [0, 0, 1200, 800]}, [png(40, 40, 200)])")
+        nb.page.wait_for_function("!document.querySelector('img.detail').hidden")
+        nb.page.wait_for_timeout(600)
+        assert nb.ask("len(log)") == 1  # once is enough
+    finally:
+        session.send("Emulation.clearDeviceMetricsOverride")
+
+
+def test_the_film_strip(board):
+    nb = board("board.films = [f'{number}.png' for number in range(30)]")
+    nb.page.wait_for_function("document.querySelectorAll('.films .tile').length === 30")
+    nb.wait_for("len(log) > 3")
+    nb.page.wait_for_timeout(1500)
+    asked = nb.ask("[content['index'] for content in log]")
+    assert asked == list(range(len(asked))) and len(asked) < 20  # those in sight, once each
+    tile = nb.page.get_by_role("radio", name="1.png", exact=True)
+    assert tile.inner_text() == "cannot be opened"
+    assert nb.page.locator(".films .tile img").count() == len(asked) - 1
+    nb.page.get_by_role("radio", name="2.png", exact=True).click()
+    nb.wait_for("board.film == 2")
+    nb.page.wait_for_function("document.querySelectorAll('.films .tile')[2].ariaChecked === 'true'")
+    nb.page.keyboard.press("ArrowRight")
+    nb.wait_for("board.film == 3")
+    assert nb.page.evaluate("document.activeElement.title") == "3.png"
+    nb.ask("setattr(board, 'film', 29)")
+    nb.wait_for("any(content == dict(kind='tile', row='films', index=29) for content in log)")  # it was moved into sight
+    nb.ask("setattr(board, 'films', ['alone.png'])")
+    nb.page.wait_for_function("document.querySelector('.films').hidden")
+
+
+def test_a_draft_is_followed_by_the_request_for_the_picture_but_not_during_a_drag(board):
+    nb = board('board.hints = [dict(x=300, y=200, color="#2255ee")]')
+    nb.page.locator(".hint").wait_for()
+    nb.run("with board.hold_sync():\n    board.draft, board.picture = True, png(1, 2, 3)")
+    nb.wait_for("not board.draft and log[0] == dict(kind='refine')")
+    drag(nb, middle(nb, 0), place(nb, 500, 300), drop=False)
+    nb.wait_for("log[-1]['kind'] == 'move'")
+    nb.run("log.clear()\nwith board.hold_sync():\n    board.draft, board.picture = True, png(3, 2, 1)")
+    nb.page.wait_for_timeout(500)
+    assert nb.ask("board.draft")
+    nb.page.mouse.up()
+    nb.wait_for("not board.draft")
+
+
+def test_a_colour_from_another_photograph(board):
+    nb = board('board.hints = [dict(x=300, y=200, color="#2255ee", reach=1.0, erase=False)]')
+    nb.page.locator(".colorlib-board .hint").click()
+    popover = nb.page.get_by_role("dialog", name="Colour of this surface")
+    pane = popover.get_by_role("button", name="The other photograph")
+    assert not pane.is_visible()
+    with nb.page.expect_file_chooser() as chooser:
+        popover.get_by_role("button", name="From another photograph").click()
+    chooser.value.set_files({"name": "other.png", "mimeType": "image/png", "buffer": b"12345"})
+    nb.wait_for("log[-1] == dict(kind='file', name='other.png', use='reference', part=0, parts=1)")
+    nb.ask("setattr(board, 'reference', png(30, 90, 30))")
+    pane.wait_for()
+    box = pane.locator("img").bounding_box()
+    nb.page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
+    nb.wait_for("log[-1]['kind'] == 'reference'")
+    sent = nb.ask("log[-1]")
+    assert sent["x"] == pytest.approx(0.25, abs=0.01) and sent["y"] == pytest.approx(0.75, abs=0.01)
+    for key in ("ArrowRight", "ArrowUp", "Enter"):
+        nb.page.keyboard.press(key)
+    nb.wait_for(f"abs(log[-1]['x'] - {sent['x'] + 0.02}) < 1e-6 and abs(log[-1]['y'] - {sent['y'] - 0.02}) < 1e-6")
 
 
 def test_small_colourings_are_requested_when_nothing_else_goes_on(board):
@@ -310,14 +435,14 @@ def test_small_colourings_are_requested_when_nothing_else_goes_on(board):
     nb.page.wait_for_timeout(600)
     assert nb.ask("log") == []
     nb.ask("setattr(board, 'busy', False)")
-    for index in range(3):
-        nb.wait_for(f"log[-1:] == [dict(kind='thumb', index={index})]")
-        nb.ask(f"setattr(board, 'thumbs', [*board.thumbs, png(80 * {index})])")
-    tiles = nb.page.locator(".colorlib-board .tile")
-    nb.page.wait_for_function("document.querySelectorAll('.colorlib-board .tile').length === 3")
-    assert tiles.nth(0).get_attribute("aria-pressed") == "true"
-    nb.page.get_by_role("button", name="Colouring 2").click()
+    nb.page.wait_for_function("document.querySelectorAll('.tile img').length === 2")
+    nb.wait_for("log == [dict(kind='tile', row='strip', index=index) for index in range(3)]")  # 1 is a bad one
+    tiles = nb.page.locator(".colorlib-board .strip .tile")
+    assert tiles.nth(0).get_attribute("aria-checked") == "true"
+    nb.page.get_by_role("radio", name="Colouring 2").click()
     nb.wait_for("log[-1] == dict(kind='variant', index=2) and len(log) == 4")
+    nb.ask("setattr(board, 'before', png(127))")  # another photograph has other colourings
+    nb.wait_for("len(log) == 7")
 
 
 def test_it_says_that_it_works_after_a_fifth_of_a_second(board):
@@ -360,12 +485,22 @@ def test_a_dropped_file_arrives_in_parts(board):
     nb.page.evaluate(DROP, [3_000_001, "large.png"])
     nb.page.evaluate(DROP, [0, "empty.png"])
     nb.wait_for("len(log) == 8")
-    parts = [{"kind": "file", "name": "größe.png", "part": part, "parts": 6} for part in range(6)]
+    parts = [{"kind": "file", "name": "größe.png", "use": "photo", "part": part, "parts": 6} for part in range(6)]
     refused = {"kind": "refused", "name": "large.png", "bytes": 3_000_001}
-    empty = {"kind": "file", "name": "empty.png", "part": 0, "parts": 1}
+    empty = {"kind": "file", "name": "empty.png", "use": "photo", "part": 0, "parts": 1}
     assert nb.ask("log") == [*parts, refused, empty]
     assert nb.ask("[len(part) for part in parts]") == [*[1 << 19] * 5, 3_000_000 - 5 * (1 << 19), 0]
     assert nb.ask("hashlib.sha256(b''.join(parts)).hexdigest()") == hashlib.sha256(content).hexdigest()
+
+
+def test_several_files_at_once(board):
+    nb = board()
+    with nb.page.expect_file_chooser() as chooser:
+        nb.page.get_by_role("button", name="Open photographs").click()
+    assert chooser.value.is_multiple()
+    chooser.value.set_files([{"name": f"{name}.png", "mimeType": "image/png", "buffer": b"1"} for name in "abc"])
+    nb.wait_for("[(content['name'], content['use']) for content in log]"
+                " == [('a.png', 'photo'), ('b.png', 'more'), ('c.png', 'more')]")
 
 
 SLOW = """

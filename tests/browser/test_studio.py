@@ -65,6 +65,8 @@ def shown(nb) -> np.ndarray:
 
 
 def source(nb) -> str:
+    """Of the picture, as soon as it is the network's own."""
+    nb.page.wait_for_function("!document.querySelector('.stage.draft')")
     return nb.page.locator(AFTER).first.get_attribute("src")
 
 
@@ -101,7 +103,7 @@ def choose_color(nb, code: str) -> None:
 
 def upload(nb, path) -> None:
     with nb.page.expect_file_chooser() as chooser:
-        nb.page.get_by_role("button", name="Open a photograph").first.click()
+        nb.page.get_by_role("button", name="Open photographs").first.click()
     chooser.value.set_files(str(path))
 
 
@@ -174,30 +176,84 @@ def test_hints_by_popover_undo_and_the_core_widgets(studio):
     nb.wait_for("studio.state.point[0] == 0")
     nb.page.get_by_role("button", name="Add a hint at x, y").click()
     nb.wait_for("[hint.x for hint in studio.settings.hints] == [0]")
-    nb.page.get_by_role("button", name="Delete it").click()
+    nb.page.locator(".popover").first.get_by_role("button", name="Remove").click()
     nb.wait_for("not studio.settings.hints")
+
+
+def test_a_hint_that_is_painted_at_once_becomes_the_colorizers_picture(studio):
+    nb = studio()
+    click_at(nb, 224, 200)
+    nb.wait_for("len(studio.settings.hints) == 1 and not studio.parts.board.draft")
+    nb.run("from colorlib.studio.preview import Preview, jpeg\n"
+           "exact = jpeg(Preview(studio.colorizer, studio.photo).picture(studio.settings))")
+    assert nb.ask("studio.parts.board.picture == exact")
+
+
+def test_a_double_click_zooms_to_the_photographs_own_pixels(studio):
+    nb = studio()
+    nb.run("import torch\nfrom colorlib.photos import Photo\n"
+           "studio.load(Photo(torch.nn.functional.interpolate(studio.photo.rgb[None], scale_factor=3)[0]))")
+    nb.page.wait_for_timeout(400)
+    box = nb.page.locator(STAGE).first.bounding_box()
+    nb.page.mouse.dblclick(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3)
+    nb.page.wait_for_function("document.querySelector('img.detail').naturalWidth >= document.querySelector('.stage').clientWidth")
+    assert nb.ask("[studio.settings.hints, studio.state.past]") == [[], []]
+    nb.page.get_by_role("button", name="Show the whole photograph").click()
+
+
+def test_a_folder_as_a_film_strip(studio, tmp_path):
+    for name in ("china", "coffee", "rocket"):
+        Image.fromarray(sample_photograph(name).rgb[:, ::4, ::4].permute(1, 2, 0).numpy()).save(tmp_path / f"{name}.png")
+    (tmp_path / "letter.png").write_text("no photograph")
+    nb = studio()
+    field = nb.page.get_by_placeholder("of a photograph or a folder").first
+    field.fill(str(tmp_path))
+    field.press("Enter")
+    nb.page.wait_for_function("document.querySelectorAll('.films .tile img').length === 3")
+    slider(nb, "Warmth").focus()
+    nb.page.keyboard.press("ArrowRight")
+    nb.wait_for("studio.settings.warmth == 1")
+    before = source(nb)
+    nb.page.get_by_role("radio", name="coffee.png").click()
+    wait_for_other(nb, before)
+    assert nb.ask("[str(studio.photo.path.name), studio.settings.warmth]") == ["coffee.png", 1]
+    nb.page.keyboard.press("ArrowRight")
+    nb.page.wait_for_function("document.querySelector('.colorlib-message').innerText.includes('letter.png')")
+    nb.page.get_by_role("radio", name="rocket.png").click()
+    nb.wait_for("studio.photo.path.name == 'rocket.png'")
+    fold(nb, "The whole film strip")
+    target = nb.page.get_by_role("textbox", name="Results in").first
+    target.fill(str(tmp_path / "out"))
+    target.press("Tab")
+    nb.page.get_by_role("button", name="Save all of the film strip").click()
+    nb.page.get_by_text("3 of 4 photographs are in").first.wait_for()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["china.png", "coffee.png", "rocket.png"]
 
 
 def test_six_other_colourings_and_a_click_takes_one(studio):
     nb = studio()
     nb.page.wait_for_function("document.querySelectorAll('.colorlib-board .tile img').length === 7", timeout=60_000)
     before = source(nb)
-    nb.page.get_by_role("button", name="Colouring 3").click()
+    nb.page.get_by_role("radio", name="Colouring 3").click()
     wait_for_other(nb, before)
     assert nb.ask("studio.settings.variant") == 3
-    nb.page.wait_for_function("document.querySelectorAll('.tile')[3].ariaPressed === 'true'")
+    nb.page.wait_for_function("document.querySelectorAll('.tile')[3].ariaChecked === 'true'")
 
 
-@pytest.mark.parametrize("width, height, photo", [(1400, 900, "china"), (1024, 768, "china"), (1400, 900, "tall")])
+@pytest.mark.parametrize("width, height, photo", [(1400, 900, "china"), (1024, 768, "china"), (1400, 900, "tall"),
+                                                  (1024, 768, "strip")])
 def test_picture_colours_sliders_and_save_are_on_one_screen(studio, width, height, photo):
     nb = studio(width)
     nb.page.set_viewport_size({"width": width, "height": height})
     if photo == "tall":
         nb.run("import torch\nfrom colorlib.photos import Photo, sample_photograph\n"
                "studio.load(Photo(sample_photograph('china').rgb.transpose(1, 2).contiguous()))")
-    nb.page.wait_for_function("document.querySelectorAll('.colorlib-board .tile img').length === 7", timeout=60_000)
+    if photo == "strip":
+        nb.run("from colorlib.studio.files import films_of\n"
+               "studio._show_films([*films_of('china', 10**8), *films_of('coffee', 10**8)])")
+    nb.page.wait_for_function("document.querySelectorAll('.tile img').length >= 7", timeout=60_000)
     boxes = [nb.page.locator(selector).first.bounding_box() for selector in (
-        ".colorlib-board .bar", STAGE, ".colorlib-board .strip")]
+        ".colorlib-board .bar", STAGE, ".colorlib-board .strip", *[".films"] * (photo == "strip"))]
     boxes += [slider(nb, name).bounding_box() for name in ("Colour strength", "Grey to colour")]
     boxes.append(nb.page.get_by_role("button", name="Save picture").bounding_box())
     top = min(box["y"] for box in boxes)
@@ -255,7 +311,7 @@ def test_a_dropped_photograph(studio):
 
 def test_an_exception_in_a_callback_is_seen_by_the_user_and_by_these_tests(studio):
     nb = studio()
-    nb.run("studio._view.show = lambda *_: 1 / 0")
+    nb.run("studio.parts.show = lambda *_: 1 / 0")
     slider(nb, "Colour strength").focus()
     nb.page.keyboard.press("ArrowRight")
     nb.problems.expect("ZeroDivisionError")

@@ -106,7 +106,7 @@ def wait_for_other(page, before: str) -> None:
 
 def choose(page, path: Path) -> None:
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Open a photograph").click()
+        page.get_by_role("button", name="Open photographs").click()
     chooser.value.set_files(str(path))
 
 
@@ -170,15 +170,36 @@ def test_the_full_size_file_is_saved(page, tmp_path):
     assert Image.open(tmp_path / "saved.png").size == (96, 64)
 
 
-def test_everyone_can_use_it(page):
+def test_the_wheel_zooms_where_the_page_does_not_scroll(page):
+    zoomed = "document.querySelector('.fit').textContent"
+    box = page.locator(".colorlib-board .stage").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(f"parseInt({zoomed}) > 150")
+    page.get_by_role("button", name="Show the whole photograph").click()
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.locator(".colorlib-board .stage").hover()
+    page.mouse.wheel(0, 200)
+    page.wait_for_function("[...document.querySelectorAll('*')].some((part) => part.scrollTop > 20)")
+    assert page.evaluate(zoomed) == "100 %"
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everyone_can_use_it(page, scheme):
     """axe-core finds no violation, with the popover and every section open; nothing moves while the page loads."""
+    page.emulate_media(color_scheme=scheme)
+    page.reload()
+    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=60_000)
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)")
+    assert min(background) > 230 if scheme == "light" else max(background) < 40
     assert page.evaluate("window.shift") < 0.05
     box = page.locator(".colorlib-board .stage").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3)
     page.locator(".popover").wait_for()
-    for name in ("Fine control", "Settings and code", "A folder"):
+    for name in ("Fine control", "Settings and code", "The whole film strip"):
         page.get_by_role("button", name=name).first.click()
-    page.wait_for_function("document.querySelector('.widget-image').alt")
+    page.wait_for_function("[...document.querySelectorAll('select')].every((part) => part.ariaLabel)")
     page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("axe.run('.colorlib-studio')")
     assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]] == []
@@ -186,6 +207,7 @@ def test_everyone_can_use_it(page):
     sizes = page.eval_on_selector_all(".noUi-handle", "all => all.map(each => each.getBoundingClientRect().width)")
     assert min(sizes) >= 24
     page.keyboard.press("Escape")
+    page.emulate_media(color_scheme="light")
 
 
 def test_from_opening_to_saving_by_the_keyboard_alone(page, tmp_path):

@@ -12,18 +12,18 @@ from colorlib.studio.board import Board
 
 FOLDER = Path(colorlib.studio.board.__file__).parent
 VIEW = "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in colorlib.studio.board.VIEW)
-BYTES = ["picture", "before", "detail", "thumbs"]
-TRAITS = [*BYTES, "name", "width", "height", "detail_box", "hints", "selected", "offer", "variants", "variant", "can_undo",
+BYTES = ["picture", "before", "reference"]
+TRAITS = [*BYTES, "name", "width", "height", "hints", "selected", "offer", "variants", "variant", "films", "film", "draft", "can_undo",
           "can_redo", "busy", "divider", "accept", "max_bytes", "ready"]
 
 
 def test_every_trait_reaches_the_view_and_the_view_asks_for_no_other():
     board = Board()
     assert set(TRAITS) <= set(board.keys)
-    asked = set(re.findall(r'model\.(?:get|set)\("(\w+)"', VIEW)) | set(re.findall(r'drawPicture\(\w+, "(\w+)"\)', VIEW))
+    asked = set(re.findall(r'model\.(?:get|set)\("(\w+)"', VIEW))
     assert asked == set(TRAITS)
     watched = re.search(r"const drawn = {(.*?)};", VIEW, re.DOTALL)[1]
-    assert set(re.findall(r"(\w+): \S", watched)) == asked - {"ready", "accept", "max_bytes", "detail_box", "variants"}
+    assert set(re.findall(r"(\w+): \S", watched)) == asked - {"ready", "accept", "max_bytes"}
 
 
 def test_an_empty_board_has_no_hint_no_divider_and_is_not_ready():
@@ -42,7 +42,7 @@ def test_pictures_travel_as_bytes_not_as_text():
 def test_what_the_view_sends_reaches_the_listener_with_its_bytes():
     heard, board = [], Board()
     board.on_msg(lambda board, content, buffers: heard.append((content, buffers)))
-    content = {"kind": "file", "name": "a.png", "part": 0, "parts": 1}
+    content = {"kind": "file", "name": "a.png", "use": "photo", "part": 0, "parts": 1}
     message = {"content": {"data": {"method": "custom", "content": content}}, "buffers": [b"abc"]}
     board._handle_msg(message)
     assert heard == [(content, [b"abc"])]
@@ -51,7 +51,7 @@ def test_what_the_view_sends_reaches_the_listener_with_its_bytes():
 def test_each_kind_of_message_is_in_the_docstring():
     kinds = set(re.findall(r'send\("(\w+)"', VIEW))
     assert kinds | {"save"} == set(re.findall(r'"kind": "(\w+)"', Board.__doc__)) | {"erase"}
-    assert {"add", "color", "reach", "erase", "thumb", "crop", "variant", "undo", "file"} < kinds
+    assert {"add", "withdraw", "color", "reach", "erase", "refine", "tile", "crop", "variant", "film", "file"} < kinds
 
 
 def test_the_view_needs_no_network_and_lies_in_the_package():

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import os
 import re
 import sys
 import threading
@@ -17,12 +18,13 @@ from PIL import Image
 
 from colorlib import color
 from colorlib.cli import main
-from colorlib.colorizer import ColorizerError, Hint, Settings
+from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings
 from colorlib.photos import Photo, decode_photo, sample_photograph, write_photo
 from colorlib.studio import Studio
-from colorlib.studio.files import color_folder
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg
 from colorlib.studio.studio import APART
+
+FOLDER = Path(sys.modules[Studio.__module__].__file__).parent
 
 
 @pytest.fixture
@@ -43,8 +45,8 @@ def send(studio, *buffers, **content):
     studio.parts.board._handle_custom_msg(content, list(buffers))
 
 
-def upload(studio, name, data):
-    send(studio, memoryview(data), kind="file", name=name, part=0, parts=1)
+def upload(studio, name, data, use="photo"):
+    send(studio, memoryview(data), kind="file", name=name, use=use, part=0, parts=1)
 
 
 def png_of(rgb):
@@ -83,35 +85,68 @@ def test_a_hint_by_the_keyboards_widgets_colours_its_place_and_leaves_the_rest(s
     studio.parts.x.value, studio.parts.y.value = 100, 300
     plain = color.rgb_to_lab(colorizer.colorize(studio.photo))[1:]
     studio.parts.add.click()
-    studio.parts.picker.value = "#a05a2c"
+    send(studio, kind="color", code="#a05a2c")
     (hint,) = studio.settings.hints
     assert (hint.x, hint.y) == (100, 300)
     moved = (color.rgb_to_lab(colorizer.colorize(studio.photo, hints=[hint]))[1:] - plain).norm(dim=0)
     assert moved[300, 100] > 8 and moved[:60, 500:].mean() < 2
 
 
-def test_hints_are_chosen_recoloured_moved_deleted_undone_and_redone(studio):
+def test_hints_are_chosen_recoloured_deleted_undone_and_redone(studio):
     parts, board = studio.parts, studio.parts.board
     parts.add.click()
     parts.x.value = 50
     parts.add.click()
-    assert [hint.x for hint in studio.settings.hints] == [320, 50] and parts.hints.value == 1
-    parts.hints.value = 0
-    parts.picker.value = "#00a0a0"
+    assert [hint.x for hint in studio.settings.hints] == [320, 50] and board.selected == 1
+    send(studio, kind="select", index=0)
+    assert parts.x.value == 320
+    send(studio, kind="color", code="#00a0a0")
     assert studio.settings.hints[0][2:4] != studio.settings.hints[1][2:4]
-    parts.x.value, parts.y.value = 77, 99
-    parts.move.click()
-    assert studio.settings.hints[0][:2] == (77, 99)
-    parts.delete.click()
+    send(studio, kind="delete", index=0)
     assert [hint.x for hint in studio.settings.hints] == [50]
     send(studio, kind="undo")
-    assert [hint.x for hint in studio.settings.hints] == [77, 50] and board.can_redo
+    assert [hint.x for hint in studio.settings.hints] == [320, 50] and board.can_redo
     send(studio, kind="redo")
     assert [hint.x for hint in studio.settings.hints] == [50] and not board.can_redo and board.can_undo
-    parts.hints.value = -1
-    assert parts.picker.disabled
-    parts.delete.click()
-    assert "no hint chosen to delete" in message(studio)
+    send(studio, kind="color", code="#00a0a0")
+    assert "no hint chosen to colour" in message(studio)
+
+
+def test_a_double_click_leaves_no_hint_and_loses_no_step(studio):
+    studio.parts.add.click()
+    send(studio, kind="undo")
+    before = studio.state
+    send(studio, kind="add", x=10, y=20)
+    send(studio, kind="withdraw")
+    assert studio.state is before and studio.parts.board.can_redo and studio.parts.board.hints == []
+    send(studio, kind="add", x=10, y=20)
+    studio.parts.sliders["warmth"].value = 3.0
+    send(studio, kind="withdraw")  # no longer the latest step
+    assert len(studio.settings.hints) == 1 and studio.settings.warmth == 3.0
+
+
+def test_a_new_hint_is_painted_before_the_network_answers_and_refined_to_the_colorizers_picture(studio, colorizer, monkeypatch):
+    board, calls, computed = studio.parts.board, [], Colorizer._computed
+    monkeypatch.setattr(Colorizer, "_computed", lambda *arguments: calls.append(1) or computed(*arguments))
+    send(studio, kind="add", x=100, y=300)  # the distribution of colours is known from now on
+    send(studio, kind="undo")
+    board.ready, plain = True, picture(studio)
+    calls.clear()
+    send(studio, kind="add", x=224, y=200)
+    send(studio, kind="color", code="#b02818")
+    assert not calls and board.draft
+    painted = picture(studio)
+    send(studio, kind="refine")
+    exact = Preview(colorizer, studio.photo).picture(studio.settings)
+    assert board.picture == jpeg(exact) and not board.draft and calls
+    near, far = ((one.int() - picture(studio).int())[:, 185:215, 209:239].abs().float().mean() for one in (painted, plain))
+    assert near < 0.5 * far
+    calls.clear()
+    send(studio, kind="undo")
+    send(studio, kind="redo")  # known answers need no draft
+    assert not calls and not board.draft and board.picture == jpeg(exact)
+    send(studio, kind="add", x=500, y=60)  # and the next hint's colours were prepared
+    assert not calls and board.draft
 
 
 def test_undo_takes_a_slider_back(studio):
@@ -161,32 +196,41 @@ def test_reach_eraser_eyedropper_and_any_colour_of_the_popover(studio):
     assert "there is no hint chosen to change" in message(studio)
 
 
-def test_small_colourings_come_one_by_one_and_a_click_takes_one(studio, colorizer):
+def answer(studio, **content):
+    """What the board gets for a request: content and bytes."""
+    sent, send_back = [], studio.parts.board.send
+    studio.parts.board.send = lambda content, buffers: sent.append((content, buffers[0]))
+    send(studio, **content)
+    studio.parts.board.send = send_back
+    return sent[0]
+
+
+def tiles(studio, row, *indices):
+    found = [answer(studio, kind="tile", row=row, index=index) for index in indices]
+    assert [content for content, _ in found] == [{"kind": "tile", "row": row, "index": index} for index in indices]
+    return [data for _, data in found]
+
+
+def test_small_colourings_are_those_that_a_click_takes(studio, colorizer):
     board = studio.parts.board
-    assert board.variants == 7 and board.thumbs == []
-    for index in range(3):
-        send(studio, kind="thumb", index=index)
-    send(studio, kind="thumb", index=0)  # asked twice: another view of the same board
-    assert len(board.thumbs) == 3 and len(set(board.thumbs)) == 3
-    assert min(decode_photo(board.thumbs[0], "thumb.jpg").rgb.shape[1:]) == 120
+    assert board.variants == 7
+    thumbs = [decode_photo(data, "thumb.jpg").rgb for data in tiles(studio, "strip", 0, 1, 2)]
+    assert min(thumbs[0].shape[1:]) == 120
     send(studio, kind="variant", index=2)
     assert studio.settings.variant == board.variant == studio.parts.sliders["variant"].value == 2
-    small = torch.nn.functional.interpolate(picture(studio)[None], decode_photo(board.thumbs[2], "t").rgb.shape[1:],
-                                            mode="bilinear", antialias=True)[0]
-    away = [(decode_photo(thumb, "t").rgb.int() - small.int()).abs().float().mean() for thumb in board.thumbs]
+    small = torch.nn.functional.interpolate(picture(studio)[None], thumbs[2].shape[1:], mode="bilinear", antialias=True)[0]
+    away = [(thumb.int() - small.int()).abs().float().mean() for thumb in thumbs]
     assert min(away) == away[2] < 4  # the picture is that of the small one
-    studio.load("coffee")
-    assert board.thumbs == [] and board.name == "coffee"
 
 
 def test_zooming_in_fetches_the_full_size(studio, colorizer):
     rgb = torch.nn.functional.interpolate(sample_photograph("china").rgb[None].float(), scale_factor=3, mode="bicubic")
     upload(studio, "large.png", png_of(rgb[0].clamp(0, 255).to(torch.uint8)))
-    send(studio, kind="crop", x=600, y=300, width=480, height=320, pixels=960)
-    board, whole = studio.parts.board, colorizer.colorize(studio.photo)
-    assert board.detail == jpeg(whole[:, 300:620, 600:1080]) and board.detail_box == [600, 300, 480, 320]
-    send(studio, kind="crop", x=0, y=0, width=1920, height=1281, pixels=480)
-    assert decode_photo(board.detail, "part.jpg").rgb.shape == (3, 320, 480)  # no more pixels than the screen has
+    content, data = answer(studio, kind="crop", x=600, y=300, width=480, height=320, pixels=960)
+    whole = colorizer.colorize(studio.photo)
+    assert content == {"kind": "crop", "box": [600, 300, 480, 320]} and data == jpeg(whole[:, 300:620, 600:1080])
+    _, data = answer(studio, kind="crop", x=0, y=0, width=1920, height=1281, pixels=480)
+    assert decode_photo(data, "part.jpg").rgb.shape == (3, 320, 480)  # no more pixels than the screen has
 
 
 def test_a_new_hint_takes_the_likeliest_colour_that_one_sees(studio):
@@ -200,30 +244,35 @@ def test_a_new_hint_takes_the_likeliest_colour_that_one_sees(studio):
     assert not different or math.dist(hint[2:4], there) > APART - 0.1
 
 
-def test_the_picker_shows_the_colour_of_the_selected_hint_or_of_the_place(studio):
-    def shown():
-        return ab_of_hex(studio.parts.picker.value)
-
-    x, y = studio.state.point
-    assert shown() == pytest.approx(studio._preview.ab(x, y, studio.settings), abs=2)
-    assert "paler" not in studio.parts.shown_color.value
-    studio.parts.add.click()
-    studio._color(0.0, 0.0)
-    assert shown() == (0.0, 0.0)
-
-
 def test_a_colour_that_the_screen_cannot_show_is_announced(studio):
+    assert "There it becomes" in studio.parts.shown_color.value and "paler" not in studio.parts.shown_color.value
     studio.parts.x.value, studio.parts.y.value = 600, 10
     studio.parts.add.click()
-    studio.parts.picker.value = "#ff0000"
+    send(studio, kind="color", code="#ff0000")
     assert "CIE units paler" in studio.parts.shown_color.value
-    studio.parts.picker.value = "#d8d8da"
-    assert "paler" not in studio.parts.shown_color.value and "There it becomes" in studio.parts.shown_color.value
+    send(studio, kind="color", code="#d8d8da")
+    assert "paler" not in studio.parts.shown_color.value
+
+
+def test_the_eyedropper_takes_a_colour_from_another_photograph(studio):
+    reference = torch.zeros(3, 300, 600, dtype=torch.uint8)
+    reference[0, :, :300], reference[2, :, 300:] = 200, 200  # red, and blue on the right
+    send(studio, kind="add", x=224, y=200)
+    photo = studio.photo
+    upload(studio, "other.png", png_of(reference), "reference")
+    assert studio.photo is photo and decode_photo(studio.parts.board.reference, "r.jpg").rgb.shape == (3, 240, 480)
+    for share, code in ((0.25, "#c80000"), (0.75, "#0000c8")):
+        send(studio, kind="reference", x=share, y=0.5)
+        assert studio.settings.hints[0][2:4] == pytest.approx(ab_of_hex(code), abs=0.1)
+    assert studio.state.recent[0] == studio.settings.hints[0][2:4]
+    stays = studio.parts.board.reference
+    upload(studio, "letter.png", b"nothing", "reference")
+    assert "is not a photograph" in message(studio) and studio.parts.board.reference == stays
 
 
 def test_it_is_busy_while_it_computes(studio, monkeypatch):
-    seen, show = [], studio._view.show
-    monkeypatch.setattr(studio._view, "show", lambda *these: (seen.append(studio.parts.board.busy), show(*these)))
+    seen, show = [], studio.parts.show
+    monkeypatch.setattr(studio.parts, "show", lambda *these: (seen.append(studio.parts.board.busy), show(*these)))
     studio.parts.sliders["warmth"].value = 3.0
     assert seen == [True] and not studio.parts.board.busy
     upload(studio, "letter.png", b"nothing")
@@ -232,7 +281,7 @@ def test_it_is_busy_while_it_computes(studio, monkeypatch):
 
 def test_what_the_board_requests_by_itself_leaves_the_sentence_to_the_user(studio):
     upload(studio, "letter.png", b"nothing")
-    send(studio, kind="thumb", index=0)
+    send(studio, kind="tile", row="strip", index=0)
     send(studio, kind="crop", x=0, y=0, width=100, height=100, pixels=300)
     assert "is not a photograph" in message(studio)
     send(studio, kind="undo")
@@ -246,11 +295,11 @@ def test_folds_open_and_close(studio):
             yield from buttons(child)
 
     folds = {button.description: button for button in buttons(studio)}
-    assert {"Fine control", "Settings and code", "A folder of photographs"} < set(folds)
+    assert {"Fine control", "Settings and code", "The whole film strip"} < set(folds)
     inside = next(box for box in studio.children[0].children[1].children if studio.parts.x in getattr(box, "children", ()))
     assert inside.layout.display == "none"
     folds["Fine control"].value = True
-    assert inside.layout.display == "flex"
+    assert inside.layout.display is None
 
 
 def test_messages_of_the_board(studio):
@@ -309,10 +358,10 @@ def test_a_file_comes_in_parts(studio):
     data = png_of(sample_photograph("coffee").rgb)
     half = len(data) // 2
     for part, piece in enumerate((data[:half], data[half:])):
-        send(studio, memoryview(piece), kind="file", name="c.png", part=part, parts=2)
+        send(studio, memoryview(piece), kind="file", name="c.png", use="photo", part=part, parts=2)
     assert torch.equal(studio.photo.rgb, sample_photograph("coffee").rgb)
-    send(studio, memoryview(data[:half]), kind="file", name="c.png", part=0, parts=2)  # the rest never comes
-    send(studio, memoryview(data), kind="file", name="d.png", part=0, parts=1)
+    send(studio, memoryview(data[:half]), kind="file", name="c.png", use="photo", part=0, parts=2)  # the rest never comes
+    upload(studio, "d.png", data)
     assert str(studio.photo.path) == "d.png" and not message(studio)
 
 
@@ -348,11 +397,11 @@ def test_the_file_is_that_of_the_command_line_and_of_the_code(studio, colorizer,
     sent = []
     studio.parts.board.send = lambda content, buffers: sent.append((content, buffers))
     studio.parts.make.click()
-    name, data = linked(studio.parts.file.value)
-    assert [(one["kind"], one["name"], bytes(*buffers)) for one, buffers in sent] == [("save", name, data)]
-    assert name == f"in-colour{suffix}" and studio.parts.progress.value == pytest.approx(0.8)
+    ((content, (data,)),) = sent
+    assert (content["kind"], content["name"]) == ("save", f"in-colour{suffix}") and content["name"] in studio.parts.file.value
+    assert studio.parts.progress.layout.visibility == "hidden" and studio.parts.progress.value == pytest.approx(0.8)
     (tmp_path / "settings.json").write_bytes(linked(studio.parts.code.value)[1])
-    assert linked(studio.parts.file.value.split("; ")[1]) == ("in-colour.json", linked(studio.parts.code.value)[1])
+    assert linked(studio.parts.file.value) == ("in-colour.json", linked(studio.parts.code.value)[1])
     with pytest.raises(SystemExit, match="0"):
         main(["colorize", str(tmp_path / f"in{suffix}"), "-o", str(tmp_path / "out"),
               "--settings", str(tmp_path / "settings.json")])  # fmt: skip
@@ -374,7 +423,7 @@ def test_settings_are_saved_and_loaded(studio, colorizer):
     other = Studio("china", colorizer)
     upload(other, "settings.json", text)
     assert other.settings == settings and other.parts.sliders["warmth"].value == 5.0
-    assert other.parts.hints.options[1][1] == 0
+    assert len(other.parts.board.hints) == 1
     for bad, words in ((b"{", "no JSON"), (b'{"saturation": -3}', "saturation is -3"), (b"\xff", "codec"),
                        (json.dumps({"hints": [{"x": 9999, "y": 1, "a": 0, "b": 0}]}).encode(), "outside")):
         upload(other, "bad.json", bad)
@@ -402,43 +451,118 @@ def test_a_slider_goes_back_from_a_value_that_is_refused(studio, monkeypatch):
     assert message(studio) == "not enough memory" and studio.parts.sliders["render_size"].value == own
 
 
-def test_a_folder_with_a_report_of_what_failed(studio, tmp_path):
+@pytest.fixture
+def folder(tmp_path):
+    """Three small photographs, one file that is none."""
     (tmp_path / "in").mkdir()
-    write_photo(tmp_path / "in" / "a.png", sample_photograph("coffee").rgb[:, ::4, ::4])
+    for name in ("a.png", "c.png", "d.png"):
+        write_photo(tmp_path / "in" / name, sample_photograph("coffee").rgb[:, ::4, ::4].roll(ord(name[0]), 2))
     (tmp_path / "in" / "b.png").write_bytes(b"nothing")
-    studio.parts.add.click()
-    studio.parts.go.click()
-    assert "two folders are needed" in message(studio)
-    studio.parts.source.value, studio.parts.target.value = str(tmp_path / "in"), str(tmp_path / "out")
-    studio.parts.go.click()
-    report = studio.parts.report.value
-    assert "1 of 2 photographs" in report and "b.png" in report and "hints were left out" in report
-    assert (tmp_path / "out" / "a.png").is_file() and studio.parts.folder_progress.value == 1.0
-    studio.parts.go.click()
-    report = studio.parts.report.value
-    assert "0 of 2" in report and "is there already; choose another folder<br>" in report and "--force" not in report
+    return tmp_path / "in"
 
 
-def test_a_folder_is_coloured_without_the_hints_of_the_photograph(colorizer, tmp_path):
-    rgb = sample_photograph("coffee").rgb[:, ::4, ::4]
-    (tmp_path / "in").mkdir()
-    write_photo(tmp_path / "in" / "a.png", rgb)
-    settings = Settings(saturation=1.3, hints=(Hint(20, 20, 60, -40),))
-    color_folder(colorizer, settings, str(tmp_path / "in"), str(tmp_path / "out"), ipywidgets.FloatProgress())
-    colored = decode_photo((tmp_path / "out" / "a.png").read_bytes(), "a.png").rgb
-    assert torch.equal(colored, colorizer.colorize(rgb, saturation=1.3))
+def test_a_folder_opens_as_a_film_strip(studio, folder):
+    board = studio.parts.board
+    assert board.films == ["china"] and studio.parts.same.layout.display == "none"
+    studio.parts.path.value = f'"{folder}"'  # as some file managers copy it
+    assert board.films == ["a.png", "b.png", "c.png", "d.png"] and board.film == 0 and board.name == "a.png"
+    assert studio.parts.same.layout.display is None
+    bad, good = tiles(studio, "films", 1, 2)
+    assert bad == b"" and min(decode_photo(good, "c.jpg").rgb.shape[1:]) == 100
+    send(studio, kind="film", index=1)
+    assert "b.png: is not a photograph" in message(studio) and (board.film, board.name) == (0, "a.png")
+    send(studio, kind="film", index=3)
+    assert (board.film, board.name) == (3, "d.png") and studio.photo.path == folder / "d.png" and not message(studio)
+    (folder / "empty").mkdir()
+    studio.parts.path.value = str(folder / "empty")
+    assert "holds no photographs" in message(studio) and len(board.films) == 4 and board.name == "d.png"
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_settings_go_along_or_stay_apart_and_hints_stay_with_their_photograph(studio, folder, same):
+    studio.load(folder)
+    studio.parts.same.value = same
+    studio.parts.sliders["warmth"].value = 9.0
+    send(studio, kind="add", x=20, y=30)
+    first = studio.settings
+    send(studio, kind="film", index=2)
+    assert studio.settings == (Settings(warmth=9.0) if same else Settings())
+    studio.parts.sliders["saturation"].value = 0.5
+    send(studio, kind="film", index=0)
+    assert studio.settings == (Settings(warmth=9.0, saturation=0.5, hints=first.hints) if same else first)
+    send(studio, kind="undo")
+    assert studio.settings.hints == ()  # the steps stay, too
+
+
+def test_the_film_strip_is_saved_each_as_it_is_set_with_a_report_of_what_failed(studio, colorizer, folder):
+    studio.load(folder)
+    studio.parts.same.value = False
+    send(studio, kind="add", x=20, y=30)
+    first = studio.settings
+    send(studio, kind="film", index=2)
+    studio.parts.sliders["saturation"].value = 1.3
+    studio.parts.go.click()
+    assert "a folder for the results is needed" in message(studio)
+    studio.parts.target.value = str(folder.parent / "out")
+    studio.parts.go.click()
+    report = studio.parts.report.value
+    assert "3 of 4 photographs" in report and "b.png: is not a photograph" in report
+    assert studio.parts.progress.value == 1.0
+    for name, settings in (("a", first), ("c", Settings(saturation=1.3)), ("d", Settings())):
+        expected = colorizer.colorize(folder / f"{name}.png", settings)
+        assert torch.equal(decode_photo((folder.parent / "out" / f"{name}.png").read_bytes(), name).rgb, expected), name
+    studio.parts.go.click()
+    report = studio.parts.report.value
+    assert "0 of 4" in report and "is there already; choose another folder<br>" in report
+
+
+def test_several_dropped_photographs_are_a_film_strip_whose_first_good_one_is_shown(studio, monkeypatch, tmp_path):
+    board, data = studio.parts.board, png_of(sample_photograph("coffee").rgb[:, ::4, ::4])
+    for name, use in (("x.png", "photo"), ("y.png", "more"), ("z.png", "more")):
+        upload(studio, name, b"nothing" if name == "x.png" else data, use)
+    assert board.films == ["y.png", "z.png"] and board.name == "y.png" and "x.png: is not a photograph" in message(studio)
+    send(studio, kind="film", index=1)
+    assert board.name == "z.png"
+    studio.parts.target.value = str(tmp_path)
+    studio.parts.go.click()
+    assert "2 of 2" in studio.parts.report.value and (tmp_path / "z.png").is_file()
+    monkeypatch.setattr("colorlib.studio.studio.STRIP_BYTES", 2 * len(data))
+    upload(studio, "w.png", data, "more")
+    assert "w.png was left out" in message(studio) and len(board.films) == 2
+    upload(studio, "x.png", data)  # one alone: no strip
+    assert board.films == ["x.png"] and studio.parts.same.layout.display == "none"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a name with a byte that is no letter")
+def test_names_that_are_no_text_do_not_stop_the_strip(studio, folder):
+    bad = Path(os.fsdecode(bytes(folder) + b"/\xe9.png"))
+    try:
+        (folder / "d.png").rename(bad)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    studio.load(folder)
+    assert studio.parts.board.films[-1] == "?.png"
+    send(studio, kind="film", index=len(studio.parts.board.films) - 1)
+    assert studio.parts.board.name == "?.png" and not message(studio)
+    studio.parts.target.value = str(folder.parent / "out")
+    studio.parts.go.click()
+    report = studio.parts.report.value
+    assert "3 of 5" in report and "loop.png" in report and "b.png" in report
+    report.encode()  # a browser could show all of it
+    (code(studio) + message(studio)).encode()
 
 
 def test_a_click_in_another_thread_waits_for_its_turn(studio, monkeypatch):
     """While the studio moves its own sliders, their callbacks do nothing; a user's click must not be lost."""
-    inside, show = threading.Event(), studio._view.show
+    inside, show = threading.Event(), studio.parts.show
 
     def slowly(*arguments):
         inside.set()
         time.sleep(0.3)
         show(*arguments)
 
-    monkeypatch.setattr(studio._view, "show", slowly)
+    monkeypatch.setattr(studio.parts, "show", slowly)
     slide = threading.Thread(target=setattr, args=(studio.parts.x, "value", 7))
     slide.start()
     inside.wait(10)
@@ -475,14 +599,53 @@ def test_a_colorizer_without_sibling_or_z_switches_their_sliders_off(colorizer):
     assert sliders["adversarial"].disabled and not sliders["variant"].disabled
 
 
-def test_a_page_for_others_offers_no_paths(colorizer):
-    def everything(widget):
-        yield widget
-        for child in getattr(widget, "children", ()):
-            yield from everything(child)
+def everything(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from everything(child)
 
+
+def test_a_page_for_others_offers_no_paths(colorizer):
     texts = [w for w in everything(Studio("china", colorizer, files=False)) if isinstance(w, ipywidgets.Text)]
     assert not texts and any(isinstance(w, ipywidgets.Text) for w in everything(Studio("china", colorizer)))
+
+
+def test_every_control_has_one_sentence_of_help(studio):
+    controls = [widget for widget in everything(studio) if isinstance(widget, (
+        ipywidgets.Button, ipywidgets.ToggleButton, ipywidgets.Checkbox, ipywidgets.Text, ipywidgets.Dropdown,
+        ipywidgets.IntSlider, ipywidgets.FloatSlider))]
+    assert len(controls) > 18 and [widget for widget in controls if not widget.tooltip] == []
+
+
+def test_sentences_speak_of_the_studios_controls_and_without_units(studio, folder):
+    """Of the words on the screen, of the board's script and of what goes wrong; CIE units are for experts alone."""
+    studio.parts.x.value, studio.parts.y.value = 600, 10
+    studio.parts.add.click()
+    send(studio, kind="color", code="#ff0000")
+    experts = next(widget for widget in everything(studio) if studio.parts.x in getattr(widget, "children", ()))
+    assert "CIE" in studio.parts.shown_color.value and studio.parts.shown_color in experts.children
+    words = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("popover.js", "dom.js", "board.js"))
+    words += "".join(str(getattr(widget, name, "")) for widget in everything(studio) if widget not in experts.children
+                     for name in ("description", "tooltip", "placeholder", "value"))
+    assert "Save picture" in words and "CIE" not in words
+    said = []
+    send(studio, kind="select", index=-1)
+    for act in (lambda: send(studio, kind="reach", value=3.0), lambda: send(studio, kind="delete", index=3),
+                lambda: upload(studio, "a.png", b"nothing"), lambda: studio.parts.go.click(),
+                lambda: setattr(studio.parts.path, "value", str(folder / "none.png")),
+                lambda: send(studio, kind="refused", name="b.png", bytes=10**9)):
+        act()
+        said.append(message(studio))
+    assert all(said)
+    studio._max_pixels = 100
+    upload(studio, "a.png", (folder / "a.png").read_bytes())
+    assert "above 100" in message(studio)
+    said.append(message(studio))
+    studio.parts.target.value = str(folder)
+    studio.parts.go.click()
+    said.append(studio.parts.report.value)
+    found = re.findall(r"(?<!\w)-o\b|--\w+|max_\w+|render_size|CIE|\bL\*?a\*?b\b", " ".join(said))
+    assert found == []
 
 
 def test_there_is_no_model_code_in_the_widgets():

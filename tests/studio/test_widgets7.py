@@ -25,7 +25,7 @@ def other(act):
     assert picture() != before and not message(), message()
 
 def upload(name, data):
-    content = {"kind": "file", "name": name, "part": 0, "parts": 1}
+    content = {"kind": "file", "name": name, "use": "photo", "part": 0, "parts": 1}
     parts.board._handle_custom_msg(content, [memoryview(data)])
 
 display(studio)
@@ -40,13 +40,13 @@ other(lambda: parts.board._handle_custom_msg({"kind": "add", "x": 40, "y": 50}, 
 parts.x.set_state({"value": 300})
 other(parts.add.click)
 assert [hint.x for hint in studio.settings.hints] == [40, 300]
-other(lambda: parts.picker.set_state({"value": "#a05a2c"}))
 send = lambda **content: parts.board._handle_custom_msg(content, [])
+other(lambda: send(kind="color", code="#a05a2c"))
 color, label, a, b = parts.board.offer[0][1][-1]
 other(lambda: send(kind="color", a=a, b=b))
-for index in range(2):
-    send(kind="thumb", index=index)
-assert len(parts.board.thumbs) == 2
+for row in ("strip", "films"):
+    send(kind="tile", row=row, index=0)
+assert not message(), message()
 other(lambda: send(kind="undo"))
 while parts.board.can_undo:
     send(kind="undo")
@@ -65,10 +65,12 @@ upload("letter.png", b"no photograph")
 assert "letter.png: is not a photograph" in message() and picture() == before
 ---
 from colorlib.colorizer import Colorizer
+sent, send_back = [], parts.board.send
+parts.board.send = lambda content, buffers: sent.append((content["name"], buffers[0]))
 parts.make.click()
-name, text = re.search('download="([^"]+)" href="data:image/png;base64,([^"]+)"', parts.file.value).groups()
+((name, data),), parts.board.send = sent, send_back
 import numpy as np
-colored = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"))
+colored = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 expected = Colorizer.load().colorize(studio.photo, **studio.settings.chosen())
 expected = getattr(expected, "rgb", expected).permute(1, 2, 0).numpy()
 assert name == "china-colour.png" and np.array_equal(colored, expected)
