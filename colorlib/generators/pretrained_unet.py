@@ -71,8 +71,9 @@ class PretrainedUNet(Generator):
     def __init__(self, widths: tuple[int, ...] = (64, 96, 160, 256, 384), blocks: tuple[int, ...] = (1, 2, 2, 2, 2),
                  hint_channels: int = 0, z_channels: int = 0, num_bins: int = 0, num_codes: int = 0) -> None:
         super().__init__(1, hint_channels, z_channels)
-        if len(widths) != 5 or len(blocks) != 5:
-            raise ValueError(f"widths are {widths} and blocks {blocks}; needed are five of each, from fine to coarse")
+        if len(widths) != 5 or len(blocks) != 5 or max(blocks) > 99:
+            raise ValueError(f"widths are {widths} and blocks {blocks}; needed are five of each, from fine to coarse, and "
+                             "at most 99 blocks")
         self.config = {"widths": list(widths), "blocks": list(blocks), "hint_channels": hint_channels,
                        "z_channels": z_channels, "num_bins": num_bins, "num_codes": num_codes}
         self.stem = normed(SameConv(1, STEM, 3, 2))

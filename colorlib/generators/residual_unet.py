@@ -150,10 +150,10 @@ class ResidualUNet(Generator):
         super().__init__(in_channels, hint_channels, z_channels)
         if stem not in (1, 2, 4):
             raise ValueError(f"stem is {stem}; it is 1, 2 or 4: the side in pixels of the finest places")
-        if levels <= stem // 2:
-            raise ValueError(f"levels is {levels}; with stem={stem} at least {stem // 2 + 1} are needed")
-        if blocks < 1:
-            raise ValueError(f"blocks is {blocks}; the coarsest level needs at least 1")
+        if not stem // 2 < levels <= 16:
+            raise ValueError(f"levels is {levels}; with stem={stem} at least {stem // 2 + 1} are needed, at most 16")
+        if not 1 <= blocks <= 99:
+            raise ValueError(f"blocks is {blocks}; the coarsest level has 1 to 99")
         check_norm(norm)
         self.config = {"in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
                        "levels": levels, "blocks": blocks, "stem": stem, "norm": norm.__name__,

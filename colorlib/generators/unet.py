@@ -59,8 +59,8 @@ class UNet(Generator):
                  skips: bool = True, dropout: float = 0.5, norm: type[nn.Module] = nn.BatchNorm2d,
                  hint_channels: int = 0, z_channels: int = 0, tanh: bool = True) -> None:
         super().__init__(in_channels, hint_channels, z_channels)
-        if levels < 2:
-            raise ValueError(f"levels is {levels}; a U-Net needs at least 2")
+        if not 2 <= levels <= 16:
+            raise ValueError(f"levels is {levels}; a U-Net has 2 to 16")
         check_norm(norm)
         self.config = {"in_channels": in_channels, "out_channels": out_channels, "base_channels": base_channels,
                        "levels": levels, "skips": skips, "dropout": dropout, "norm": norm.__name__,

@@ -1,4 +1,12 @@
+import ast
 import json
+import os
+import pickle
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,8 +15,21 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
+import colorlib
+from colorlib.colorizer import Colorizer
+from colorlib.colorizer.hub import HubColorizer
 from colorlib.generators import UNet, predict
-from colorlib.training.weights import checksum, load_generator, read_tensors, save_weights, shipped, write_tensors
+from colorlib.training.loop import CHECKPOINT, load_checkpoint, load_newest
+from colorlib.training.weights import (
+    checksum, load_generator, read_metadata, read_tensors, save_weights, shipped, write_tensors,
+)
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+FOLDER = Path(colorlib.__file__).parent
 
 
 def small(**arguments):
@@ -64,11 +85,136 @@ def test_files_that_are_refused(tmp_path):
         load_generator(saved(path, state | {"extra": torch.zeros(1)}, network="UNet", config=config))
 
 
-def test_a_pickle_is_refused_without_being_run(tmp_path):
-    path = tmp_path / "w.safetensors"
-    torch.save({"x": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match="not a readable safetensors file"):
+class Evil:
+    """Unpickling it writes a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".bin"])
+@pytest.mark.parametrize("make", [
+    lambda path, evil: path.write_bytes(pickle.dumps(evil)), lambda path, evil: torch.save({"x": evil}, path),
+    lambda path, evil: torch.save({"x": evil}, path, _use_new_zipfile_serialization=False)])
+def test_a_malicious_pickle_is_refused_without_being_run(tmp_path, suffix, make):
+    """By every way that a file of weights can come in."""
+    path, evidence = tmp_path / f"w{suffix}", tmp_path / "evidence"
+    make(path, Evil(evidence))
+    shutil.copy(path, tmp_path / CHECKPOINT)
+    shutil.copy(path, tmp_path / "colorizer.safetensors")
+    for load in (lambda: load_generator(path), lambda: read_metadata(path), lambda: Colorizer.load(path),
+                 lambda: load_checkpoint(path, {}), lambda: load_newest(tmp_path, {}),
+                 lambda: HubColorizer.from_pretrained(str(tmp_path))):
+        with pytest.raises(ValueError, match="not a readable safetensors file"):
+            load()
+    assert not evidence.exists()
+    if suffix == ".pth":  # the trap works
+        pickle.loads(pickle.dumps(Evil(evidence))).close()
+        assert evidence.exists()
+
+
+def test_nothing_in_the_library_unpickles():
+    """torch.load with weights_only=True is the one exception: the ImageNet weights of an installed package."""
+    calls = []
+    for path in sorted(FOLDER.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if re.fullmatch(r"(torch|pickle|joblib|dill|np|numpy|marshal|shelve|cloudpickle)\.(load|loads|open|Unpickler)", name):
+                calls.append((path.name, name, [f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords]))
+    unsafe = [call for call in calls if call[1] not in ("np.load", "numpy.load") or "allow_pickle=True" in call[2]]
+    assert [call for call in unsafe if "weights_only=True" not in call[2]] == []
+    assert len(calls) >= len(unsafe) > 0 and all(call[1] == "torch.load" for call in unsafe)
+    assert [call for call in unsafe if call[0] == "recipe.py"] == [("recipe.py", "torch.load", ["map_location='cpu'", "weights_only=True"])]
+
+
+def raw(path, header, body=b"", length=None):
+    """A file with this header, whatever it says; and with a length that need not be the header's."""
+    header = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes((len(header) if length is None else length).to_bytes(8, "little") + header + body)
+    return path
+
+
+def entry(shape, start, end, dtype="F32"):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+HOSTILE = {
+    "nothing": (b"", b"", 0), "a header longer than the file": (b"{}", b"", 1000), "a huge header": (b"{}", b"", 2**40),
+    "the largest header": (b"{}", b"", 2**64 - 1), "no JSON": (b"nothing", b""), "a list": ([], b""), "a bomb": (b"[" * 90_000, b""),
+    "a shape of 2^66 numbers": ({"x": entry([2**33, 2**33], 0, 4)}, b"1234"),
+    "a shape of a terabyte": ({"x": entry([2**38], 0, 2**40)}, b"1234"),
+    "a negative size": ({"x": entry([-1], 0, 4)}, b"1234"), "a size that is no number": ({"x": entry(["1"], 0, 4)}, b"1234"),
+    "two tensors in one place": ({"x": entry([1], 0, 4), "y": entry([1], 2, 6)}, b"123456"),
+    "one tensor twice": ({"x": entry([1], 0, 4), "y": entry([1], 0, 4)}, b"1234"),
+    "a hole": ({"x": entry([1], 0, 4), "y": entry([1], 8, 12)}, b"123456789012"),
+    "an end before the start": ({"x": entry([1], 4, 0)}, b"1234"), "bytes left over": ({"x": entry([1], 0, 4)}, b"12345"),
+    "another length than the shape's": ({"x": entry([2], 0, 4)}, b"1234"), "an unknown type": ({"x": entry([1], 0, 4, "F99")}, b"1234"),
+    "metadata of other kinds": ({"__metadata__": {"a": [1]}, "x": entry([1], 0, 4)}, b"1234"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_header_is_one_sentence_before_memory_is_taken(tmp_path, name):
+    path = raw(tmp_path / "w.safetensors", *HOSTILE[name])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource else 0
+    for load in (load_generator, read_metadata, read_tensors):
+        with pytest.raises(ValueError, match="not a readable safetensors file") as error:
+            load(path)
+        assert "\n" not in str(error.value) and len(str(error.value)) < 600
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource else 0) - before < 50_000  # kB
+
+
+def test_a_metadata_bomb_is_refused_by_its_length_alone(tmp_path):
+    """100 MB that safetensors itself would read: as a sparse file, it takes no room on the disk either."""
+    path = raw(tmp_path / "w.safetensors", b"{", length=99_000_000)
+    os.truncate(path, 99_000_008)
+    began = time.process_time()
+    with pytest.raises(ValueError, match="its header claims 99,000,000 bytes, at most 10,000,000 are read"):
         load_generator(path)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E5M2", "BF16", "F16", "F64", "I8", "U8", "BOOL", "C64", "I64", "U64", "F4"])
+def test_tensors_of_any_type_are_read_or_refused(tmp_path, dtype):
+    sizes = {"F64": 8, "I64": 8, "U64": 8, "C64": 8, "BF16": 2, "F16": 2}
+    path = raw(tmp_path / "w.safetensors", {"x": entry([2], 0, 2 * sizes.get(dtype, 1), dtype)}, bytes(2 * sizes.get(dtype, 1)))
+    with pytest.raises(ValueError, match="not a readable safetensors file|no checksum"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda x: x.fill_(float("nan")), "holds NaN or infinity"), (lambda x: x.fill_(float("inf")), "holds NaN or infinity"),
+    (lambda x: x.long(), "is torch.int64, needed is torch.float32"), (lambda x: x.bool(), "is torch.bool, needed"),
+    (lambda x: x.to(torch.complex64), "is torch.complex64, needed"), (lambda x: x.to(torch.uint8), "is torch.uint8, needed"),
+    (lambda x: x[None], "has shape"),
+])  # fmt: skip
+def test_wrong_numbers_are_named(tmp_path, change, words):
+    generator = small()
+    state = generator.state_dict()
+    state["downs.0.conv.weight"] = change(state["downs.0.conv.weight"].clone())
+    path = saved(tmp_path / "w.safetensors", state, network="UNet", config=json.dumps(generator.config))
+    with pytest.raises(ValueError, match=rf"does not fit this UNet: downs\.0\.conv\.weight .*{words}|downs.0.conv.weight {words}"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize("network, config", [
+    ("UNet", {"base_channels": 9999, "levels": 16}), ("UNet", {"base_channels": 10**9}), ("UNet", {"levels": 9999}),
+    ("UNet", {"base_channels": -1}), ("UNet", {"base_channels": 2.5}), ("UNet", {"base_channels": "8"}), ("UNet", [1]), ("UNet", None),
+    ("UNet", {"norm": ["BatchNorm2d"]}), ("UNet", {"download": True}), ("UNet", {"levels": 10**6000}), ("UNet", {"base_channels": 0}),
+    ("ResidualUNet", {"base_channels": 9999, "blocks": 99}), ("ResidualUNet", {"blocks": 9999}),
+    ("PretrainedUNet", {"widths": [9999] * 5}), ("PretrainedUNet", {"blocks": [9999] * 5}), ("PretrainedUNet", {"num_bins": 9999}),
+])  # fmt: skip
+def test_arguments_that_would_take_the_memory_are_refused_first(tmp_path, network, config):
+    """Where resource can: in 2 GB of address space more than there is now."""
+    sys.set_int_max_str_digits(0) if hasattr(sys, "set_int_max_str_digits") else None
+    path = saved(tmp_path / "w.safetensors", small().state_dict(), network=network, config=json.dumps(config))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource else 0
+    with pytest.raises(ValueError, match="does not fit|not usable"):
+        load_generator(path)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource else 0) - before < 200_000  # kB
 
 
 @settings(max_examples=60, deadline=None)
