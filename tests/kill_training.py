@@ -22,19 +22,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import torch
 
 from colorlib import cli, commands  # noqa: F401 (imported before the forks)
 from colorlib.photos import write_photo
-from colorlib.training.loop import CHECKPOINT, checkpoints
+from colorlib.training.loop import BEFORE, CHECKPOINT, checkpoints
 from colorlib.training.weights import read_tensors
 
-SMALL = ["--recipe", "tiny", "--size", "32", "--batch-size", "4", "--steps", "30"]
+SMALL = ["--recipe", "tiny", "--size", "32", "--batch-size", "4", "--steps", "12", "--every", "1"]
 SETTINGS = {
     "l1": [*SMALL, "--loss", "l1"], "pix2pix": [*SMALL, "--loss", "pix2pix"], "wgan-gp": [*SMALL, "--loss", "wgan-gp"],
-    "colorizer": ["--recipe", "colorizer", "--encoder-weights", "none", "--size", "64", "--batch-size", "4", "--steps", "10"],
+    "colorizer": ["--recipe", "colorizer", "--encoder-weights", "none", "--size", "64", "--batch-size", "4", "--steps", "10", "--every", "1"],
 }  # fmt: skip
 
 
@@ -48,6 +49,12 @@ def make_photographs(folder: Path) -> Path:
     return folder
 
 
+def warm_up(photos: Path, run: Path) -> None:
+    """Train one step here, which imports what is only imported when it is used."""
+    with suppress(SystemExit), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        cli.main(["train", "--photos", str(photos), "--out", str(run), *SMALL, "--steps", "1"])
+
+
 def start(photos: Path, run: Path, options: list[str]) -> int:
     """`colorlib train` in a copy of this process: its id."""
     if process := os.fork():
@@ -57,7 +64,7 @@ def start(photos: Path, run: Path, options: list[str]) -> int:
         os.dup2(log.fileno(), 2)
     code = 1
     try:
-        cli.main(["train", "--photos", str(photos), "--out", str(run), "--every", "2", *options])
+        cli.main(["train", "--photos", str(photos), "--out", str(run), *options])
     except SystemExit as stop:
         code = stop.code
     finally:
@@ -90,8 +97,9 @@ def kill(process: int, run: Path, rng: random.Random, seconds: float, writing: b
 
 
 def weights(run: Path) -> dict[str, dict[str, torch.Tensor]]:
-    """The tensors of every file that a finished run leaves, but for the seconds that it took."""
-    files = {path.name: read_tensors(path)[0] for path in sorted(run.glob("*.safetensors"))}
+    """The tensors of every file that a finished run leaves, but for the seconds that it took; not those of the checkpoint
+    before the last, which is of the last step, too, where a run was killed between writing that and its end."""
+    files = {path.name: read_tensors(path)[0] for path in sorted(run.glob("*.safetensors")) if path.name != BEFORE}
     return {name: {key: tensor for key, tensor in tensors.items() if key != "run"} for name, tensors in files.items()}
 
 
@@ -106,6 +114,7 @@ def torture(name: str, num_kills: int, seed: int, folder: Path) -> dict:
     """Kill one setting's training `num_kills` times; what was counted, and every difference that was found."""
     rng, counts, problems = random.Random(f"{name} {seed}"), Counter(), []
     photos, whole = make_photographs(folder / "photos"), folder / "whole"
+    warm_up(photos, folder / "warm")
     began = time.monotonic()
     _, status = os.waitpid(start(photos, whole, SETTINGS[name]), 0)
     seconds = time.monotonic() - began

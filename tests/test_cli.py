@@ -345,6 +345,48 @@ def test_a_damaged_checkpoint_is_no_end_and_that_of_another_network_is_refused(c
     assert colorlib(*train(folder, run, 9, "--resume"))[0] == 0
 
 
+def test_a_folder_of_grey_photographs_is_one_line(colorlib, tmp_path):
+    from colorlib.photos import source
+
+    (tmp_path / "grey").mkdir()
+    for number in range(12):
+        write_photo(tmp_path / "grey" / f"p{number}.png", picture(number)[:1].expand(3, -1, -1))
+    words = r"holds no colour photograph to learn from \(\d+ of the train split are grey, 0 unreadable\)"
+    code, _, err = colorlib(*train(tmp_path / "grey", tmp_path / "run", 2))
+    assert code == 2 and re.search(words, one_line(err)) and not (tmp_path / "run").exists()
+    with pytest.raises(ValueError, match=words):  # what notebook 01 begins with
+        _ = source(tmp_path / "grey").train
+
+
+def test_ctrl_c_of_colorize_is_one_line(tmp_path, folder, weights):
+    """Pressed while photographs are coloured; what is finished stays."""
+    inputs = []
+    for number in range(300):
+        inputs.append(tmp_path / f"{number}.png")
+        shutil.copy(folder / "p0.png", inputs[-1])
+    process = subprocess.Popen(command("colorize", *inputs, "-o", tmp_path / "o", "--weights", weights),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(tmp_path / "o" / "0.png", process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and one_line(err) == "colorlib: interrupted\n"
+    results = list((tmp_path / "o").iterdir())
+    assert 0 < len(results) < 300 and all(path.suffix == ".png" for path in results)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot copy a process")
+def test_killed_trainings_end_as_the_unbroken_one(tmp_path):
+    """Three kills of the shortest setting; at length by the script itself, see data/results/kill_training.json."""
+    done = subprocess.run([sys.executable, Path(__file__).with_name("kill_training.py"), "--kills", "3", "--settings", "l1",
+                           "--out", tmp_path / "result.json"], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())["l1"]
+    assert result["kills"] == 3 and result["differences"] == [] and result["tensors compared"] > 100
+
+
 def test_two_trainings_in_one_folder_are_refused(colorlib, tmp_path, folder):
     run = tmp_path / "run"
     process = subprocess.Popen(command(*train(folder, run, 10**6, "--every", 1)), stdout=subprocess.PIPE,

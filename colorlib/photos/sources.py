@@ -169,6 +169,9 @@ class Source:
         coloured = [photo for photo in photos if not is_grey(photo)]
         self.errors += errors
         self.num_grey += len(photos) - len(coloured)
+        if split == "train" and paths and not coloured:
+            raise PhotoError(self.name, f"holds no colour photograph to learn from ({len(photos)} of the train split are grey"
+                             f", {len(errors)} unreadable)", "use a folder of colour photographs")
         return coloured
 
     def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
