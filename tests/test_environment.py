@@ -65,6 +65,18 @@ PINS = [
 ]
 
 
+def test_the_hashes_are_those_of_the_pins():
+    """One command makes the file, which its first lines name; no index is named, so that any mirror serves it."""
+    text = (ROOT / "constraints.hashes.txt").read_text(encoding="utf-8")
+    assert "-o constraints.hashes.txt" in text.splitlines()[1] and "://" not in text
+    blocks = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
+    found = {block.split(" --hash=")[0].split("  ")[0].strip(): re.findall(r"--hash=sha256:([0-9a-f]{64})(?=\s|$)", block)
+             for block in blocks}
+    pins = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+    assert sorted(found) == sorted(pins), "run the command in the first lines of constraints.hashes.txt"
+    assert all(found.values()) and text.count("--hash=") == sum(map(len, found.values()))
+
+
 def _marker_environment(python: str, platform: str, machine: str) -> dict[str, str]:
     return {
         "python_version": python,
