@@ -163,8 +163,8 @@ def main() -> int:
             found = torture(name, chosen.kills, chosen.seed, Path(folder))
         result[name] = {"seed": chosen.seed, **found, "seconds": round(time.monotonic() - began, 1)}
         print(name, json.dumps(result[name], indent=1), flush=True)
-    if chosen.out:
-        chosen.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        if chosen.out:
+            chosen.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 1 if any(result[name]["differences"] for name in chosen.settings) else 0
 
 
