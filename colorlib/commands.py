@@ -139,7 +139,8 @@ def train_on_photos(run: Run) -> History:
         if not is_out_of_memory(error):
             raise
     size = run.batch_size  # what fits is measured after `except`, which holds all tensors of the step
-    while (size := size // 2) >= 4:
+    several = os.environ.get("WORLD_SIZE", "1") != "1"  # the other processes would take no part in the measurement
+    while not several and (size := size // 2) >= 4:
         with TemporaryDirectory() as out:
             try:
                 train(replace(run, batch_size=size, steps=10, out=Path(out), resume=False, every=1000))
@@ -147,7 +148,8 @@ def train_on_photos(run: Run) -> History:
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
-    advice = f"--batch-size {size} fits, by 10 steps" if size >= 4 else "not even 4 fit, take a smaller --size"
+    fits = f"--batch-size {size} fits, by 10 steps" if size >= 4 else "not even 4 fit, take a smaller --size"
+    advice = "take a smaller --batch-size or --size" if several else fits
     raise ValueError(f"not enough memory on {device()} for a batch of {run.batch_size}: {advice}")
 
 
