@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlib.checks import need_floats
+from colorlib.processes import draw
 
 
 class AdversarialLoss(Protocol):
@@ -97,7 +98,8 @@ def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, 
     if real.shape != fake.shape:
         raise ValueError(f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; every point lies between "
                          "one of each, so they must be equal: cut the larger batch")
-    place = torch.rand(real.shape[:batch_dims], generator=generator, device=real.device, dtype=real.dtype)
+    place = draw(torch.rand, real.shape[:batch_dims], batch_dims - 1, generator=generator, device=real.device,
+                 dtype=real.dtype)
     place = place.reshape(place.shape + (1,) * (real.ndim - batch_dims))
     between = torch.lerp(real.detach(), fake.detach(), place).requires_grad_()
     scores = critic(condition, between).flatten(batch_dims).mean(dim=-1)  # one value per picture

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from colorlib.checks import need_floats
+from colorlib.processes import draw
 
 NORMS = {norm.__name__: norm for norm in (nn.BatchNorm2d, nn.InstanceNorm2d, nn.Identity)}  # in a weights file
 
@@ -61,7 +62,7 @@ class Generator(nn.Module):
                 raise ValueError(f"hints have shape {tuple(hints.shape)}; needed is {(batch, 3, height, width)}")
             parts.append(hints)
         if self.z_channels:
-            z = torch.randn(batch, self.z_channels, device=L.device, dtype=L.dtype) if z is None else z
+            z = draw(torch.randn, (batch, self.z_channels), device=L.device, dtype=L.dtype) if z is None else z
             if z.shape != (batch, self.z_channels):
                 raise ValueError(f"z has shape {tuple(z.shape)}; needed is {(batch, self.z_channels)}")
             parts.append(z[:, :, None, None].expand(-1, -1, height, width))  # one vector per picture, everywhere

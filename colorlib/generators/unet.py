@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from colorlib.discriminators import init_weights
 from colorlib.generators.base import Generator, Prediction, check_norm
 from colorlib.generators.residual_unet import padded
+from colorlib.processes import dropout
 
 
 class Down(nn.Module):
@@ -36,7 +37,7 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, size: torch.Size) -> Tensor:
         x = self.norm(self.conv(F.relu(x)))[..., : size[0], : size[1]]
-        return F.dropout(x, self.dropout, training=self.training or self.noise) if self.dropout else x
+        return dropout(x, self.dropout, self.training or self.noise) if self.dropout else x
 
 
 class UNet(Generator):

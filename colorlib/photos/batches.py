@@ -51,9 +51,10 @@ class PhotoBatches:
         zoom: >= 1; 1 cuts windows pixel by pixel, without interpolation.
         short_side: resize files to this short side first, as `load_photos` does; None goes straight to the crops' size.
         num_workers: processes that decode files; 0 decodes in this one.
+        share: (r, n) gives every n-th picture of each batch, from the r-th on: the share of one of n processes.
 
     Yields:
-        L float32 (batch_size, 1, size, size) in [-1, 1] and ab float32 (batch_size, 2, size, size).
+        L float32 (batch_size / n, 1, size, size) in [-1, 1] and ab float32 (batch_size / n, 2, size, size).
 
     Attributes:
         errors: path -> why this file was left out so far.
@@ -65,13 +66,16 @@ class PhotoBatches:
 
     def __init__(self, photos: Sequence[Tensor | Path], size: int, batch_size: int, seed: int = 0,
                  device: str | torch.device = "cpu", flip: bool = True, crop: bool = True, zoom: float = ZOOM,
-                 short_side: int | None = None, num_workers: int = 2):
+                 short_side: int | None = None, num_workers: int = 2, share: tuple[int, int] = (0, 1)):
         for name, value, least in (("size", size, 1), ("batch_size", batch_size, 1), ("seed", seed, 0), ("zoom", zoom, 1)):
             if not value >= least:
                 raise ValueError(f"{name} is {value}, must be >= {least}: pass a larger one")
         if len(photos) == 0:
             raise ValueError("there are 0 photographs, at least 1 is required: choose another folder")
+        if batch_size % share[1]:
+            raise ValueError(f"batch_size is {batch_size}, which {share[1]} processes cannot share: take a multiple")
         self.size, self.batch_size, self.seed, self.flip, self.crop = size, batch_size, seed, flip, crop
+        self.mine = slice(share[0], None, share[1])
         self.side = crop_side(size, zoom) if crop else size
         self.held = short_side or self.side
         self.photos = [resize_short(one.cpu(), self.side) if isinstance(one, Tensor) else Path(one) for one in photos]
@@ -115,7 +119,7 @@ class PhotoBatches:
     def __getitem__(self, step: int) -> tuple[Tensor | None, list[PhotoError]]:
         """The windows of a step, uint8 (B, 3, side, side), or None if too few files are usable; errors."""
         errors: list[PhotoError] = []
-        num, places = len(self.photos), range(step * self.batch_size, (step + 1) * self.batch_size)
+        num, places = len(self.photos), range(step * self.batch_size, (step + 1) * self.batch_size)[self.mine]
         photos = [self._usable(int(self._shuffle(place // num)[place % num]), errors) for place in places]
         return None if any(photo is None for photo in photos) else self.windows(step, photos), errors
 
@@ -144,16 +148,18 @@ class PhotoBatches:
 
     def windows(self, step: int, photos: list[Tensor]) -> Tensor:
         """Cut a square window from each photograph (short side `side`): uint8 (B, 3, side, side)."""
-        where = self._random(1, step).random((len(photos), 2)) if self.crop else np.full((len(photos), 2), 0.5)
+        shape = (self.batch_size, 2)
+        where = self._random(1, step).random(shape) if self.crop else np.full(shape, 0.5)
         windows = torch.empty(len(photos), 3, self.side, self.side, dtype=torch.uint8)
-        for window, photo, (down, across) in zip(windows, photos, where.tolist()):
+        for window, photo, (down, across) in zip(windows, photos, where[self.mine].tolist()):
             top, left = int(down * (photo.shape[1] - self.side + 1)), int(across * (photo.shape[2] - self.side + 1))
             window.copy_(photo[:, top:top + self.side, left:left + self.side])
         return windows
 
     def finish(self, step: int, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Zoom, flip and convert windows on their device: L (B, 1, S, S) and ab (B, 2, S, S)."""
-        random = torch.from_numpy(self._random(2, step).random((len(windows), 4), dtype=np.float32)).to(windows.device)
+        random = self._random(2, step).random((self.batch_size, 4), dtype=np.float32)[self.mine]
+        random = torch.from_numpy(random).to(windows.device)
         if self.side > self.size:
             windows = self.zoomed(windows, random[:, :3])
         if self.flip:

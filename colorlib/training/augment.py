@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colorlib.processes import draw as drawn
+
 
 def windows(
     L: Tensor, ab: Tensor, size: int, sides: tuple[float, float], share: float, random: torch.Generator
@@ -21,7 +23,7 @@ def windows(
         share: of the pictures that are turned by up to 17 degrees, their sides scaled by up to a fifth: a few thousand
             photographs are memorised within a few dozen epochs, unless each is distorted differently every time.
     """
-    draw = torch.rand(7, len(L), generator=random, device=L.device)
+    draw = drawn(torch.rand, (7, len(L)), 1, generator=random, device=L.device)
     side = sides[0] + (sides[1] - sides[0]) * draw[0]
     right, down = ((2 * draw[k] - 1) * (1 - side) for k in (1, 2))  # of the window's centre, in half pictures
     turn, across, along = ((2 * draw[k] - 1) * (draw[6] < share) for k in (3, 4, 5))
@@ -45,8 +47,8 @@ def random_hints(ab: Tensor, share: float, random: torch.Generator, most: int = 
     smaller, and places are uniform.
     """
     num, _, height, width = ab.shape
-    chosen, rank = torch.rand(2, num, generator=random, device=ab.device)
-    down, across, wide = torch.rand(3, num, most, generator=random, device=ab.device)
+    chosen, rank = drawn(torch.rand, (2, num), 1, generator=random, device=ab.device)
+    down, across, wide = drawn(torch.rand, (3, num, most), 1, generator=random, device=ab.device)
     count = (1 + (rank.clamp(min=1e-9).log() / math.log(7 / 8)).floor()).clamp(max=most) * (chosen < share)
     side = 1 + (wide * 5).floor()
     top, left = (down * (height - side + 1)).floor(), (across * (width - side + 1)).floor()
@@ -67,9 +69,10 @@ def random_hints(ab: Tensor, share: float, random: torch.Generator, most: int = 
 def aged(L: Tensor, share: float, random: torch.Generator) -> Tensor:
     """L (B, 1, H, W) in [-1, 1], a share of it as an old print and a scanner give it: another gamma, faded, blurred,
     grainy."""
-    draw = torch.rand(5, len(L), generator=random, device=L.device)[:, :, None, None, None]  # (5, B, 1, 1, 1)
+    draw = drawn(torch.rand, (5, len(L)), 1, generator=random, device=L.device)[:, :, None, None, None]
     light = ((L + 1) / 2).clamp(0, 1) ** torch.exp(0.8 * (draw[1] - 0.5))
     light = light * (1 - 0.4 * draw[2]) + 0.2 * draw[2]  # blacks turn grey, whites too
     light = torch.lerp(light, F.avg_pool2d(light, 3, 1, 1, count_include_pad=False), draw[3])
-    light = light + 0.06 * draw[4] * torch.randn(L.shape, generator=random, device=L.device)
+    grain = drawn(torch.randn, L.shape, generator=random, device=L.device)
+    light = light + 0.06 * draw[4] * grain
     return torch.where(draw[0] < share, (2 * light - 1).clamp(-1, 1), L)

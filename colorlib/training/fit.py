@@ -18,8 +18,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from colorlib import processes
 from colorlib.generators import Generator
-from colorlib.losses import AdversarialLoss, LipschitzConstraint, Vanilla, l1
+from colorlib.losses import AdversarialLoss, GradientPenalty, LipschitzConstraint, Vanilla, l1
 from colorlib.training.loop import History, accelerated, run
 from colorlib.training.weights import save_weights
 
@@ -35,7 +36,7 @@ def update_discriminator(
         condition: (B, C, H, W), what the generator was given; labels (B,) or None where it is not a picture.
         target: (B, K, H, W), the real picture that belongs to it.
         fake: (B, K, H, W), the generated one; detached here, so that no gradient reaches the generator.
-        backward: runs the backward pass; Accelerate's in `fit`, which scales float16.
+        backward: runs the backward pass; that of `backward_of` in `fit`.
         lipschitz: a Wasserstein critic's constraint: GradientPenalty or WeightClipping.
 
     Returns {"discriminator": loss}, a scalar tensor, without the penalty; with a constraint also {"penalty": ...}.
@@ -112,57 +113,106 @@ def linear_decay(progress: float) -> float:
     return min(1.0, 2.0 * (1.0 - progress))
 
 
+class InParts:
+    """An optimizer whose batch comes in parts, one after the other, for less memory: the gradient is cleared before the
+    first and used after the last."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, parts: int) -> None:
+        self.optimizer, self.parts, self.done = optimizer, parts, 0
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        if self.done % self.parts == 0:
+            self.optimizer.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        self.done += 1
+        if self.done % self.parts == 0:
+            self.optimizer.step()
+
+
+def backward_of(
+    network: nn.Module, parts: int = 1, backward: Callable[[Tensor], None] = Tensor.backward
+) -> Callable[[Tensor], None]:
+    """A function of the loss: the gradients of 1 / parts of it, the network's averaged over the processes."""
+    def both(loss: Tensor) -> None:
+        backward(loss / parts)
+        processes.average(network.parameters())
+
+    return both
+
+
 def fit(
     generator: Generator, batches: Iterator[tuple[Tensor, Tensor]], *, num_steps: int,
     discriminator: nn.Module | None = None, adversarial: AdversarialLoss = Vanilla(),
     lipschitz: LipschitzConstraint | None = None, n_critic: int = 1, lambda_l1: float = 100.0,
     lr: float = 2e-4, betas: tuple[float, float] = (0.5, 0.999),
-    schedule: Callable[[float], float] = lambda progress: 1.0, precision: str = "no",
-    out: str | Path | None = None, resume: bool = False, checkpoint_every: int = 1000,
-    metadata: dict[str, str] | None = None, progress: bool = True,
+    schedule: Callable[[float], float] = lambda progress: 1.0, precision: str = "no", accumulate: int = 1,
+    compile: bool = False, tracker: str | None = None, out: str | Path | None = None, resume: bool = False,
+    checkpoint_every: int = 1000, metadata: dict[str, str] | None = None, progress: bool = True,
 ) -> History:
-    """Train a generator in place, with or without a discriminator.
+    """Train a generator in place, with or without a discriminator, in one process or in several (see `processes`).
 
     Args:
         batches: endless pairs (condition, target), such as (L, ab); with `state_dict` and `load_state_dict` a resumed
-            run sees the batches that the interrupted one would have seen.
+            run sees the batches that the interrupted one would have seen. Of several processes each gives its share.
         num_steps: updates of the generator in all, including those before a resume.
         discriminator: called as discriminator(condition, image) -> logits; None trains with L1 alone.
         adversarial, lipschitz, lambda_l1: see the two updates.
         n_critic: updates of the discriminator for each one of the generator, each with a batch of its own.
         lr, betas: Adam's, for both networks.
         schedule: progress in [0, 1] -> factor of lr.
-        precision: "no" (float32), "bf16" or "fp16".
+        precision: "no" (float32), "bf16", "fp16" or "auto" (see `loop.accelerated`). A critic with a gradient penalty
+            stays in float32: the penalty squares the small difference of a gradient's norm from 1, and differentiates
+            it again; bfloat16 rounds to 3 digits, and float16 loses gradients of single pixels below 6e-8.
+        accumulate: how many batches make one update; a batch norm takes the statistics of each alone.
+        compile: let torch.compile fuse the networks; a critic with a gradient penalty stays as it is, because the
+            compiler has no double backward.
+        tracker: see `loop.accelerated`.
         out: folder for `weights.safetensors` and the files of `loop.run`; None keeps nothing.
         metadata: more entries of the weights file, such as recipe and size; also for `loop.run`.
         resume, checkpoint_every, progress: see `loop.run`, where `checkpoint_every` is `every`.
 
     Returns, raises: see `loop.run`.
     """
-    if n_critic < 1:
-        raise ValueError(f"n_critic is {n_critic}; it must be at least 1")
-    accelerator = accelerated(precision)
+    for name, value in (("n_critic", n_critic), ("accumulate", accumulate)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+    accelerator = accelerated(precision, tracker, out)
     networks = [network.to(accelerator.device) for network in (generator, discriminator) if network is not None]
     # one fused kernel per step instead of a dozen per parameter; Apple's MPS keeps the plain one
     fused = accelerator.device.type in ("cpu", "cuda")
     optimizers = [torch.optim.Adam(network.parameters(), lr, betas, fused=fused) for network in networks]
-    pairs = [accelerator.prepare(*pair) for pair in zip(networks, optimizers)]
-    (trained_g, optimizer_g), (trained_d, optimizer_d) = [*pairs, (None, None)][:2]
-    trained_g.train()
+    adam_g, adam_d = [*(InParts(accelerator.prepare_optimizer(one), accumulate) for one in optimizers), None][:2]
+    backward_g, backward_d = [
+        *(backward_of(network, accumulate, accelerator.backward) for network in networks), None][:2]
+    eased = networks[: 1 if isinstance(lipschitz, GradientPenalty) else 2]  # in `precision`, and compiled
+    for network in eased:
+        accelerator.prepare_model(network, evaluation_mode=True)  # without DistributedDataParallel: see `processes`
+        if compile:
+            network.compile()
+    generator.train()
+    updates = n_critic if discriminator is not None else 1
 
     def step(k: int) -> dict[str, Tensor]:
         for optimizer in optimizers:
             optimizer.param_groups[0]["lr"] = lr * schedule(k / num_steps)
-        losses = {}
-        for remaining in reversed(range(n_critic if discriminator is not None else 1)):
-            condition, target = (part.to(accelerator.device, non_blocking=True) for part in next(batches))
-            with torch.set_grad_enabled(remaining == 0):  # only the last fake goes to the generator's update
-                fake = trained_g(condition).ab
-            if discriminator is not None:
-                losses |= update_discriminator(
-                    trained_d, optimizer_d, adversarial, condition, target, fake, accelerator.backward, lipschitz)
-        return losses | update_generator(
-            trained_d, optimizer_g, adversarial, condition, target, fake, lambda_l1, accelerator.backward)
+        losses: dict[str, Tensor] = {}
+        for remaining in reversed(range(updates)):
+            parts = [tuple(part.to(accelerator.device, non_blocking=True) for part in next(batches))
+                     for _ in range(accumulate)]
+            for condition, target in parts if discriminator is not None or accumulate == 1 else ():
+                # only the last fake goes to the generator's update; those of several parts are made again, one by one
+                with torch.set_grad_enabled(remaining == 0 and accumulate == 1):
+                    fake = generator(condition).ab
+                if discriminator is not None:
+                    losses |= update_discriminator(
+                        discriminator, adam_d, adversarial, condition, target, fake, backward_d, lipschitz)
+        for condition, target in parts:
+            if accumulate > 1:
+                fake = generator(condition).ab
+            losses |= update_generator(
+                discriminator, adam_g, adversarial, condition, target, fake, lambda_l1, backward_g)
+        return losses
 
     def save(steps: int) -> None:
         save_weights(Path(out, "weights.safetensors"), generator, {**(metadata or {}), "step": str(steps)})
@@ -171,8 +221,12 @@ def fit(
              "batches": batches, "places": getattr(lipschitz, "generator", None), "scaler": accelerator.scaler}
     state = {name: part for name, part in state.items()
              if hasattr(part, "state_dict") or isinstance(part, torch.Generator)}
-    history = run(step, num_steps, state=state, out=out, resume=resume, every=checkpoint_every, save=save,
-                  progress=progress, accelerator=accelerator, metadata=metadata)
-    for network, _ in pairs:  # give back plain networks: Accelerate has wrapped their forward for the precision
-        accelerator.unwrap_model(network, keep_fp32_wrapper=False)
-    return history
+    try:
+        with processes.as_one(*networks):
+            return run(step, num_steps, state=state, out=out, resume=resume, every=checkpoint_every, save=save,
+                       progress=progress, accelerator=accelerator, metadata=metadata)
+    finally:
+        for network in eased:  # give back plain networks
+            accelerator.unwrap_model(network, keep_fp32_wrapper=False)
+            network._compiled_call_impl = None
+            del network._is_accelerate_prepared  # or the next training would find it prepared, and leave it as it is

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from colorlib import processes
 from colorlib.files import locked, write_json
 from colorlib.training.weights import load_state, read_metadata, read_tensors, write_tensors
 
@@ -68,14 +69,15 @@ def run(
             objects whose `state_dict` is plain JSON. The global random states are always in it.
         out: folder for the last two checkpoints and history.json; None keeps nothing.
         resume: go on from the newest checkpoint in `out` that can be read.
-        every: steps between two checkpoints; a run in one process also writes one after 10 minutes.
+        every: steps between two checkpoints; one is also written after 10 minutes.
         save: save(steps done) is called before each checkpoint, to write the weights.
         look: look(steps done) is called before the first step and after every step.
         progress: show a progress bar with the losses on standard error.
-        accelerator: where several processes train, the main one writes the files.
+        accelerator: its main process writes the files; its trackers get the losses.
         metadata: what `described` gives for `out`, to tell later whether a run fits.
 
-    Ctrl-C or SIGTERM finishes the step, writes the checkpoint and returns; a second one stops at once.
+    Ctrl-C or SIGTERM, in any of several processes, finishes the step in all, writes the checkpoint and returns; a
+    second one stops at once, if there is one process.
 
     Raises:
         ValueError: bad arguments; resume without a checkpoint; a checkpoint of another network; another process that
@@ -90,7 +92,6 @@ def run(
     if resume and out is None:
         raise ValueError(f"resume=True needs out, the folder that holds {CHECKPOINT}")
     state, is_main = dict(state or {}), accelerator is None or accelerator.is_main_process
-    together = accelerator is not None and accelerator.num_processes > 1
     if out is not None and is_main:
         Path(out).mkdir(parents=True, exist_ok=True)
     recorded: dict[str, list[tuple[int, Tensor]]] = {}
@@ -119,7 +120,8 @@ def run(
 
     def drain() -> None:
         """Move the losses from the device into the history, and show their means."""
-        values = {name: torch.stack([value for _, value in pairs]).tolist() for name, pairs in recorded.items()}
+        values = {name: processes.mean(torch.stack([value for _, value in pairs])).tolist()
+                  for name, pairs in recorded.items()}
         bad = [(k, name, value) for name, pairs in recorded.items() for (k, _), value in zip(pairs, values[name])
                if not math.isfinite(value)]
         if bad:
@@ -128,23 +130,27 @@ def run(
         for name, numbers in values.items():
             history.losses.setdefault(name, []).extend(numbers)
         recorded.clear()
-        bar.set_postfix({name: f"{sum(numbers) / len(numbers):.3f}" for name, numbers in values.items()}, refresh=False)
+        means = {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
+        bar.set_postfix({name: f"{mean:.3f}" for name, mean in means.items()}, refresh=False)
         bar.update(history.num_steps - bar.n)
+        if accelerator is not None:
+            accelerator.log(means, step=history.num_steps)
 
     with locked(Path(out)) if out is not None and is_main else nullcontext():
         history, replaced = (load_newest(Path(out), state) if resume else (History(), True))
+        processes.same_random_state()
         kept, started = time.monotonic(), time.perf_counter() - history.seconds
         if look is not None and not history.num_steps:
             look(0)
         with (tqdm(total=num_steps, initial=history.num_steps, disable=not progress or not is_main) as bar,
               deferred_interrupt() as interrupt):
-            while history.num_steps < num_steps and not interrupt.is_set():
+            while history.num_steps < num_steps and not processes.any_of(interrupt.is_set()):
                 for name, loss in step(history.num_steps).items():  # stays on the device: to read it waits for the GPU
                     recorded.setdefault(name, []).append((history.num_steps, loss.detach()))
                 history.num_steps += 1
                 history.seconds = time.perf_counter() - started
                 due = history.num_steps < num_steps and (
-                    history.num_steps % every == 0 or not together and time.monotonic() - kept > 60 * MINUTES)
+                    history.num_steps % every == 0 or processes.any_of(time.monotonic() - kept > 60 * MINUTES))
                 if history.num_steps % 25 == 0 or due:
                     drain()
                 if look is not None:
@@ -155,6 +161,8 @@ def run(
             history.interrupted = history.num_steps < num_steps
             keep()
     if accelerator is not None:
+        for tracker in accelerator.trackers:
+            tracker.finish()
         accelerator.wait_for_everyone()
     return history
 
@@ -164,15 +172,38 @@ def _diverged(what: str, step: int) -> str:
             "smaller learning rate (lr, --lr), or with precision 'no'")
 
 
-def accelerated(precision: str = "no") -> Accelerator:
-    """Accelerate's device and processes for a run in precision "no" (float32), "bf16" or "fp16"; safe in threads."""
+def best_precision() -> str:
+    """"bf16" on a CUDA GPU that computes in it, "fp16" on an older one, else "no"."""
+    if not torch.cuda.is_available():
+        return "no"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def accelerated(precision: str = "no", tracker: str | None = None, out: str | Path | None = None) -> Accelerator:
+    """Accelerate's device and processes, which are joined here; safe in threads.
+
+    Args:
+        precision: "no" (float32), "bf16", "fp16", or "auto": `best_precision`.
+        tracker: one of Accelerate's trackers by name, such as "tensorboard", gets the losses; it writes below `out`.
+
+    Raises:
+        ValueError: the tracker is unknown or not installed, or has no folder.
+    """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
+    processes.join()
+    precision = best_precision() if precision == "auto" else precision
     with _ACCELERATE:
         if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
             AcceleratorState._reset_state()  # one process may train with two precisions, which Accelerate forbids
-        return Accelerator(mixed_precision=precision)
+        several_on_cpu = processes.share()[1] > 1 and not torch.cuda.is_available()
+        accelerator = Accelerator(mixed_precision=precision, cpu=several_on_cpu, log_with=tracker, project_dir=out)
+    if tracker is not None:
+        if not accelerator.log_with:
+            raise ValueError(f"tracker {tracker!r} is not installed: pip install {tracker}, or train without it")
+        accelerator.init_trackers("colorlib")
+    return accelerator
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any], history: History, metadata: Mapping[str, str] | None = None,
@@ -293,7 +324,8 @@ def deferred_interrupt() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
     def first(signum, frame):
-        use(usual)
+        if processes.share()[1] == 1:  # a launcher of several passes the signal on, to processes that got it themselves
+            use(usual)
         pressed.set()
 
     is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set, or Ctrl-C arrive

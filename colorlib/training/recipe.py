@@ -25,14 +25,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from colorlib import processes
 from colorlib.color import bins
 from colorlib.discriminators import Critic, MultiScale
 from colorlib.generators import Prediction, PretrainedUNet
 from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.runtime import seeded
 from colorlib.training.augment import aged, random_hints, windows
-from colorlib.training.fit import frozen, update_discriminator
-from colorlib.training.loop import History, accelerated, run
+from colorlib.training.fit import backward_of, frozen, update_discriminator
+from colorlib.training.loop import History, accelerated, best_precision, run
 from colorlib.training.weights import save_weights
 
 CODES = ("colourfulness", "dark a", "dark b", "light a", "light b")
@@ -190,20 +191,21 @@ def adversarial_step(
         z = z_mean(len(L), L.device)
         z[known:, -1] = 0
         z[known:own, :-1] = standardised(palette_code(L[known:], ab[known:], mean), reference.code)[: own - known]
-        z[own:, :-1] = torch.randn(len(L) - own, len(CODES), generator=random, device=L.device)
+        z[own:, :-1] = processes.draw(torch.randn, (len(L) - own, len(CODES)), generator=random, device=L.device)
         with torch.set_grad_enabled(train_generator and number == recipe.n_critic - 1), autocast():
             prediction = generator(L, hints=hints, z=z)
         fake = prediction.ab.float()
         losses |= update_discriminator(critic, optimizer_d, Wasserstein(), L[known:], ab[known:], fake[known:],
-                                       lipschitz=GradientPenalty(generator=random))
+                                       backward_of(critic), GradientPenalty(generator=random))
     if not train_generator:
         return losses
     answered, mask = standardised(palette_code(L[known:], fake[known:], mean), reference.code), hints[:, :1]
+    hinted = 2 * processes.mean(mask.sum()) + 1 / processes.share()[1]  # values given, in the whole batch / processes
     with frozen(critic):
         return losses | _descend(networks, optimizer_g, recipe, {
             **_mean_answer(prediction._replace(ab=fake), L[:known], ab[:known]),
             "own": distance(fake[known:own], ab[known:own]),
-            "hint": ((fake - hints[:, 1:]).abs() * mask).sum() / (2 * mask.sum() + 1),
+            "hint": ((fake - hints[:, 1:]).abs() * mask).sum() / hinted,
             "code": (answered - z[known:, :-1]).abs().mean(),
             "generator": Wasserstein().generator(critic(L[known:], fake[known:]))})
 
@@ -221,7 +223,7 @@ def _descend(
     weights = {"bins": recipe.lambda_bins, "prior": recipe.lambda_prior, "code": recipe.lambda_code,
                "generator": recipe.lambda_adversarial}
     optimizer.zero_grad(set_to_none=True)
-    sum(weights.get(name, 1.0) * loss for name, loss in losses.items()).backward()
+    backward_of(networks.generator)(sum(weights.get(name, 1.0) * loss for name, loss in losses.items()))
     nn.utils.clip_grad_norm_(networks.generator.parameters(), recipe.clip)
     optimizer.step()
     networks.average.update_parameters(networks.generator)
@@ -246,24 +248,31 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 def train_colorizer(
     recipe: Recipe, batches: Callable[[int], Batches], out: Path, *, metadata: dict[str, str] | None = None,
-    resume: bool = False, every: int = 1000, progress: bool = True,
+    resume: bool = False, every: int = 1000, progress: bool = True, precision: str = "auto", compile: bool = False,
+    tracker: str | None = None,
 ) -> History:
-    """Train by the recipe; on CUDA the generator computes in bfloat16.
+    """Train by the recipe, in one process or in several.
 
     Args:
         batches: batches(batch size) -> endless (L, ab) of squares of `recipe.short_side` pixels, as `fit` takes them.
+        precision: of the generator: "no" (float32), "bf16", or "auto": bf16 on a CUDA GPU that computes in it. The
+            critics stay in float32 (see `fit`).
+        compile, tracker: see `fit`; the critics are not compiled.
         out: folder for weights.safetensors (the average), l1.safetensors (the average before the adversarial steps)
             and the files of `loop.run`.
         metadata, resume, every: more entries of the weights files; see `loop.run`.
 
-    Returns, raises: see `loop.run`; ValueError also without the encoder's weights, and for several processes.
+    Returns, raises: see `loop.run`; ValueError also without the encoder's weights, and for fp16.
     """
-    accelerator = accelerated("bf16" if torch.cuda.is_available() else "no")
-    if accelerator.num_processes > 1:
-        raise ValueError(f"{accelerator.num_processes} processes; the colorizer's recipe trains in one: start it alone")
+    if precision == "fp16":
+        raise ValueError("precision is 'fp16'; the colorizer's recipe does not scale small gradients: take bf16 or no")
+    accelerator = accelerated(
+        precision if precision != "auto" or best_precision() == "bf16" else "no", tracker, out)
     device = accelerator.device
     pretrained = imagenet_weights() if recipe.imagenet and not resume else None
     networks = seeded(recipe.seed, lambda: Networks(recipe, pretrained)).to(device)
+    if compile:
+        networks.generator.compile()
     random = torch.Generator(device).manual_seed(recipe.seed)
     fused = device.type in ("cpu", "cuda")
     encoder = networks.generator.encoder_parameters()
@@ -292,7 +301,8 @@ def train_colorizer(
             return pretraining_step(networks, adam_l1, recipe, pictures(many, recipe.sizes, k), accelerator.autocast)
         k -= recipe.pretraining
         if k == 0:
-            save_average("l1", recipe.pretraining, z_mean(1))
+            if accelerator.is_main_process:
+                save_average("l1", recipe.pretraining, z_mean(1))
             adam_l1.state.clear()  # not used any more: the checkpoint need not hold it
         set_rate(adam_g, recipe.adversarial_lr * (1 - k / recipe.adversarial))
         set_rate(adam_d, recipe.critic_lr * (1 - 0.9 * k / recipe.adversarial))
@@ -307,9 +317,10 @@ def train_colorizer(
             "z_mean": json.dumps(z_mean(1)[0].tolist()), "z_default": json.dumps(z_default[0].tolist()),
             "settings": json.dumps(asdict(recipe))})
 
-    return run(
-        step, recipe.pretraining + recipe.adversarial, out=out, resume=resume, every=every, progress=progress,
-        metadata=metadata,
-        save=lambda steps: save_average("weights", steps, torch.zeros(1, Z_CHANNELS)), accelerator=accelerator,
-        state={"networks": networks, "adam_l1": adam_l1, "adam_g": adam_g, "adam_d": adam_d, "augmentation": random,
-               "batches": many, "adversarial_batches": few})
+    with processes.as_one(networks.generator, networks.critic):
+        return run(
+            step, recipe.pretraining + recipe.adversarial, out=out, resume=resume, every=every, progress=progress,
+            save=lambda steps: save_average("weights", steps, torch.zeros(1, Z_CHANNELS)), accelerator=accelerator,
+            metadata=metadata,
+            state={"networks": networks, "adam_l1": adam_l1, "adam_g": adam_g, "adam_d": adam_d, "augmentation": random,
+                   "batches": many, "adversarial_batches": few})

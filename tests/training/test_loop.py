@@ -86,7 +86,7 @@ def test_a_grad_scaler_and_batches_come_back(tmp_path):
 
 def test_a_mixed_precision_run_keeps_its_scaler_in_the_checkpoint(tmp_path, monkeypatch):
     """Bug 13: float16 needs its GradScaler's scale after a resume."""
-    def with_scaler(precision):
+    def with_scaler(*arguments):
         accelerator = accelerated("no")
         accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=32.0)
         return accelerator
@@ -133,7 +133,10 @@ def test_the_loop_counts_steps_whatever_the_losses_are_called(tmp_path):
 def test_only_the_main_process_writes(tmp_path):
     class Other:
         is_main_process, num_processes = False, 1
-        waited = 0
+        waited, trackers = 0, []
+
+        def log(self, losses, step):
+            pass
 
         def wait_for_everyone(self):
             self.waited += 1

@@ -1,0 +1,119 @@
+"""Two processes train as one does: the same losses and weights, for each kind of training; and one may go on for two."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from colorlib import processes
+from colorlib.discriminators import Critic, PatchDiscriminator
+from colorlib.generators import ResidualUNet, UNet, pretrained_unet
+from colorlib.losses import GradientPenalty, Wasserstein
+from colorlib.photos import PhotoBatches
+from colorlib.training import fit
+from colorlib.training.recipe import Recipe, train_colorizer
+from colorlib.training.weights import read_tensors
+
+KINDS = ("pix2pix", "wgan-gp", "colorizer")
+
+
+def batches(batch_size=16):
+    random = torch.Generator().manual_seed(0)
+    photos = [torch.randint(0, 256, (3, 40, 44), dtype=torch.uint8, generator=random) for _ in range(24)]
+    return PhotoBatches(photos, 32, batch_size, seed=3, zoom=1.25, share=processes.share())
+
+
+class Double:
+    """Batches in float64, in which rounding is far below Adam's epsilon: in float32 Adam turns the rounding of a gradient
+    that is 0, as of a bias before a batch norm, into steps of the learning rate."""
+
+    def __init__(self):
+        self.batches = batches()
+        self.state_dict, self.load_state_dict = self.batches.state_dict, self.batches.load_state_dict
+
+    def __next__(self):
+        return tuple(part.double() for part in next(self.batches))
+
+
+def train(kind, out, num_steps=4, resume=False, **options):
+    """A few steps with everything that could tell two processes from one: batch norm, dropout, penalty, z, augmentation."""
+    torch.manual_seed(5)
+    if kind == "colorizer":
+        rule = Recipe(pretraining=2, adversarial=num_steps - 2, batch_size=16, adversarial_batch_size=16, sizes=(32, 24),
+                      adversarial_sizes=(32, 24), num_critics=1, widths=(8,) * 5, blocks=(1,) * 5, imagenet=False, lr=1e-3)
+        return train_colorizer(rule, batches, out, resume=resume, progress=False, **options)
+    adversary = {"discriminator": PatchDiscriminator(receptive_field=16, base_channels=4)}
+    generator = UNet(base_channels=4, levels=4, dropout=0.5)
+    if kind == "wgan-gp":
+        generator = ResidualUNet(base_channels=4, levels=2)
+        adversary = {"discriminator": Critic(receptive_field=16, base_channels=4), "adversarial": Wasserstein(),
+                     "lipschitz": GradientPenalty(), "n_critic": 2}
+    generator.double(), adversary["discriminator"].double()
+    return fit(generator, Double(), num_steps=num_steps, out=out, resume=resume, lr=1e-3, progress=False, **adversary,
+               **options)
+
+
+def narrow():
+    """The recipe's encoder with as many stages, each of one narrow block: it computes in a tenth of the time."""
+    pretrained_unet.STAGES = tuple((1, kernel, stride, 8, 1) for _, kernel, stride, _, _ in pretrained_unet.STAGES)
+    pretrained_unet.STEM = 8
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(pretrained_unet, "STAGES", pretrained_unet.STAGES)
+    monkeypatch.setattr(pretrained_unet, "STEM", pretrained_unet.STEM)
+    narrow()
+
+
+def launched(*args, num=2):
+    """Run this file in several processes, as `torchrun` and `accelerate launch` do."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num}", __file__]
+    done = subprocess.run([*command, *map(str, args)], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    out = tmp_path_factory.mktemp("two")
+    launched("train", out)
+    return out
+
+
+def furthest(one, other):
+    """The largest difference of two checkpoints, and where it is."""
+    return max(((value.double() - other[name].double()).abs().max().item(), name) for name, value in one.items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_train_as_one(kind, two, tmp_path):
+    history = train(kind, tmp_path)
+    tensors, metadata = read_tensors(tmp_path / "checkpoint.safetensors")
+    others, other_metadata = read_tensors(two / kind / "checkpoint.safetensors")
+    assert set(tensors) == set(others)
+    losses = json.loads((two / kind / "history.json").read_text())["losses"]
+    for name, values in history.losses.items():
+        assert losses[name] == pytest.approx(values, rel=1e-3, abs=1e-4), name
+    assert furthest(tensors, others)[0] < (1e-3 if kind == "colorizer" else 1e-8), furthest(tensors, others)
+    assert torch.equal(tensors["random/cpu"], others["random/cpu"])  # one may go on where two stopped
+
+
+def test_two_processes_go_on_where_one_stopped(tmp_path):
+    straight, pieces = tmp_path / "straight", tmp_path / "pieces"
+    train("wgan-gp", straight, num_steps=4)
+    train("wgan-gp", pieces / "wgan-gp", num_steps=2)
+    launched("resume", pieces)
+    one, two = (read_tensors(out / "checkpoint.safetensors")[0] for out in (straight, pieces / "wgan-gp"))
+    assert furthest(one, two)[0] < 1e-8, furthest(one, two)
+
+
+if __name__ == "__main__":
+    narrow()
+    for kind in KINDS if sys.argv[1] == "train" else ["wgan-gp"]:
+        train(kind, Path(sys.argv[2], kind), resume=sys.argv[1] == "resume")
