@@ -5,8 +5,10 @@ torch is imported by the commands, not here, so that `colorlib --help` answers a
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -33,6 +35,7 @@ Loss = _choice("Loss", "l1", "pix2pix", "wgan-gp")
 Network = _choice("Network", "unet", "residual-unet", "pretrained-unet")
 RecipeName = _choice("RecipeName", "default", "tiny", "colorizer")
 Encoder = _choice("Encoder", "imagenet", "none")
+Precision = _choice("Precision", "auto", "no", "bf16", "fp16")
 Photos = Annotated[Path, typer.Option(metavar="DIR", help="Colour photographs, in any tree of folders.")]
 Weights = Annotated[Path | None, typer.Option(
     metavar="FILE", help="Weights that `colorlib train` wrote.  [default: those that came with colorlib]")]
@@ -111,7 +114,9 @@ def colorize(
 
 @app.command()
 def train(
-    photos: Photos,
+    photos: Annotated[Path, typer.Option(
+        metavar="WHERE", help="Colour photographs: a tree of folders; a text file that names one in each line; "
+        "WebDataset's .tar shards, as a folder or as shards/{000..099}.tar.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoint, weights and history.")],
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps in all, also with --resume.")],
     recipe: Annotated[RecipeName, typer.Option(
@@ -119,7 +124,7 @@ def train(
     size: Annotated[int | None, typer.Option(
         metavar="N", min=16, help="Side of the square crops, in pixels.  [default: 96; colorizer: 128]")] = None,
     batch_size: Annotated[int | None, typer.Option(
-        metavar="N", min=4, help="Pictures of a step.  [default: 16; tiny: 8; colorizer on CUDA: 384]")] = None,
+        metavar="N", min=4, help="Pictures of a step, of all processes.  [default: 16; tiny: 8; colorizer on CUDA: 384]")] = None,
     loss: Annotated[Loss | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
     encoder_weights: Annotated[Encoder, typer.Option(
@@ -131,6 +136,17 @@ def train(
         metavar="X", help="Largest learning rate of the generator.  [default: the recipe's]")] = None,
     every: Annotated[int, typer.Option(
         metavar="N", min=1, help="Steps between two checkpoints; ten minutes are the most.")] = 1000,
+    precision: Annotated[Precision, typer.Option(
+        help="Of the numbers; auto: 16 bits on a CUDA GPU, else no. A penalised critic keeps 32.")] = Precision.auto,
+    accumulate: Annotated[int, typer.Option(
+        metavar="N", min=1, help="Compute a batch in N parts, for less memory.")] = 1,
+    compile: Annotated[bool, typer.Option(
+        "--compile", help="Let torch.compile fuse the networks, but for a penalised critic.")] = False,
+    workers: Annotated[int | None, typer.Option(
+        metavar="N", min=0, help="Decode in N processes while training.  [default: before, in memory, where "
+        "photographs fit; else 2]")] = None,
+    track: Annotated[str | None, typer.Option(
+        metavar="NAME", help="A tracker of Accelerate that gets the losses, such as tensorboard.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in RUN.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that is in RUN.")] = False,
 ) -> None:
@@ -147,12 +163,22 @@ def train(
       colorlib train --photos ~/Pictures --out run --steps 20000 --resume
       colorlib train --photos ~/Pictures --out try --steps 200 --recipe tiny --size 64
       colorlib train --photos ~/Pictures --out best --steps 4394 --recipe colorizer
+      accelerate launch --num_processes 2 -m colorlib.cli train \\
+          --photos 'shards/{000..099}.tar' --out run --steps 20000
     """
     options = dict(locals())  # as they were given, before anything is imported
-    from colorlib import commands
+    from colorlib import commands, processes
 
-    history = commands.train_on_photos(commands.Run(**{
-        name: value.value if isinstance(value, Enum) else value for name, value in options.items()}))
+    is_main = processes.share()[0] == 0
+    with ExitStack() as quiet, open(os.devnull, "w") as nowhere:
+        if not is_main:
+            quiet.enter_context(redirect_stdout(nowhere))
+            quiet.enter_context(redirect_stderr(nowhere))
+        history = commands.train_on_photos(commands.Run(**{
+            name: value.value if isinstance(value, Enum) else value for name, value in options.items()}))
+    processes.leave()
+    if not is_main:
+        raise typer.Exit(130 if history.interrupted else 0)
     if history.interrupted:
         _complain(f"stopped after step {history.num_steps} of {steps}; to go on, add --resume")
         sys.exit(130)

@@ -12,10 +12,11 @@ from glob import glob
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
-from colorlib import metrics
+from colorlib import metrics, processes
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer, ColorizerError, Settings
 from colorlib.colorizer.folder import Batch, colorize_all, make_folder
@@ -99,6 +100,11 @@ class Run:
     repeat: Sequence[str]
     lr: float | None
     every: int
+    precision: str
+    accumulate: int
+    compile: bool
+    workers: int | None
+    track: str | None
     resume: bool
     force: bool
     data: Source | None = None  # the photographs, where they are decoded already
@@ -108,6 +114,8 @@ class Run:
             raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
         if self.recipe == "colorizer" and (self.loss or self.generator not in (None, "pretrained-unet")):
             raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
+        if self.recipe == "colorizer" and self.accumulate > 1:
+            raise ValueError("--accumulate is for the other recipes: with --recipe colorizer take a smaller --batch-size")
         if self.lr is not None and not 0 < self.lr < 1:
             raise ValueError(f"--lr is {self.lr}; it must be above 0 and below 1")
         self.times: dict[str, int] = {}  # ["objects=4"] -> {"objects": 4}
@@ -134,7 +142,9 @@ def train_on_photos(run: Run) -> History:
         imagenet_weights()  # an error now, not after the photographs are decoded
     train = _train_colorizer if run.recipe == "colorizer" else _fit
     try:
-        return train(run)
+        history = train(run)
+        _name_left_out(run)
+        return history
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -153,13 +163,25 @@ def train_on_photos(run: Run) -> History:
     raise ValueError(f"not enough memory on {device()} for a batch of {run.batch_size}: {advice}")
 
 
+def _name_left_out(run: Run) -> None:
+    """Write the files that no process could use while it streamed to left_out.txt, and say how many there are."""
+    path = run.out / "left_out.txt"
+    before = path.read_text(encoding="utf-8").splitlines() if run.resume and path.is_file() else []
+    found = processes.gather([" ".join(str(error).split()) for error in run.data.left_out()])
+    if lines := sorted({*before, *found}):
+        if processes.share()[0] == 0:
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+        print(f"left out: {len(lines):,} files, named in {path}", file=sys.stderr)
+
+
 def _fit(run: Run) -> History:
     numbers, size = RECIPES[run.recipe], run.size or 96
     loss, network = run.loss or numbers["loss"], run.generator or "unet"
     run.batch_size = run.batch_size or numbers["batch_size"]
     description = run.describe(loss=loss, generator=network, size=size, batch_size=run.batch_size)
     short_side = crop_side(size)  # what the crops are cut from, and so the scale that is learned
-    batches = _photographs(run, short_side, description).batches("train", size, run.batch_size, run.seed, device())
+    part = _part(run, run.batch_size)
+    batches = _photographs(run, short_side, description).batches("train", size, part, run.seed, device())
     if network == "unet":
         generator = UNet(base_channels=numbers["base_channels"], levels=numbers["levels"], dropout=numbers["dropout"])
     elif network == "residual-unet":
@@ -175,7 +197,8 @@ def _fit(run: Run) -> History:
         adversary = {"discriminator": Critic(receptive_field=numbers["receptive_field"]), "adversarial": Wasserstein(),
                      "lipschitz": GradientPenalty(), "n_critic": numbers["n_critic"]}
     return fit(generator, batches, num_steps=run.steps, lr=run.lr or numbers["lr"], **adversary, out=run.out,
-               resume=run.resume, checkpoint_every=run.every,
+               resume=run.resume, checkpoint_every=run.every, precision=run.precision, accumulate=run.accumulate,
+               compile=run.compile, tracker=run.track,
                metadata={**description, "render_size": str(short_side)}, progress=sys.stderr.isatty())
 
 
@@ -186,10 +209,21 @@ def _train_colorizer(run: Run) -> History:
     # the lengths of the two phases depend on the number of steps, so a resumed run must have the same
     description = run.describe(steps=run.steps, size=recipe.sizes[0], batch_size=recipe.batch_size,
                                encoder_weights=run.encoder_weights)
+    _part(run, recipe.batch_size), _part(run, recipe.adversarial_batch_size)
     data = _photographs(run, recipe.short_side, description)
     return train_colorizer(
         recipe, lambda number: data.batches("train", recipe.short_side, number, run.seed, device(), zoom=1.0), run.out,
-        metadata=description, resume=run.resume, every=run.every, progress=sys.stderr.isatty())
+        metadata=description, resume=run.resume, every=run.every, progress=sys.stderr.isatty(), precision=run.precision,
+        compile=run.compile, tracker=run.track)
+
+
+def _part(run: Run, batch_size: int) -> int:
+    """How many pictures all processes compute at once: a batch, or one of its parts."""
+    _, number = processes.share()
+    if batch_size % (number * run.accumulate):
+        raise ValueError(f"a batch of {batch_size} cannot be shared by {number} processes in {run.accumulate} parts: take "
+                         f"another --batch-size{', of which two thirds are a multiple too' * (run.recipe == 'colorizer')}")
+    return batch_size // run.accumulate
 
 
 def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Source:
@@ -213,14 +247,17 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
         raise ValueError(f"{run.photos} holds other photographs than {run.out} was trained on: by names and sizes "
                          f"{description['photographs']}, before {before.get('photographs')}; give those, or another --out")
     for folder, times in run.times.items():
-        again = [path for path in files["train"] if path.is_relative_to(run.photos / folder)]
+        again = [k for k, path in enumerate(files["train"]) if Path(path).is_relative_to(run.photos / folder)]
         if not again:
             raise ValueError(f"--repeat {folder}={times}: {run.photos / folder} holds no photographs of the training "
                              f"split; name a folder below {run.photos}")
-        files["train"] += again * (times - 1)
-    data = Source(str(run.photos.resolve()), short_side, files)
+        files["train"] = files["train"][np.concatenate([np.arange(len(files["train"])), *[again] * (times - 1)])]
+    data = Source(str(run.photos.resolve()), short_side, files, run.workers)
     if not data.streamed:
         data.train  # noqa: B018 (decoded now, so that bad files are reported before the first step)
+    number = processes.share()[1]
+    if number > 1:
+        print(f"training in {number} processes, which share every batch")
     print(data.note)
     for error in data.errors:
         print(f"left out: {error}", file=sys.stderr)
@@ -255,7 +292,7 @@ def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str)
                                  "colourfulness_real": metrics.colourfulness(real)})
             grey_rows.append(_measure(rgb_to_grey(real), real))
         except PhotoError as error:
-            bad[path.relative_to(photos).as_posix()] = str(error)
+            bad[str(path).removeprefix(str(photos)).lstrip("/\\")] = str(error)
         except ColorizerError as error:
             raise ValueError(f"{path}: {error}") from error
     if not colored_rows:

@@ -39,7 +39,11 @@ def fingerprint(files: Iterable[Path], folder: Path) -> str:
     digest, above = hashlib.sha256(), str(folder)
     for path in files:
         name = str(path).removeprefix(above)  # a tenth of the time of `relative_to`: there may be millions
-        digest.update(f"{name} {os.stat(path).st_size}\n".encode("utf-8", "surrogateescape"))
+        try:
+            size = getattr(path, "size", None) or os.stat(path).st_size  # a photograph in an archive knows its own
+        except OSError:
+            size = None  # a name in a list that leads nowhere: found when it is read
+        digest.update(f"{name} {size}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 

@@ -33,6 +33,12 @@ def join() -> None:
         dist.init_process_group()
 
 
+def leave() -> None:
+    """Part the processes again, before the program ends."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def draw(make: Callable[..., Tensor], shape: Sequence[int], dim: int = 0, **options) -> Tensor:
     """This process's share of make(shape of the whole batch, **options), as torch.rand; `dim` numbers the pictures."""
     index, number = share()

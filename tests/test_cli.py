@@ -85,7 +85,7 @@ def test_the_options_are_those_of_the_design():
     options = {
         "colorize": "-o --weights --render-size --saturation --decode --variant --settings --format --force",
         "train": "--photos --out --steps --recipe --size --batch-size --loss --generator --encoder-weights --seed --repeat "
-                 "--lr --every --resume --force",
+                 "--lr --every --precision --accumulate --compile --workers --track --resume --force",
         "evaluate": "--photos --split --decode --weights --json --force",
     }
     for command, names in options.items():

@@ -2,18 +2,23 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tarfile
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
 from colorlib import processes
+from colorlib.cli import main
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.generators import ResidualUNet, UNet, pretrained_unet
 from colorlib.losses import GradientPenalty, Wasserstein
-from colorlib.photos import PhotoBatches
+from colorlib.photos import PhotoBatches, encode_photo, split_of
 from colorlib.training import fit
 from colorlib.training.recipe import Recipe, train_colorizer
 from colorlib.training.weights import read_tensors
@@ -70,10 +75,10 @@ def small(monkeypatch):
     narrow()
 
 
-def launched(*args, num=2):
-    """Run this file in several processes, as `torchrun` and `accelerate launch` do."""
+def launched(*args, num=2, run=(__file__,)):
+    """Run this file, or a module, in several processes, as `torchrun` and `accelerate launch` do."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num}", __file__]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num}", *run]
     done = subprocess.run([*command, *map(str, args)], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -88,7 +93,8 @@ def two(tmp_path_factory):
 
 def furthest(one, other):
     """The largest difference of two checkpoints, and where it is."""
-    return max(((value.double() - other[name].double()).abs().max().item(), name) for name, value in one.items())
+    return max(((value.double() - other[name].double()).abs().max().item(), name) for name, value in one.items()
+               if value.dtype.is_floating_point)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -111,6 +117,61 @@ def test_two_processes_go_on_where_one_stopped(tmp_path):
     launched("resume", pieces)
     one, two = (read_tensors(out / "checkpoint.safetensors")[0] for out in (straight, pieces / "wgan-gp"))
     assert furthest(one, two)[0] < 1e-8, furthest(one, two)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty photographs and one damaged file, also as two shards."""
+    place = tmp_path / "photos"
+    place.mkdir()
+    for number, photo in enumerate(batches().photos[:20]):
+        (place / f"p{number}.png").write_bytes(encode_photo(photo, "PNG"))
+    damaged = next(f"bad{number}.jpg" for number in range(99) if split_of(f"bad{number}.jpg") == "train")
+    (place / damaged).write_bytes(b"nonsense")
+    (tmp_path / "shards").mkdir()
+    for number in range(2):
+        with tarfile.open(tmp_path / "shards" / f"{number}.tar", "w") as archive:
+            for path in sorted(place.iterdir())[number::2]:
+                archive.add(path, path.name)
+    return place
+
+
+def command(photos, out, *more):
+    return ["train", "--photos", str(photos), "--out", str(out), "--recipe", "tiny", "--size", "16", *map(str, more)]
+
+
+def test_colorlib_train_runs_unchanged_under_a_launcher(folder, tmp_path, capfd):
+    """From shards and with workers; one process writes and prints."""
+    where = tmp_path / "shards" / "{0..1}.tar"
+    printed = launched(*command(where, tmp_path / "two", "--steps", 6, "--workers", 1), run=["-m", "colorlib.cli"])
+    with pytest.raises(SystemExit):
+        main(command(where, tmp_path / "one", "--steps", 6, "--workers", 0))
+    alone = capfd.readouterr()
+    one, two = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("one", "two"))
+    assert furthest(one, two)[0] < 2e-3, furthest(one, two)
+    assert [line.split(", l1")[0].replace("two", "one") for line in printed.splitlines()] == [
+        "training in 2 processes, which share every batch", *(line.split(", l1")[0] for line in alone.out.splitlines())]
+    assert (tmp_path / "two" / "left_out.txt").read_text() == (tmp_path / "one" / "left_out.txt").read_text()
+    assert "left out: 1 files, named in" in alone.err
+
+
+def test_a_signal_to_one_process_stops_all_after_the_same_step(folder, tmp_path):
+    out, environment = tmp_path / "run", {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "colorlib.cli",
+         *command(folder, out, "--steps", 10**6, "--every", 5)], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 200
+        while not (out / "checkpoint.safetensors").exists() and time.monotonic() < end and launcher.poll() is None:
+            time.sleep(0.2)
+        other = next(one for one in psutil.Process(launcher.pid).children() if one.environ().get("RANK") == "1")
+        other.send_signal(signal.SIGTERM)
+        errors = launcher.communicate(timeout=100)[1]
+    finally:
+        launcher.kill()
+    steps = json.loads((out / "history.json").read_text())["steps"]
+    assert f"colorlib: stopped after step {steps} of 1000000; to go on, add --resume" in errors, errors[-2000:]
+    assert not (out / "lock").exists()
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class PhotoBatches:
         self.mine = slice(share[0], None, share[1])
         self.side = crop_side(size, zoom) if crop else size
         self.held = short_side or self.side
-        self.photos = [resize_short(one.cpu(), self.side) if isinstance(one, Tensor) else Path(one) for one in photos]
+        self.photos = [resize_short(one.cpu(), self.side) for one in photos] if isinstance(photos[0], Tensor) else photos
         self.device, self.step, self.errors = torch.device(device), 0, dict[Path, PhotoError]()
         self.num_workers = 0 if isinstance(self.photos[0], Tensor) else num_workers
         self._order = (-1, -1, np.empty(0, dtype=np.int64))
@@ -135,7 +135,7 @@ class PhotoBatches:
                 errors.append(PhotoError(path, "is grey", "use photographs in colour"))
             except PhotoError as error:
                 errors.append(error)
-        errors.append(PhotoError(self.photos[number].parent, f"holds {tries} unusable files in a row", "choose another folder"))
+        errors.append(PhotoError(Path(self.photos[number]).parent, f"holds {tries} unusable files in a row", "choose another folder"))
         return None
 
     def _random(self, purpose: int, step: int) -> np.random.Generator:
@@ -143,7 +143,7 @@ class PhotoBatches:
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         if self._order[:2] != (self.seed, epoch):
-            self._order = (self.seed, epoch, self._random(0, epoch).permutation(len(self.photos)))
+            self._order = (self.seed, epoch, self._random(0, epoch).permutation(len(self.photos)).astype(np.int32))
         return self._order[2]
 
     def windows(self, step: int, photos: list[Tensor]) -> Tensor:

@@ -51,6 +51,20 @@ class PhotoError(ValueError):
         return "; ".join(self.args[1:]) if self.path is None else "{}: {}; {}".format(*self.args)
 
 
+@dataclass(frozen=True)
+class Member:
+    """A photograph in a tar archive, for the functions that take a path."""
+    path: Path    # the archive's and the photograph's name in it
+    archive: Path
+    offset: int   # of the photograph's bytes, and their number
+    size: int
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    __fspath__ = __str__
+
+
 @dataclass
 class Photo:
     """A decoded photograph."""
@@ -110,6 +124,13 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _bytes_of(path: str | os.PathLike, max_pixels: int) -> bytes:
+    if isinstance(path, Member):
+        try:
+            with open(path.archive, "rb") as archive:
+                archive.seek(path.offset)
+                return archive.read(min(path.size, 16 * max_pixels + (1 << 20)))
+        except OSError as error:
+            raise PhotoError(path, f"cannot be read ({error.strerror})", "check the disk and the name") from None
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tarfile
 import zlib
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import numpy as np
 import platformdirs
 import psutil
 import torch
@@ -20,8 +22,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from colorlib.photos.batches import ZOOM, PhotoBatches, is_grey
-from colorlib.photos.read import SUFFIXES, PhotoError, read_photo, read_small
+from colorlib.photos.index import Files, photographs
+from colorlib.photos.read import PhotoError, read_photo, read_small
 from colorlib.photos.samples import SAMPLES, SPLITS, sample_file
+from colorlib.processes import share
 from colorlib.runtime import checkout
 
 COCO_SAMPLE = "https://s3.amazonaws.com/fast-ai-coco/coco_sample.tgz"   # has no published checksum of the whole file
@@ -38,41 +42,25 @@ DATASETS = {
 LEVELS = ("samples", *DATASETS)
 
 
-def scan(folder: str | os.PathLike) -> list[Path]:
-    """The photograph files in a folder and all folders below it, sorted, unopened; hidden ones are left out.
-
-    PhotoError: the folder is missing, no folder, unreadable, or holds no file with a suffix of `SUFFIXES`.
-    """
-    folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        wrong = "is not a folder" if folder.exists() else "does not exist"
-        raise PhotoError(folder, wrong, "name the folder that holds the photographs")
-
-    def refuse(error: OSError) -> None:
-        raise PhotoError(error.filename, f"cannot be listed ({error.strerror})", "change its permissions") from None
-
-    found = []
-    for place, below, names in os.walk(folder, onerror=refuse):
-        below[:] = [name for name in below if not name.startswith(".")]
-        found += [Path(place, name) for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
-    if not found:
-        raise PhotoError(folder, "holds no photographs", f"put {' '.join(SUFFIXES)} files there")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
-
-
 def split_of(name: str | os.PathLike) -> str:
     """The split of a photograph, by the SHA-256 of its file name: "train" (80 %), "validation" or "test" (10 % each).
 
     No photograph moves when others come or go, or when the folder moves.
     """
-    digest = hashlib.sha256(Path(name).name.encode("utf-8", "surrogateescape")).digest()
+    return _split(os.fsencode(Path(name).name))
+
+
+def _split(name: bytes) -> str:
+    digest = hashlib.sha256(name).digest()
     return {8: "validation", 9: "test"}.get(int.from_bytes(digest[:8], "big") % 10, "train")
 
 
-def scan_splits(folder: str | os.PathLike) -> dict[str, list[Path]]:
-    """Split -> the files of a folder that belong to it, by `scan` (which raises PhotoError) and `split_of`."""
-    paths = scan(folder)
-    return {split: [path for path in paths if split_of(path) == split] for split in SPLITS}
+def scan_splits(where: str | os.PathLike) -> dict[str, Files]:
+    """Split -> the files that belong to it by `split_of`, of a folder, a list or shards: see `photographs`."""
+    files = photographs(where)
+    names = (re.split(rb"[/\0]", files.entry(k))[-1] for k in range(len(files)))
+    numbers = np.fromiter((SPLITS.index(_split(name)) for name in names), np.int8, len(files))
+    return {split: files[np.flatnonzero(numbers == number)] for number, split in enumerate(SPLITS)}
 
 
 def load_photos(paths: Sequence[Path], short_side: int | None = None) -> tuple[list[Tensor], list[PhotoError]]:
@@ -132,17 +120,21 @@ class Source:
     """
     name: str                                                   # "samples", a dataset's name, or the folder
     short_side: int                                             # to which photographs are resized, pixels
-    files: dict[str, list[Path]] = field(default_factory=dict)  # split -> files
+    files: dict[str, Sequence[Path]] = field(default_factory=dict)  # split -> files
+    workers: int | None = None                                  # processes that decode while it trains; None: see below
     errors: list[PhotoError] = field(default_factory=list)      # of the unreadable files in what was loaded
     num_grey: int = 0                                           # in what was loaded
     _loaded: dict[str, list[Tensor]] = field(default_factory=dict, repr=False)
+    _served: list[PhotoBatches] = field(default_factory=list, repr=False)
     train = property(lambda self: self._photos("train"), doc="Photographs to train on.")
     validation = property(lambda self: self._photos("validation"), doc="Photographs to choose by.")
     test = property(lambda self: self._photos("test"), doc="Photographs to measure on, once.")
 
     def __post_init__(self) -> None:
-        """Decide whether `batches` streams: the photographs, at 3:2, take more than half of the free memory."""
-        self.streamed = sum(map(len, self.files.values())) * 9 * self.short_side**2 > psutil.virtual_memory().available
+        """Decide whether `batches` streams: with workers, or if the photographs, at 3:2, would take more than half of
+        the free memory, of which every training process takes its own part."""
+        needed = sum(map(len, self.files.values())) * 9 * self.short_side**2 * share()[1]
+        self.streamed = self.workers is not None or needed > psutil.virtual_memory().available
 
     @property
     def note(self) -> str:
@@ -176,7 +168,8 @@ class Source:
 
     def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
                 device: str | torch.device = "cpu", zoom: float = ZOOM) -> Iterator[tuple[Tensor, Tensor]]:
-        """`PhotoBatches` of a split: random crops and flips of "train", central squares of the others.
+        """`PhotoBatches` of a split: random crops and flips of "train", central squares of the others. Of several
+        processes each gets its share.
 
         ValueError: there is no such split. PhotoError: it is empty.
         """
@@ -186,7 +179,14 @@ class Source:
         if not photos:
             raise PhotoError(self.name, f"its {split} split is empty, grey photographs left out",
                              "use a folder with more colour photographs")
-        return PhotoBatches(photos, size, batch_size, seed, device, training, training, zoom, self.short_side)
+        served = PhotoBatches(photos, size, batch_size, seed, device, training, training, zoom, self.short_side,
+                              2 if self.workers is None else self.workers, share())
+        self._served.append(served)
+        return served
+
+    def left_out(self) -> list[PhotoError]:
+        """Why files were left out that were decoded while they were served, so far."""
+        return [error for served in self._served for error in served.errors.values()]
 
 
 def source(name: str | os.PathLike | None = None, short_side: int = 160) -> Source:

@@ -283,6 +283,84 @@ def test_bfloat16_trains_and_gives_back_a_float32_network():
     assert predict(generator, next(Pairs())[0]).ab.dtype == torch.float32
 
 
+def test_a_network_trained_twice_is_in_16_bits_both_times():
+    generator, _ = networks()
+    seen = []
+    generator.downs[0].conv.register_forward_hook(lambda *parts: seen.append(parts[-1].dtype))
+    for _ in range(2):
+        fit(generator, Pairs(), num_steps=1, precision="bf16", progress=False)
+    assert seen == [torch.bfloat16] * 2
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_penalised_critic_stays_in_float32(precision):
+    generator, critic, arguments = wgan(GradientPenalty())
+    seen = {"generator": set(), "critic": set()}
+    generator.downs[0].conv.register_forward_hook(lambda *parts: seen["generator"].add(parts[-1].dtype))
+    critic.layers[0].register_forward_hook(lambda *parts: seen["critic"].add(parts[-1].dtype))
+    history = fit(generator, Pairs(), num_steps=3, discriminator=critic, precision=precision, **arguments)
+    assert seen == {"generator": {torch.bfloat16 if precision == "bf16" else torch.float32}, "critic": {torch.float32}}
+    assert len(history.losses["penalty"]) == 3
+
+
+def test_a_penalised_critic_is_never_compiled(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
+    generator, critic, arguments = wgan(GradientPenalty())
+    fit(generator, Pairs(), num_steps=1, discriminator=critic, compile=True, **arguments)
+    assert compiled == ["UNet"]
+    generator, discriminator = networks()
+    fit(generator, Pairs(), num_steps=1, discriminator=discriminator, compile=True, progress=False)
+    assert compiled == ["UNet", "UNet", "PatchDiscriminator"]
+
+
+class Halves(Pairs):
+    """Every batch of Pairs in two."""
+
+    def __next__(self):
+        self.rest = [part for part in zip(*(whole.chunk(2) for whole in super().__next__()))] if not getattr(
+            self, "rest", None) else self.rest
+        return self.rest.pop(0)
+
+
+@pytest.mark.parametrize("kind", ["l1", "pix2pix", "wgan-gp"])
+def test_a_batch_in_two_parts_trains_as_the_whole_one(kind):
+    """In float64 and without a batch norm, which takes the statistics of each part."""
+    def train(batches, accumulate):
+        torch.manual_seed(1)
+        generator = UNet(base_channels=4, levels=3, dropout=0.0, norm=nn.InstanceNorm2d).double()
+        adversary = {}
+        if kind == "pix2pix":
+            adversary = {"discriminator": PatchDiscriminator(2, 1, 16, base_channels=4, norm=nn.InstanceNorm2d).double()}
+        if kind == "wgan-gp":
+            adversary = {"discriminator": Critic(2, 1, receptive_field=16, base_channels=4).double(), "n_critic": 2,
+                         "adversarial": Wasserstein(), "lipschitz": WeightClipping(0.1)}
+        pairs = (tuple(part.double() for part in pair) for pair in batches)
+        fit(generator, pairs, num_steps=4, accumulate=accumulate, progress=False, **adversary)
+        return generator.state_dict()
+
+    whole, parts = train(Pairs(), 1), train(Halves(), 2)
+    for name, value in whole.items():
+        assert torch.allclose(value, parts[name], rtol=1e-9, atol=1e-9), name
+
+
+def test_a_tracker_gets_the_losses(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    history = fit(networks()[0], Pairs(), num_steps=30, out=tmp_path, tracker="tensorboard", progress=False)
+    found = events.EventAccumulator(str(tmp_path / "colorlib")).Reload()
+    logged = [(event.step, event.value) for event in found.Scalars("l1")]
+    losses = history.losses["l1"]
+    assert logged == [(25, pytest.approx(sum(losses[:25]) / 25)), (30, pytest.approx(sum(losses[25:]) / 5))]
+
+
+def test_a_tracker_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="no-such"):
+        fit(networks()[0], Pairs(), num_steps=1, out=tmp_path, tracker="no-such", progress=False)
+    monkeypatch.setattr("accelerate.accelerator.filter_trackers", lambda *_: [])  # as when the package is missing
+    with pytest.raises(ValueError, match="'tensorboard' is not installed: pip install tensorboard"):
+        fit(networks()[0], Pairs(), num_steps=1, out=tmp_path, tracker="tensorboard", progress=False)
+
+
 def test_linear_decay():
     assert [linear_decay(p) for p in (0.0, 0.5, 0.75, 1.0)] == [1, 1, 0.5, 0]
 
