@@ -221,8 +221,9 @@ def _part(run: Run, batch_size: int) -> int:
     """How many pictures all processes compute at once: a batch, or one of its parts."""
     _, number = processes.share()
     if batch_size % (number * run.accumulate):
-        raise ValueError(f"a batch of {batch_size} cannot be shared by {number} processes in {run.accumulate} parts: take "
-                         f"another --batch-size{', of which two thirds are a multiple too' * (run.recipe == 'colorizer')}")
+        third = ", of which two thirds are a multiple too" * (run.recipe == "colorizer")
+        raise ValueError(f"a batch of {batch_size} cannot be shared by {number} processes in {run.accumulate} parts: "
+                         f"take another --batch-size{third}")
     return batch_size // run.accumulate
 
 
@@ -242,17 +243,21 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
             raise ValueError(f"{run.out} was trained with --{name.replace('_', '-')} {before.get(name)}, this command "
                              f"has {value}: give the same, or another --out")
     files = scan_splits(run.photos)
-    description["photographs"] = f"{fingerprint(files['train'], run.photos)} of {len(files['train']):,}"
+    root = files["train"].root
+    description["photographs"] = f"{fingerprint(files['train'], root)} of {len(files['train']):,}"
     if run.resume and before.get("photographs") != description["photographs"]:
         raise ValueError(f"{run.photos} holds other photographs than {run.out} was trained on: by names and sizes "
                          f"{description['photographs']}, before {before.get('photographs')}; give those, or another --out")
     for folder, times in run.times.items():
-        again = [k for k, path in enumerate(files["train"]) if Path(path).is_relative_to(run.photos / folder)]
+        again = [k for k, path in enumerate(files["train"]) if Path(path).is_relative_to(root / folder)]
         if not again:
             raise ValueError(f"--repeat {folder}={times}: {run.photos / folder} holds no photographs of the training "
                              f"split; name a folder below {run.photos}")
-        files["train"] = files["train"][np.concatenate([np.arange(len(files["train"])), *[again] * (times - 1)])]
+        numbers = [*range(len(files["train"])), *again * (times - 1)]
+        files["train"] = files["train"][np.array(numbers)]
     data = Source(str(run.photos.resolve()), short_side, files, run.workers)
+    processes.join()
+    data.streamed = processes.any_of(data.streamed)  # by their free memory, which changes, they could differ
     if not data.streamed:
         data.train  # noqa: B018 (decoded now, so that bad files are reported before the first step)
     number = processes.share()[1]

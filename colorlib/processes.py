@@ -106,7 +106,7 @@ def as_one(*networks: nn.Module) -> Iterator[None]:
             for tensor in network.state_dict().values():
                 dist.broadcast(tensor, 0)
     for norm in norms:
-        norm.forward = partial(_batch_norm, norm)
+        norm.forward = torch.compiler.disable(partial(_batch_norm, norm))
     try:
         yield
     finally:

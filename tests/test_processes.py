@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same losses and weights, for each kind of training; and one may go on for two."""
+"""Two processes train as one: the same losses and weights, for each kind of training; and one may go on for two."""
 
 import json
 import os
@@ -33,8 +33,8 @@ def batches(batch_size=16):
 
 
 class Double:
-    """Batches in float64, in which rounding is far below Adam's epsilon: in float32 Adam turns the rounding of a gradient
-    that is 0, as of a bias before a batch norm, into steps of the learning rate."""
+    """Batches in float64, in which rounding is far below Adam's epsilon: in float32 Adam turns the rounding of a
+    gradient that is 0, as of a bias before a batch norm, into steps of the learning rate."""
 
     def __init__(self):
         self.batches = batches()
@@ -45,11 +45,12 @@ class Double:
 
 
 def train(kind, out, num_steps=4, resume=False, **options):
-    """A few steps with everything that could tell two processes from one: batch norm, dropout, penalty, z, augmentation."""
+    """A few steps with all that could differ in two processes: batch norm, dropout, penalty, z, augmentation."""
     torch.manual_seed(5)
     if kind == "colorizer":
-        rule = Recipe(pretraining=2, adversarial=num_steps - 2, batch_size=16, adversarial_batch_size=16, sizes=(32, 24),
-                      adversarial_sizes=(32, 24), num_critics=1, widths=(8,) * 5, blocks=(1,) * 5, imagenet=False, lr=1e-3)
+        rule = Recipe(pretraining=2, adversarial=num_steps - 2, batch_size=16, adversarial_batch_size=16,
+                      sizes=(32, 24), adversarial_sizes=(32, 24), num_critics=1, widths=(8,) * 5, blocks=(1,) * 5,
+                      imagenet=False, lr=1e-3)
         return train_colorizer(rule, batches, out, resume=resume, progress=False, **options)
     adversary = {"discriminator": PatchDiscriminator(receptive_field=16, base_channels=4)}
     generator = UNet(base_channels=4, levels=4, dropout=0.5)

@@ -78,7 +78,8 @@ class PhotoBatches:
         self.mine = slice(share[0], None, share[1])
         self.side = crop_side(size, zoom) if crop else size
         self.held = short_side or self.side
-        self.photos = [resize_short(one.cpu(), self.side) for one in photos] if isinstance(photos[0], Tensor) else photos
+        held = isinstance(photos[0], Tensor)
+        self.photos = [resize_short(one.cpu(), self.side) for one in photos] if held else photos
         self.device, self.step, self.errors = torch.device(device), 0, dict[Path, PhotoError]()
         self.num_workers = 0 if isinstance(self.photos[0], Tensor) else num_workers
         self._order = (-1, -1, np.empty(0, dtype=np.int64))

@@ -80,7 +80,8 @@ def photographs(where: str | os.PathLike) -> Files:
         return _with_photographs(where.parent, _members(where.parent, [where.name]))
     if where.suffix == ".txt" and where.is_file():
         with open(where, encoding="utf-8-sig", errors="surrogateescape") as lines:
-            return _with_photographs(where.parent, (os.fsencode(name) for line in lines if (name := line.strip("\r\n"))))
+            names = (os.fsencode(name) for line in lines if (name := line.strip("\r\n")))
+            return _with_photographs(where.parent, names)
     try:
         return scan(where)
     except PhotoError as error:

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import coloured, save
+from pictures import coloured
 
-from colorlib.photos import Files, PhotoBatches, PhotoError, encode_photo, photographs, read_small, scan, scan_splits, split_of
+from colorlib.photos import (
+    Files, PhotoBatches, PhotoError, encode_photo, photographs, read_small, scan, scan_splits, split_of,
+)
 from colorlib.photos.read import Member
 
 
@@ -56,7 +58,8 @@ def test_files_are_sorted_as_whole_names(tree):
 
 def test_a_list_a_pattern_and_a_folder_of_shards_give_the_same_photographs(tree, tmp_path):
     place = shards(tree, tmp_path / "shards")
-    (tmp_path / "list.txt").write_text("\ufeff" + "\n".join(str(path) for path in scan(tree)) + "\n\n", encoding="utf-8")
+    absolute = "\n".join(str(path) for path in scan(tree))
+    (tmp_path / "list.txt").write_text(f"\ufeff{absolute}\n\n", encoding="utf-8")
     relative = tree / "list.txt"
     relative.write_text("\n".join(names(scan(tree))), encoding="utf-8")
     expected = [read_small(path, 20) for path in scan(tree)]
@@ -71,7 +74,8 @@ def test_a_list_a_pattern_and_a_folder_of_shards_give_the_same_photographs(tree,
 
 def test_batches_of_shards_are_those_of_the_files_and_resume(tree, tmp_path):
     files, members = scan(tree), photographs(shards(tree, tmp_path / "shards"))
-    one, other = (PhotoBatches(photos, 16, 4, seed=2, num_workers=workers) for photos, workers in ((files, 0), (members, 2)))
+    one = PhotoBatches(files, 16, 4, seed=2, num_workers=0)
+    other = PhotoBatches(members, 16, 4, seed=2, num_workers=2)
     for _ in range(3):
         assert all(map(torch.equal, next(one), next(other)))
     resumed = PhotoBatches(members, 16, 4, num_workers=0)
@@ -109,7 +113,8 @@ def test_bad_members_are_named_and_bad_shards_refused(tree, tmp_path):
     assert len(files) == 7
     streamed = PhotoBatches(files, 16, 7, num_workers=0)
     next(streamed)
-    assert [str(error).split(":")[0] for error in streamed.errors.values()] == [str(place / "photos-000.tar" / "bad.jpg")]
+    named = [str(error).split(":")[0] for error in streamed.errors.values()]
+    assert named == [str(place / "photos-000.tar" / "bad.jpg")]
     assert isinstance(pickle.loads(pickle.dumps(files[0])), Member)
     (place / "photos-000.tar").write_bytes((place / "photos-000.tar").read_bytes()[:3000])
     with pytest.raises(PhotoError, match=r"photos-000.tar: is no whole, uncompressed tar archive"):

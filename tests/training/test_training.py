@@ -331,10 +331,10 @@ def test_a_batch_in_two_parts_trains_as_the_whole_one(kind):
         generator = UNet(base_channels=4, levels=3, dropout=0.0, norm=nn.InstanceNorm2d).double()
         adversary = {}
         if kind == "pix2pix":
-            adversary = {"discriminator": PatchDiscriminator(2, 1, 16, base_channels=4, norm=nn.InstanceNorm2d).double()}
+            adversary = {"discriminator": PatchDiscriminator(2, 1, 16, 4, nn.InstanceNorm2d).double()}
         if kind == "wgan-gp":
             adversary = {"discriminator": Critic(2, 1, receptive_field=16, base_channels=4).double(), "n_critic": 2,
-                         "adversarial": Wasserstein(), "lipschitz": WeightClipping(0.1)}
+                         "adversarial": Wasserstein(), "lipschitz": WeightClipping(10.0)}
         pairs = (tuple(part.double() for part in pair) for pair in batches)
         fit(generator, pairs, num_steps=4, accumulate=accumulate, progress=False, **adversary)
         return generator.state_dict()
