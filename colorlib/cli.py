@@ -179,7 +179,7 @@ def train(
             name: value.value if isinstance(value, Enum) else value for name, value in options.items()}))
     processes.leave()
     if not is_main:
-        raise typer.Exit(130 if history.interrupted else 0)
+        sys.exit(130 if history.interrupted else 0)
     if history.interrupted:
         _complain(f"stopped after step {history.num_steps} of {steps}; to go on, add --resume")
         sys.exit(130)
