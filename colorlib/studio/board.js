@@ -46,7 +46,7 @@ function render({ model, el }) {
     const tallest = TALLEST - (parts.films.hidden ? 0 : 84); // so that all stays on one screen
     const widest = Math.min(WIDEST, Math.max(1.5 * width, 320), Math.max((tallest * width) / height, 160));
     stage.style.maxWidth = `${widest}px`;
-    for (const each of [bar, strip, parts.films]) each.style.maxWidth = `${Math.max(widest, 480)}px`;
+    for (const each of [bar, strip, parts.films]) each.style.maxWidth = `${Math.max(widest, 640)}px`;
     drawView();
   }
 
