@@ -95,6 +95,7 @@ def settings(folder: Path, port: int, token: str):
         ip=HERE, port=port, port_retries=0, token=token, open_browser=False, config_file_paths=[], log_level="ERROR",
         connection_dir_root=str(folder),
         tornado_settings={
+            "allow_remote_access": False,  # a name of another machine that leads here (DNS rebinding) is refused
             "ws_ping_timeout": 30_000,  # tornado warns about the default, which is longer than the interval
             "disable_check_xsrf": True,  # otherwise Voila's page cannot end its kernel; the cookie below protects instead
             "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"},

@@ -1,5 +1,6 @@
 """The page of `make studio`: what is seen in it, who may see it, and what is left after it is closed."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import axe_playwright_python
+import psutil
 import pytest
 from PIL import Image
 
@@ -264,6 +266,57 @@ def test_who_may_see_it(page, server):
     assert status(channels, Origin=own, Cookie=cookie, **upgrade) == 101
     assert status("/voila/files/studio.ipynb", Cookie=cookie) in (403, 404)
     assert all(each["sameSite"] == "Strict" for each in page.context.cookies() if each["name"].startswith("username"))
+
+
+def kernels(page: Page) -> list[psutil.Process]:
+    """The kernels of a server that run; a process that has ended is none, whether its parent has noticed or not."""
+    found = []
+    for child in psutil.Process(page.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "ipykernel_launcher" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
+
+
+def test_a_foreign_name_for_this_machine_is_refused(page, server):
+    """DNS rebinding: another site's name leads to 127.0.0.1, so that its pages may read what they find there."""
+    kernel = json.loads(page.locator("#jupyter-config-data").text_content())["kernelId"]
+    cookie = "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies())
+    token, upgrade = server.address.partition("?token=")[2], {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+
+    def status(path: str, host: str, method: str = "GET", **headers: str) -> int:
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        client.request(method, path, headers={"Host": host, "Authorization": f"token {token}", "Cookie": cookie, **headers})
+        code = client.getresponse().status
+        client.close()
+        return code
+
+    own, before = f"127.0.0.1:{server.port}", len(kernels(server))
+    for foreign in (f"rebound.example.org:{server.port}", "rebound.example.org", "127.0.0.1.example.org", "192.168.1.7"):
+        assert status(f"/?token={token}", foreign) == 403
+        assert status(f"/api/kernels/{kernel}", foreign) == 403
+        assert status("/api/kernels", foreign, "POST") in (403, 404)
+        assert status(f"/api/kernels/{kernel}", foreign, "DELETE") in (403, 404)
+        assert status(f"/api/kernels/{kernel}/channels", foreign, Origin=f"http://{foreign}", **upgrade) == 403
+    assert status(f"/api/kernels/{kernel}", own) == status(f"/api/kernels/{kernel}", f"localhost:{server.port}") == 200
+    assert len(kernels(server)) == before
+
+
+def test_no_kernel_can_be_started_ended_or_used_without_the_token(page, server):
+    kernel = json.loads(page.locator("#jupyter-config-data").text_content())["kernelId"]
+    before = len(kernels(server))
+    for method, path in (("POST", "/api/kernels"), ("GET", "/api/kernels"), ("DELETE", f"/api/kernels/{kernel}"),
+                         ("POST", f"/api/kernels/{kernel}/interrupt"), ("POST", f"/api/kernels/{kernel}/restart"),
+                         ("POST", f"/voila/api/shutdown/{kernel}"), ("GET", "/api/sessions"), ("GET", "/api/contents")):
+        for headers in ({}, {"Authorization": "token guess"}, {"Cookie": "username-127-0-0-1=guess"}):
+            client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            client.request(method, path, headers=headers)
+            assert client.getresponse().status in (302, 403, 404, 405), (method, path)
+            client.close()
+    assert len(kernels(server)) == before
+    page.evaluate("1 + 1")
 
 
 def test_a_closed_page_ends_its_kernel_and_the_end_of_the_server_leaves_nothing(opened, server):
