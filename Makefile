@@ -17,11 +17,12 @@ VENV := .venv/bin
 JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PREFER_ENV_PATH
 
-.PHONY: help lab run studio test lint notebooks handouts bench race wheelhouse clean
+.PHONY: help lab run site studio test lint notebooks handouts bench race wheelhouse clean
 
 help:
 	@echo "make lab         set up, then open JupyterLab on notebook 00"
 	@echo "make run         set up, execute every notebook, write build/site/index.html"
+	@echo "make site        set up, write the same pages from the committed outputs, in a minute"
 	@echo "make studio      set up, open the interactive colorizer as a page, for this machine alone (PORT=8866)"
 	@echo "make test        set up, run the tests and every notebook at preset smoke"
 	@echo "make lint        set up, check style, spelling, links and the form of the notebooks"
@@ -39,19 +40,23 @@ lab:
 	@JUPYTER_CONFIG_PATH=scripts/jupyter $(if $(PRESET),COLORLIB_PRESET=$(PRESET)) $(VENV)/jupyter lab notebooks
 
 run:
-	@$(SETUP)
+	@$(SETUP) --extras notebooks,site
 	@$(VENV)/python scripts/build_site.py $(if $(PRESET),--preset $(PRESET))
+
+site:
+	@$(SETUP) --extras notebooks,site
+	@$(VENV)/python scripts/build_site.py --as-committed
 
 studio:
 	@$(SETUP) --extras notebooks,studio
 	@$(VENV)/python scripts/studio.py $(if $(PORT),--port $(PORT))
 
 test:
-	@$(SETUP) --extras notebooks,studio,tests,heic,train
+	@$(SETUP) --extras notebooks,site,studio,tests,heic,train
 	@$(VENV)/python scripts/run_tests.py
 
 lint:
-	@$(SETUP) --extras notebooks,studio,tests,heic,train
+	@$(SETUP) --extras notebooks,site,studio,tests,heic,train
 	@$(VENV)/python -m pytest -q tests/test_upkeep.py tests/test_readme.py tests/notebooks/test_form.py
 
 notebooks:
@@ -72,7 +77,7 @@ race:
 		$(if $(PHOTOS),--photos "$(PHOTOS)") --seconds $(or $(SECONDS_EACH),7200)
 
 wheelhouse:
-	@$(SETUP) --extras notebooks,studio,tests,heic,train --wheelhouse
+	@$(SETUP) --extras notebooks,site,studio,tests,heic,train --wheelhouse
 
 clean:
 	rm -rf .venv build .pytest_cache .hypothesis

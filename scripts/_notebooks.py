@@ -21,6 +21,7 @@ import colorlib  # noqa: F401 (sets how OpenMP waits, which kernels inherit: not
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CONTROL = "*A control: it works in the running notebook (`make lab`).*"
 CELL_SECONDS = {"smoke": 240, "laptop": 1200, "gpu": 7200}
 
 _DETAILS = re.compile(r"<details.*?</details>", re.DOTALL | re.IGNORECASE)
@@ -130,10 +131,15 @@ def smaller_png(text: str) -> str:
     return min(text, base64.b64encode(smaller.getvalue()).decode() + "\n", key=len)
 
 
+def without_widget() -> nbformat.NotebookNode:
+    """The sentence that stands where a page, or a saved notebook, cannot show a widget."""
+    return nbformat.v4.new_output("display_data", {"text/markdown": CONTROL, "text/plain": CONTROL.strip("*")})
+
+
 def _clean_output(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
     if "data" in output:
         if WIDGET_VIEW in output.data:
-            return None
+            return without_widget()
         output.metadata = {key: value for key, value in output.metadata.items() if key != "needs_background"}
         if "image/png" in output.data:
             output.data["image/png"] = smaller_png(output.data["image/png"])

@@ -1,277 +1,206 @@
-"""Execute every notebook in order and write the series as pages: `make run`.
+"""The book as pages: `make run` executes every notebook first, `make site` shows the committed outputs.
 
-The committed notebooks are read and never written; everything lands in build/. The pages need no network and
-no script: pictures are embedded, equations are MathML.
+The committed notebooks are read and never written; everything lands in build/. Sphinx makes the pages from a folder in which
+each file lies as in the repository, so that links between files lead from page to page. The pages need no network.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import html
+import json
 import os
 import re
 import shutil
-import string
 import sys
-from dataclasses import dataclass, field
-from importlib import resources
+import tempfile
 from pathlib import Path
 
 import nbformat
-from jinja2 import pass_context
-from jinja2.runtime import Context
-from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from pygments.formatters import HtmlFormatter
+from PIL import Image
 
-from _notebooks import NOTEBOOKS, ROOT, WIDGET_VIEW, execute, read, series, spoken, title, workplace
+from _notebooks import NOTEBOOKS, ROOT, STAMPED, clean, execute, read, series, spoken, workplace
 from colorlib.runtime import PRESETS, machine, preset
+from stamp_notebooks import PLACEHOLDER, source
 
-SITE = ROOT / "build" / "site"
-PIECES = Path(__file__).resolve().parent / "site"
-NOT_HERE = "<p class='interactive'>A control: it works in the running notebook (<code>make lab</code>).</p>"
-
-
-# what latex2mathml lacks, in what it has
-_SPELLED_ANOTHER_WAY = [
-    (r"\\arg(?![A-Za-z])", r"\\operatorname{arg}"),
-    (r"\\(begin|end)\{(aligned|gathered)\}", r"\\\1{split}"),
-    (r"\\[lr]Vert(?![A-Za-z])", r"\\|"),  # it has them, and stretches one of the two
-    (r"\\[lr]vert(?![A-Za-z])", "|"),
-    (r"\\(begin|end)\{equation\*?\}", ""),
-]
-
-
-@dataclass
-class Page:
-    """One notebook as a page: its file on the site, its title, its sections (anchor, text) and its HTML."""
-
-    name: str
-    title: str
-    question: str
-    sections: list[tuple[str, str]] = field(default_factory=list)
-    body: str = ""
+DOCS = ROOT / "docs"
+CONTENTS = {  # those that exist; README.md is the start page
+    "The series": ["notebooks/*.ipynb"],
+    "Reference": ["docs/verdicts.md", "docs/notation.md", "docs/glossary.md", "docs/source.md",
+                  "docs/benchmarks.md", "docs/api.md"],
+    "Teaching, and the project": ["docs/class.md", "docs/*.md", "colorlib/README.md", "data/README.md",
+                                  "data/weights/README.md", "CHANGELOG.md", "CONTRIBUTING.md"],
+}
+BADGE = re.compile(r"\[!\[[^]]*\]\([^)]*\)\]\(https://colab\.research\.google\.com[^)]*\)\n*")
+LINK = re.compile(r"""(\]\(|\b(?:href|src)=["'])([^)\s:#"']+)(#[^)\s"']*)?(?=[)\s"'])""")
+LARGE = 200_000  # bytes of a PNG of the README
+PICTURES = {"image/png": ".png", "image/jpeg": ".jpg"}
 
 
-def to_mathml(latex: str, display: bool) -> str:
-    """An equation as MathML, which browsers draw by themselves.
+def lay_out(folder: Path, site: Path, notebooks: dict[str, nbformat.NotebookNode]) -> None:
+    """Write the sources of the pages into `folder`; `notebooks` is file name -> notebook with outputs."""
+    contents, figures = table_of_contents(), copy_figures(folder)
+    pages = [page for part in contents.values() for page in part]
 
-    Raises:
-        ValueError: a command is not known, and would be shown as it was typed.
-    """
-    from latex2mathml.converter import convert
+    def relinked(text: str, page: str) -> str:
+        """The text of a page whose links to files that are no page lead to the repository."""
+        here = os.path.dirname(page) or "."
 
-    known = latex.strip()
-    for pattern, replacement in _SPELLED_ANOTHER_WAY:
-        known = re.sub(pattern, replacement, known)
-    if display:
-        known = re.sub(r"\\(min|max|sup|inf|lim)_", r"\\\1\\limits_", known)
-    try:
-        mathml = convert(known, display="block" if display else "inline")
-    except Exception as error:
-        raise ValueError(
-            f"equation {latex.strip()!r} is not understood ({error!r}); write it more simply"
-        ) from None
-    unknown = re.search(r"\\[A-Za-z]+|>&<", mathml)
-    if unknown:
-        raise ValueError(
-            f"equation {latex.strip()!r}: {unknown[0].strip('<>')} is not understood; write it another way"
-        )
-    return mathml
+        def other(found: re.Match) -> str:
+            target = os.path.normpath(os.path.join(here, found[2])).replace(os.sep, "/")
+            if target == "README.md" or target in pages:
+                target = "index.md" if target == "README.md" else target
+                if found[1] != "](":  # HTML is shown as it stands
+                    target = str(Path(target).with_suffix(".html"))
+            elif target in figures:
+                target = figures[target]
+            elif (ROOT / target).exists():
+                return found[1] + address(target, page, site) + (found[3] or "")
+            else:
+                return found[0]
+            return found[1] + os.path.relpath(target, here).replace(os.sep, "/") + (found[3] or "")
 
+        return LINK.sub(other, text)
 
-class _Renderer(IPythonRenderer):
-    """Markdown with equations as MathML, links that stay inside the site, and a note of each section."""
+    def write(page: str, text: str) -> None:
+        path = folder / page
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
-    sections: list[tuple[str, str]]
-
-    def block_math(self, body: str) -> str:
-        return f'<div class="equation">{to_mathml(body, display=True)}</div>\n'
-
-    def latex_environment(self, name: str, body: str) -> str:
-        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
-
-    def inline_math(self, body: str) -> str:
-        return to_mathml(body, display=False)
-
-    def _html_embed_images(self, html: str) -> str:
-        # nbconvert's own takes a piece such as <details> for a whole document, and closes what is still open
-        return re.sub(
-            r'(<img[^>]*src=")([^"]+)',
-            lambda found: found[1] + self._embed_image_or_attachment(found[2]),
-            html,
-        )
-
-    def link(self, text: str, url: str, title: str | None = None) -> str:
-        if "colab.research.google.com" in url:
-            return ""  # the badge: a picture from elsewhere, for readers of the notebook on GitHub
-        url = re.sub(r"^([0-9][0-9]_\w+)\.ipynb", r"\1.html", url)
-        return super().link(text, "../" + url if url.startswith("../") else url, title)
-
-    def heading(self, text: str, level: int, **attrs: object) -> str:
-        plain = html.unescape(re.sub(r"<math.*?</math>|<[^>]+>", "", text)).strip()
-        anchor = re.sub(r"[^\w]+", "-", plain.lower()).strip("-") or "section"
-        used = {known for known, _ in self.sections}
-        while anchor in used:
-            anchor += "-"
-        if level == 2:
-            self.sections.append((anchor, plain))
-        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
+    for page in pages:
+        if page.endswith(".md"):
+            write(page, relinked((ROOT / page).read_text(encoding="utf-8"), page))
+    trees = [f"```{{toctree}}\n:caption: {part}\n:hidden:\n\n" + "\n".join(of_it) + "\n```" for part, of_it in contents.items()]
+    write("index.md", "\n\n".join([relinked((ROOT / "README.md").read_text(encoding="utf-8"), "README.md"), *trees]))
+    for name, notebook in notebooks.items():
+        prepare(notebook, int(name[:2]), folder / "notebooks")
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = relinked(cell.source, f"notebooks/{name}")
+        write(f"notebooks/{name}", nbformat.writes(notebook))
 
 
-class _Exporter(HTMLExporter):
-    def __init__(self, sections: list[tuple[str, str]]) -> None:
-        super().__init__(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
-        self.known_sections = sections
-
-    @pass_context
-    def markdown2html(self, context: Context, source: str) -> str:
-        attachments = context.get("cell", {}).get("attachments", {})
-        renderer = _Renderer(escape=False, attachments=attachments, embed_images=True, path=str(NOTEBOOKS))
-        renderer.sections = self.known_sections
-        return MarkdownWithMath(renderer=renderer).render(source)
+def table_of_contents() -> dict[str, list[str]]:
+    """The pages of each part, in their order; each page once."""
+    contents, seen = {}, set()
+    for part, patterns in CONTENTS.items():
+        found = [path.relative_to(ROOT).as_posix() for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+        contents[part] = [page for page in dict.fromkeys(found) if page not in seen]
+        seen.update(contents[part])
+    return contents
 
 
-def render(path: Path, notebook: nbformat.NotebookNode) -> Page:
-    """The page of an executed notebook.
-
-    Raises:
-        ValueError: an equation of the notebook is not understood.
-    """
-    first = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
-    paragraphs = [
-        part.strip() for part in first.split("\n\n") if not part.lstrip().startswith(("#", "[![", "<"))
-    ]
-    page = Page(path.stem + ".html", _plain(title(notebook)), _plain(paragraphs[0]) if paragraphs else "")
-    _prepare(notebook)
-    try:
-        page.body, _ = _Exporter(page.sections).from_notebook_node(notebook)
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
-    return page
+def copy_figures(folder: Path) -> dict[str, str]:
+    """Copy data/figures, large photographs as JPEG. Returns the name of each file in the repository and here."""
+    names = {}
+    for path in sorted((ROOT / "data" / "figures").iterdir()):
+        large = path.suffix == ".png" and path.stat().st_size > LARGE
+        name = path.relative_to(ROOT).as_posix()
+        names[name] = f"data/figures/{path.stem}-png.jpg" if large else name
+        (folder / names[name]).parent.mkdir(parents=True, exist_ok=True)
+        if large:
+            Image.open(path).convert("RGB").save(folder / names[name], quality=88)
+        else:
+            shutil.copyfile(path, folder / names[name])
+    return names
 
 
-def _plain(markdown: str) -> str:
-    """Text without the marks of Markdown."""
-    return re.sub(r"[*`]|\[([^]]*)\]\([^)]*\)", r"\1", markdown)
+def address(target: str, page: str, site: Path) -> str:
+    """Where a reader finds a file of the repository: on GitHub, or in this checkout until the project is published."""
+    place = re.search(r"(https://github\.com/[\w.-]+/[\w.-]+?)(?:\.git)?(?:@([\w.-]+))?$", source())
+    if place and PLACEHOLDER not in place[1]:
+        kind = "tree" if (ROOT / target).is_dir() else "blob"
+        return f"{place[1]}/{kind}/{place[2] or 'main'}/{target}"
+    return "checkout:" + os.path.relpath(ROOT / target, (site / page).parent).replace(os.sep, "/")
 
 
-def _prepare(notebook: nbformat.NotebookNode) -> None:
-    """Give figures a text for those who do not see them; MathML for equations, a word in place of widgets."""
-    notebook.metadata.pop("widgets", None)
-    section = _plain(title(notebook))
+def prepare(notebook: nbformat.NotebookNode, number: int, folder: Path) -> None:
+    """Number the figures and give them their captions; take out the badge, which is a picture from elsewhere."""
+    count = 0
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            section = _plain((re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE) or [section])[-1])
-        for output in cell.get("outputs", []):
+            cell.source = BADGE.sub("", cell.source)
+            continue
+        if cell.source.startswith(STAMPED):
+            cell.metadata["tags"] = ["hide-input"]
+        outputs, cell.outputs = cell.get("outputs", []), []
+        for output in outputs:
             data = output.get("data", {})
-            if WIDGET_VIEW in data:
-                output["data"] = nbformat.from_dict({"text/html": NOT_HERE})
-            elif "text/latex" in data and "text/html" not in data:
-                data["text/html"] = to_mathml(data["text/latex"].strip().strip("$"), display=True)
-            for kind in ("image/png", "image/jpeg"):
-                if kind in data:
-                    output["metadata"].setdefault(kind, {}).setdefault(
-                        "alt", f"Figure of the section {section}"
-                    )
+            kind = next((kind for kind in PICTURES if kind in data), None)
+            caption = re.fullmatch(r"\*([^\n]+)\*", data.get("text/markdown", ""))
+            if kind:
+                count += 1
+                file = f"figures/{number:02}-{count}{PICTURES[kind]}"
+                (folder / "figures").mkdir(parents=True, exist_ok=True)
+                (folder / file).write_bytes(base64.b64decode(data[kind]))
+                shown = output.metadata.get(kind, {})
+                alt = json.dumps(shown.get("alt", f"Figure {number}.{count}"), ensure_ascii=False)
+                wide = f":width: {shown['width']}px\n" if "width" in shown else ""
+                figure = (f"```{{figure}} {file}\n:name: figure-{number}-{count}\n:alt: {alt}\n{wide}\n"
+                          f"**Figure {number}.{count}**\n```")
+                output = nbformat.v4.new_output("display_data", {"text/markdown": figure})
+            elif caption and cell.outputs and "{figure}" in (above := cell.outputs[-1].get("data", {})).get("text/markdown", ""):
+                above["text/markdown"] = above["text/markdown"].replace("**\n```", f".** {caption[1]}\n```")
+                continue
+            cell.outputs.append(output)
 
 
-def write_site(pages: list[Page], site: Path, note: str) -> Path:
-    """Write the pages, with an index in front and links between neighbours. Returns the index."""
-    shutil.rmtree(site, ignore_errors=True)
-    site.mkdir(parents=True)
-    template = string.Template((PIECES / "page.html").read_text(encoding="utf-8"))
-    highlight = HtmlFormatter(style="default").get_style_defs(".highlight")
-    (site / "site.css").write_text(
-        (PIECES / "site.css").read_text(encoding="utf-8") + highlight, encoding="utf-8"
-    )
-    # without a font made for equations a browser sets indices on the line; Linux often has none
-    font = resources.files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"
-    (site / "STIXTwoMath-Regular.ttf").write_bytes(font.read_bytes())
-    listing = "".join(
-        f'<li><a href="{page.name}">{html.escape(page.title)}</a><br>{html.escape(page.question)}</li>\n'
-        for page in pages
-    )
-    index = Page("index.html", "How a machine colours a photograph", "")
-    index.body = (
-        f"<h1>{index.title}</h1><p>Read the pages in order.</p><ol class='series'>{listing}</ol><p>{note}</p>"
-    )
-    everything = [index, *pages]
-    for number, page in enumerate(everything):
-        before = everything[number - 1] if number else None
-        after = everything[number + 1] if number + 1 < len(everything) else None
-        (site / page.name).write_text(
-            template.substitute(
-                title=html.escape(page.title),
-                body=page.body,
-                series=_menu(everything, page),
-                turn=_turn(before, after),
-                sections="".join(
-                    f'<li><a href="#{a}">{html.escape(text)}</a></li>' for a, text in page.sections
-                ),
-            ),
-            encoding="utf-8",
-        )
-    return site / "index.html"
+def build(notebooks: dict[str, nbformat.NotebookNode], site: Path, note: str) -> int:
+    """Make the pages with Sphinx, whose warnings are errors. Returns its exit code; `note` stands at every page's end."""
+    from sphinx.cmd.build import build_main
 
-
-def _menu(pages: list[Page], here: Page) -> str:
-    return "".join(
-        f'<li><a href="{page.name}"{" aria-current=page" if page is here else ""}>'
-        f"{html.escape(page.title)}</a></li>"
-        for page in pages
-    )
-
-
-def _turn(before: Page | None, after: Page | None) -> str:
-    left = (
-        f'<a rel="prev" href="{before.name}">&larr; {html.escape(before.title)}</a>'
-        if before
-        else "<span></span>"
-    )
-    right = (
-        f'<a rel="next" href="{after.name}">{html.escape(after.title)} &rarr;</a>'
-        if after
-        else "<span></span>"
-    )
-    return f'{left}<a class="to-contents" href="#contents">Contents</a>{right}'
+    if (site / "objects.inv").exists():  # Sphinx made this folder: no page of an earlier version stays
+        shutil.rmtree(site)
+    with tempfile.TemporaryDirectory() as work:
+        sources = Path(work) / "source"
+        lay_out(sources, site, notebooks)
+        code = build_main(["-q", "-W", "--keep-going", "-c", str(DOCS), "-d", str(Path(work) / "doctrees"),
+                           "-D", f"html_theme_options.extra_footer=<p>{html.escape(note)}</p>", str(sources), str(site)])
+        if not (site / "index.html").exists():
+            return code
+        copied = {path.name for path in (site / "_images").iterdir()}
+        for picture in (sources / "data" / "figures").iterdir():  # where a page has HTML, Sphinx copies nothing
+            if picture.name not in copied:
+                (site / "data" / "figures").mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(picture, site / "data" / "figures" / picture.name)
+    for name in notebooks:  # to download: as they are committed
+        shutil.copyfile(NOTEBOOKS / name, site / "notebooks" / name)
+    for rest in (site / "_static").rglob("*.map"):
+        rest.unlink()
+    icons = site / "_static" / "scripts" / "fontawesome.js"
+    if icons.exists():  # the theme's style sheet draws the same icons with a font; these are 1.5 MB for every page
+        icons.write_text("", encoding="utf-8")
+    return code
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Execute the notebooks and write build/site/index.html.")
-    parser.add_argument(
-        "--preset", choices=PRESETS, help="the size of the runs; gpu where there is one, else laptop"
-    )
-    parser.add_argument(
-        "--as-committed", action="store_true", help="show the committed outputs, execute nothing"
-    )
+    parser.add_argument("--preset", choices=PRESETS, help="the size of the runs; gpu where there is one, else laptop")
+    parser.add_argument("--as-committed", action="store_true", help="show the committed outputs, execute nothing")
+    parser.add_argument("--to", type=Path, default=ROOT / "build" / "site", help="the folder of the pages (build/site)")
     options = parser.parse_args()
     if options.preset:
         os.environ["COLORLIB_PRESET"] = options.preset
     os.environ.setdefault("COLORLIB_RESULTS", str(ROOT / "build" / "results"))
-    paths = series()
-    folder = workplace(ROOT / "build" / "run")
-    print(f"{len(paths)} notebooks on {machine()}", flush=True)
-
-    pages, wrong = [], []
-    for path in paths:
-        notebook = read(path)
-        if not options.as_committed:
-            print(f"  {path.stem:<28}", end=" ", flush=True)
+    notebooks, wrong = {path.name: read(path) for path in series()}, []
+    if not options.as_committed:
+        folder = workplace(ROOT / "build" / "run")
+        print(f"{len(notebooks)} notebooks on {machine()}", flush=True)
+        for name, notebook in notebooks.items():
+            print(f"  {Path(name).stem:<28}", end=" ", flush=True)
             seconds, error = execute(notebook, preset(), folder)
-            nbformat.write(notebook, folder / path.name)
+            nbformat.write(notebook, folder / name)
             print(error or spoken(seconds), flush=True)
-            if error:
-                wrong.append(f"{path.name}: {error}")
-        try:
-            pages.append(render(path, notebook))
-        except ValueError as error:
-            wrong.append(str(error))
-    index = write_site(pages, SITE, f"Made on {html.escape(machine())}.")
-    print(f"The site: {index}\n  {index.as_uri()}")
+            clean(notebook)
+            wrong += [f"{name}: {error}"] if error else []
+    site = options.to.resolve()
+    note = "Outputs as committed." if options.as_committed else f"Executed on {machine()}."
+    code = build(notebooks, site, note)
+    print(f"The site: {site / 'index.html'}\n  {(site / 'index.html').as_uri()}")
     for line in wrong:
         print(line, file=sys.stderr)
-    return 1 if wrong else 0
+    return code or int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 
-EXTRAS = ("notebooks", "studio", "tests", "bench", "heic", "train")
+EXTRAS = ("notebooks", "site", "studio", "tests", "bench", "heic", "train")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV, WHEELS, PINS = (os.path.join(ROOT, name) for name in (".venv", "wheelhouse", "constraints.txt"))
 BIN = "Scripts/python.exe" if os.name == "nt" else "bin/python"

@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,3 +28,14 @@ def china():
     from colorlib.photos import sample_photograph
 
     return sample_photograph("china").rgb
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The pages of the book, made from the committed outputs; Sphinx's warnings are errors."""
+    folder, root = tmp_path_factory.mktemp("book") / "site", Path(__file__).resolve().parent.parent
+    command = [sys.executable, str(root / "scripts" / "build_site.py"), "--as-committed", "--to", str(folder)]
+    found = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root)})
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert f"The site: {folder / 'index.html'}" in found.stdout
+    return folder

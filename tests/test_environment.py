@@ -28,7 +28,6 @@ COLAB = {
     "ipywidgets": "7.7.1",
     "ipykernel": "6.17.1",
     "nbclient": "0.10.4",
-    "nbconvert": "7.17.1",
     "nbformat": "5.11.1",
     "fastai": "2.8.8",
 }
@@ -55,7 +54,7 @@ def _project() -> dict:
 
 
 PROJECT = _project()
-NAMES = ("dependencies", "notebooks", "studio", "tests", "bench", "heic", "train")
+NAMES = ("dependencies", "notebooks", "site", "studio", "tests", "bench", "heic", "train")
 REQUIREMENTS = {name: [Requirement(line) for line in PROJECT[name]] for name in NAMES}
 ALL = [requirement for name in NAMES for requirement in REQUIREMENTS[name]]
 PINS = [
@@ -168,7 +167,7 @@ def test_environment_yml_names_the_same_packages_and_bounds():
     for requirement in map(Requirement, pip):
         assert requirement.url is None and requirement.marker is None
         found[requirement.name] = str(requirement.specifier)
-    wanted = [need for name in ("dependencies", "notebooks", "studio", "tests") for need in REQUIREMENTS[name]]
+    wanted = [need for name in ("dependencies", "notebooks", "site", "studio", "tests") for need in REQUIREMENTS[name]]
     expected = {CONDA_NAMES.get(need.name, need.name): str(need.specifier) for need in wanted}
     assert {name: SpecifierSet(bound) for name, bound in found.items() if name not in ("pip", "python")} == {
         name: SpecifierSet(bound) for name, bound in expected.items()

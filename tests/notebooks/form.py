@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nbformat
 from _notebooks import COLAB, STAMPED, WIDGET_VIEW, answers, code_cells, code_hash
-from build_site import render
 from stamp_notebooks import FOLDED, first_cell
 
 from colorlib.course.claims import VERDICTS
@@ -33,7 +32,7 @@ def problems(path: Path, following: Path | None, claims: Path) -> list[str]:
         claims: the folder of the result files, C1.json and so on.
     """
     notebook = nbformat.read(path, as_version=4)
-    found = [
+    return [
         *size(path),
         *code(notebook),
         *outputs(notebook),
@@ -45,11 +44,6 @@ def problems(path: Path, following: Path | None, claims: Path) -> list[str]:
         *laptop(notebook),
         *verdicts(notebook, claims),
     ]
-    try:
-        render(path, notebook)  # last: it writes into the notebook
-    except ValueError as error:
-        found.append(str(error))
-    return found
 
 
 def markdown(notebook: Notebook) -> str:

@@ -12,7 +12,6 @@ import nbformat
 import numpy as np
 import pytest
 from _notebooks import COLAB, ROOT, answers, clean, code_hash, execute, series, smaller_png
-from build_site import render
 from form import problems
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -226,7 +225,6 @@ ERRORS = {
     ),
     "no row": (_add(3, '\nClaim("C14", "...")'), "C14 is judged and has no row"),
     "no result": (_add(4, "\n| C14 | 1.0 | **weaker** |"), "no result file C14.json"),
-    "equation": (_add(2, " $\\nosuchthing{x}$"), "\\nosuchthing is not understood"),
 }
 
 
@@ -310,7 +308,9 @@ def test_clean_takes_out_what_differs_between_machines():
     clean(notebook)
     assert set(notebook.metadata) == {"kernelspec", "language_info", "colorlib", *COLAB}
     assert not notebook.cells[3].metadata
-    assert [output.text for output in notebook.cells[3].outputs] == ["100%|####\n", "a\nb\n"]
+    widget, *streams = notebook.cells[3].outputs
+    assert list(widget.data) == ["text/markdown", "text/plain"] and widget.data["text/markdown"].startswith("*A control")
+    assert [output.text for output in streams] == ["100%|####\n", "a\nb\n"]
 
 
 def test_answers_are_read_from_the_folded_details_alone():
@@ -368,8 +368,6 @@ def test_clean_keeps_a_photograph_and_the_text_of_a_figure():
     clean(notebook)
     (output,) = notebook.cells[3].outputs
     assert dict(output.data) == data and output.metadata["image/jpeg"] == {"alt": "a cat", "width": 8}
-    page = render(Path("07_seven.ipynb"), notebook).body
-    assert f'src="data:image/jpeg;base64,{data["image/jpeg"]}"' in page and 'alt="a cat"' in page
 
 
 def test_prints_around_a_figure_are_one_text(tmp_path):
