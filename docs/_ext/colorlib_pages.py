@@ -98,9 +98,15 @@ def keep_signs(app: Sphinx, what: str, name: str, thing: object, options: object
             lines[k] = "".join(parts)
 
 
+def short_types(app: Sphinx, what: str, name: str, thing: object, options: object, signature: str | None, returned: str | None):
+    """Types of others by their last name: Sphinx leaves ~collections.abc.Sequence where a type stands within a type."""
+    return tuple(text and re.sub(r"~(?!colorlib)(?:\w+\.)+", "", text) for text in (signature, returned))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("verdicts", Verdicts)
     app.connect("html-page-context", add_buttons, priority=600)
     app.connect("html-page-context", readable_by_all)
+    app.connect("autodoc-process-signature", short_types)
     app.connect("autodoc-process-docstring", keep_signs, priority=400)  # before napoleon adds its own
     return {"parallel_read_safe": True, "parallel_write_safe": True}
