@@ -229,4 +229,5 @@ def fit(
         for network in eased:  # give back plain networks
             accelerator.unwrap_model(network, keep_fp32_wrapper=False)
             network._compiled_call_impl = None
-            del network._is_accelerate_prepared  # or the next training would find it prepared, and leave it as it is
+            # a mark of newer Accelerates: the next training would find the network prepared, and leave it as it is
+            vars(network).pop("_is_accelerate_prepared", None)

@@ -283,6 +283,20 @@ def test_bfloat16_trains_and_gives_back_a_float32_network():
     assert predict(generator, next(Pairs())[0]).ab.dtype == torch.float32
 
 
+def test_an_accelerate_that_marks_no_prepared_network_serves(monkeypatch):
+    from accelerate import Accelerator
+
+    prepare = Accelerator.prepare_model
+
+    def without_mark(self, model, **options):  # as Accelerate 1.13 does, which Colab has
+        prepared = prepare(self, model, **options)
+        vars(model).pop("_is_accelerate_prepared", None)
+        return prepared
+
+    monkeypatch.setattr(Accelerator, "prepare_model", without_mark)
+    assert fit(networks()[0], Pairs(), num_steps=1, progress=False).num_steps == 1
+
+
 def test_a_network_trained_twice_is_in_16_bits_both_times():
     generator, _ = networks()
     seen = []
