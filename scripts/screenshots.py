@@ -33,10 +33,11 @@ AFTER = ".colorlib-board img.after"
 
 @contextmanager
 def other_picture(page: Page) -> Iterator[None]:
-    """Wait at the end until the picture has changed."""
+    """Wait at the end until the picture has changed, and is no draft."""
     before = page.locator(AFTER).get_attribute("src")
     yield
     page.wait_for_function(f"old => document.querySelector('{AFTER}').src !== old", arg=before)
+    page.wait_for_function("!document.querySelector('.colorlib-board .stage').classList.contains('draft')")
 
 
 def work(page: Page, frame: Callable[[str], None] = lambda name: None) -> None:

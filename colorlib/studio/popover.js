@@ -8,6 +8,7 @@ function makePopover({ model, board, stage, popover, groups, own, dropper, other
   const pick = (on) => stage.classList.toggle("picking", on);
   const close = () => {
     const marker = stage.querySelectorAll(".hint")[index()];
+    popover.hidden = true; // at once: the next click may come before the kernel's answer
     send("select", { index: -1 });
     (marker ?? stage).focus({ preventScroll: true });
   };
