@@ -82,7 +82,7 @@ def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, 
     Args:
         critic: called as critic(condition, picture); no batch norm, which would mix the pictures (section 4).
         condition: passed on as it is; the gradient is taken with respect to the picture alone.
-        real, fake: (B, ...) of the same shape, else ValueError; detached here.
+        real, fake: (B, ...) of the same shape and dtype, else ValueError; detached here.
         one_sided: penalise only norms above 1.
         batch_dims: leading dimensions that number the pictures: 1, or 2 for an `Ensemble`'s (S, B, ...).
         generator: where the places on the lines are drawn from; None is torch's own.
@@ -95,9 +95,9 @@ def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, 
     Reference: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, equation 3 and algorithm 1.
     """
     need_floats(real=real, fake=fake)
-    if real.shape != fake.shape:
-        raise ValueError(f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; every point lies between "
-                         "one of each, so they must be equal: cut the larger batch")
+    if (real.shape, real.dtype) != (fake.shape, fake.dtype):
+        raise ValueError(f"real has shape {tuple(real.shape)}, {real.dtype}, and fake {tuple(fake.shape)}, {fake.dtype}; "
+                         "every point lies between one of each: cut the larger batch, or convert one")
     place = draw(torch.rand, real.shape[:batch_dims], batch_dims - 1, generator=generator, device=real.device,
                  dtype=real.dtype)
     place = place.reshape(place.shape + (1,) * (real.ndim - batch_dims))

@@ -82,7 +82,8 @@ def main(arguments: list[str]) -> int:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["JUPYTER_PATH"] = str(wheel_kernel(ROOT / "build" / "tests"))
     copies = [with_answers(path, folder) for path in series()]
-    return int(pytest.main(["tests", *nbval_arguments(copies), "-m", "not slow", "-q", *arguments]))
+    return int(pytest.main(["tests", *nbval_arguments(copies), "-m", "not slow", "-q",
+                            "--hypothesis-profile=repeatable", *arguments]))
 
 
 if __name__ == "__main__":

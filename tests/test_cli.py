@@ -542,8 +542,9 @@ def test_ctrl_c_leaves_a_checkpoint_that_resume_continues(colorlib, tmp_path, fo
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 def test_ctrl_c_while_colouring_is_one_line_and_leaves_whole_files(tmp_path, weights):
-    for number in range(40):
-        write_photo(tmp_path / f"p{number}.png", picture(number, 400, 500))
+    write_photo(tmp_path / "p0.png", picture(0, 1000, 1200))
+    for number in range(1, 60):
+        shutil.copy(tmp_path / "p0.png", tmp_path / f"p{number}.png")
     process = subprocess.Popen(command("colorize", tmp_path, "-o", tmp_path / "o", "--weights", weights, "--render-size", 400),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
@@ -555,8 +556,8 @@ def test_ctrl_c_while_colouring_is_one_line_and_leaves_whole_files(tmp_path, wei
         process.kill()
     assert process.returncode == 130 and one_line(err) == "colorlib: interrupted\n"
     done = list((tmp_path / "o").iterdir())
-    assert 0 < len(done) < 40 and {path.suffix for path in done} == {".png"}
-    assert all(read_photo(path).rgb.shape == (3, 400, 500) for path in done)
+    assert 0 < len(done) < 60 and {path.suffix for path in done} == {".png"}
+    assert all(read_photo(path).rgb.shape == (3, 1000, 1200) for path in done)
 
 
 def test_a_folder_is_shown_more_often(colorlib, tmp_path, folder):

@@ -21,7 +21,7 @@ from colorlib import color
 from colorlib.color import bins
 from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, place_hints, plausible, spread, weights_of
 from colorlib.colorizer.render import Sketch, even_out, render, render_shape, small_L, structure
-from colorlib.colorizer.settings import DECODES, Settings, check_render_size
+from colorlib.colorizer.settings import DECODES, Settings, check_render_size, is_number
 from colorlib.generators import Generator, Prediction, evaluating
 from colorlib.photos import Photo, read_photo, to_srgb
 from colorlib.runtime import device as best_device
@@ -307,7 +307,7 @@ class Colorizer:
         """
         rgb = _rgb_of(photo)
         height, width = rgb.shape[-2:]
-        if not (0 <= x < width and 0 <= y < height):
+        if not (is_number(x) and is_number(y) and 0 <= x < width and 0 <= y < height):
             raise ValueError(f"the point x={x}, y={y} lies outside of the photograph of {width} x {height} pixels")
         if isinstance(num, bool) or not isinstance(num, int) or num < 1:
             raise ValueError(f"num is {num!r}; it must be a whole number from 1")

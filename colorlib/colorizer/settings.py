@@ -62,13 +62,13 @@ class Settings:
             raise ValueError(f"variant is {self.variant!r}; it must be a whole number from 0")
         if self.variant and self.decode == "mean":
             raise ValueError(f"variant is {self.variant} and decode 'mean': there is one mean; take decode='default'")
-        if not _number(self.saturation) or not 0 <= self.saturation <= 100:
+        if not is_number(self.saturation) or not 0 <= self.saturation <= 100:
             raise ValueError(f"saturation is {self.saturation!r}; it must be a number from 0 to 100 (1 changes nothing)")
-        if not _number(self.warmth) or abs(self.warmth) > 255:
+        if not is_number(self.warmth) or abs(self.warmth) > 255:
             raise ValueError(f"warmth is {self.warmth!r}; it must be a number of CIE units, -255 to 255 (0 changes nothing)")
         for name in SHARES:
             value = float(getattr(self, name)) if isinstance(getattr(self, name), bool) else getattr(self, name)
-            if not _number(value) or not 0 <= value <= 1:
+            if not is_number(value) or not 0 <= value <= 1:
                 raise ValueError(f"{name} is {value!r}; it must be a number from 0 to 1")
             object.__setattr__(self, name, value)
 
@@ -114,7 +114,7 @@ def check_render_size(render_size: int) -> int:
     return render_size
 
 
-def _number(value: object) -> bool:
+def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
@@ -130,6 +130,6 @@ def _named(hint: object) -> Hint:  # from an object of JSON
 
 def _hint(hint: object) -> Hint:
     found = Hint(*map(_plain, hint)) if isinstance(hint, tuple) and 4 <= len(hint) <= len(Hint._fields) else None
-    if found is None or not all(_number(value) for value in found[:5]) or not isinstance(found.erase, bool):
+    if found is None or not all(is_number(value) for value in found[:5]) or not isinstance(found.erase, bool):
         raise ValueError(_HINT.format(hint))
     return found

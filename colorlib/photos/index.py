@@ -134,7 +134,7 @@ def _below(folder: bytes, suffixes: tuple[bytes, ...]) -> Iterator[bytes]:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     inside.append(place + entry.name + b"/")
-                elif entry.name.lower().endswith(suffixes) and not entry.is_dir():
+                elif entry.name.lower().endswith(suffixes) and not os.path.isdir(entry.path):  # False for a link to itself
                     inside.append(place + entry.name)
         pending += sorted(inside, reverse=True)
 

@@ -193,6 +193,8 @@ def test_everyone_can_use_it(page, scheme):
     page.emulate_media(color_scheme=scheme)
     page.reload()
     page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=60_000)
+    if "page error: Cannot send" in page.problems:  # the page that was left had something to send to its closed kernel
+        page.problems.remove("page error: Cannot send")
     background = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)")
     assert min(background) > 230 if scheme == "light" else max(background) < 40
     assert page.evaluate("window.shift") < 0.05
