@@ -134,6 +134,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, num_projections: int = 64, seed: in
         found = [tuple(cloud.shape) if isinstance(cloud, Tensor) else type(cloud).__name__ for cloud in (x, y)]
         raise ValueError(f"the clouds are {found[0]} and {found[1]}; need (N, D) and (M, D): flatten pictures first")
     need_floats(x=x, y=y)
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # numpy has no bfloat16
     directions = torch.randn(x.shape[1], num_projections, generator=torch.Generator().manual_seed(seed))
     directions = (directions / directions.norm(dim=0)).to(x)
     # numpy sorts contiguous rows: on a CPU eight times as fast as torch's sort of columns
