@@ -547,6 +547,7 @@ def test_ctrl_c_while_colouring_is_one_line_and_leaves_whole_files(tmp_path, wei
         shutil.copy(tmp_path / "p0.png", tmp_path / f"p{number}.png")
     process = subprocess.Popen(command("colorize", tmp_path, "-o", tmp_path / "o", "--weights", weights, "--render-size", 400),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & ignores it
                                env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
     try:
         wait_for(tmp_path / "o" / "p0.png", process)
