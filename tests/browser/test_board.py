@@ -361,13 +361,14 @@ def test_a_screen_with_two_pixels_a_dot_gets_them(board):
     try:
         nb.ask("setattr(board, 'picture', png(200, 40, 41))")
         nb.wait_for("log and log[-1]['kind'] == 'crop'")
-        crop, width = nb.ask("log[-1]"), nb.stage.bounding_box()["width"]
+        nb.page.wait_for_timeout(600)  # the change of the screen may have made a request of its own
+        crop, number, width = nb.ask("log[-1]"), nb.ask("len(log)"), nb.stage.bounding_box()["width"]
         assert (crop["x"], crop["y"], crop["width"], crop["height"]) == (0, 0, 1200, 800)
         assert crop["pixels"] == pytest.approx(2 * width, abs=2)
         nb.run("board.send({'kind': 'crop', 'box': [0, 0, 1200, 800]}, [png(40, 40, 200)])")
         nb.page.wait_for_function("!document.querySelector('img.detail').hidden")
         nb.page.wait_for_timeout(600)
-        assert nb.ask("len(log)") == 1  # once is enough
+        assert nb.ask("len(log)") == number  # once is enough
     finally:
         session.send("Emulation.clearDeviceMetricsOverride")
 
