@@ -1,6 +1,4 @@
-"""What networks, losses and measures take: tensors of floats, where a wrong one would give an obscure error or NaN."""
-
-from __future__ import annotations
+"""What networks and losses take (floats) and photographs are (bytes): a wrong one would give an obscure error or NaN."""
 
 import torch
 from torch import Tensor
@@ -16,3 +14,11 @@ def need_floats(like: Tensor | None = None, **values: Tensor) -> None:
         if like is not None and (value.device != like.device or value.dtype != like.dtype
                                  and not torch.is_autocast_enabled(value.device.type)):
             raise ValueError(f"{name} is {value.dtype} on {value.device}; need {like.dtype} on {like.device}: use {name}.to(...)")
+
+
+def need_photo(rgb: Tensor) -> None:
+    """ValueError for what is no photograph, uint8 (3, H, W) with at least one pixel."""
+    if not isinstance(rgb, Tensor) or rgb.dtype != torch.uint8 or rgb.ndim != 3 or len(rgb) != 3 or not rgb.numel():
+        what = f"{rgb.dtype} of shape {tuple(rgb.shape)}" if hasattr(rgb, "shape") else f"a {type(rgb).__name__}"
+        raise ValueError(f"the photograph is {what}; required is a tensor, torch.uint8 (3, H, W): repeat a single grey "
+                         "channel three times, convert floats by (rgb * 255).round().to(torch.uint8)")

@@ -3,49 +3,32 @@
 torch is imported by the commands, not here, so that `colorlib --help` answers at once.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from colorlib import __version__
 from colorlib.files import write_json
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]})
 # typer brings its own copy of click or uses the installed one, as its version goes
 ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-
-
-def _choice(name: str, *values: str) -> type[Enum]:
-    return Enum(name, {value.replace("-", "_"): value for value in values}, type=str)
-
-
-Decode = _choice("Decode", "default", "mean")
-Format = _choice("Format", "jpeg", "png", "webp", "tiff", "bmp")
-Split = _choice("Split", "all", "test")
-Loss = _choice("Loss", "l1", "pix2pix", "wgan-gp")
-Network = _choice("Network", "unet", "residual-unet", "pretrained-unet")
-RecipeName = _choice("RecipeName", "default", "tiny", "colorizer")
-Encoder = _choice("Encoder", "imagenet", "none")
-Precision = _choice("Precision", "auto", "no", "bf16", "fp16")
-Photos = Annotated[Path, typer.Option(metavar="DIR", help="Colour photographs, in any tree of folders.")]
+Decode = Literal["default", "mean"]
+Network = Literal["unet", "residual-unet", "pretrained-unet"]
 Weights = Annotated[Path | None, typer.Option(
     metavar="FILE", help="Weights that `colorlib train` wrote.  [default: those that came with colorlib]")]
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(f"colorlib {version('colorlib')}")
+        print(f"colorlib {__version__}")
         raise typer.Exit()
 
 
@@ -74,7 +57,7 @@ def colorize(
     settings: Annotated[Path | None, typer.Option(
         metavar="FILE", help="JSON: the options, hints, adversarial, guidance, warmth, blend, as the studio "
         "saves them. Options given here win over it.")] = None,
-    format: Annotated[Format | None, typer.Option(
+    format: Annotated[Literal["jpeg", "png", "webp", "tiff", "bmp"] | None, typer.Option(
         help="File format of the results.  [default: the photograph's]")] = None,
     force: Annotated[bool, typer.Option(
         "--force", help="Replace results that are there already. A photograph is never replaced.")] = False,
@@ -97,11 +80,10 @@ def colorize(
     """
     from colorlib import commands
 
-    read = commands.read_settings(settings) if settings else commands.Settings()
-    chosen = {"saturation": saturation, "render_size": render_size, "decode": decode and decode.value,
-              "variant": variant}
+    read = commands.Settings.from_json(settings.read_bytes(), settings) if settings else commands.Settings()
+    chosen = {"saturation": saturation, "render_size": render_size, "decode": decode, "variant": variant}
     wanted = replace(read, **{name: value for name, value in chosen.items() if value is not None})
-    suffix = format and {"jpeg": ".jpg", "tiff": ".tif"}.get(format.value, f".{format.value}")
+    suffix = format and {"jpeg": ".jpg", "tiff": ".tif"}.get(format, f".{format}")
     photos = commands.named(photos, output)
     batch = commands.Batch(photos, output, suffix, force)
     errors = commands.colorize_photos(batch, commands.Colorizer.load(weights), wanted)
@@ -119,17 +101,17 @@ def train(
         "WebDataset's .tar shards, as a folder or as shards/{000..099}.tar.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoint, weights and history.")],
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps in all, also with --resume.")],
-    recipe: Annotated[RecipeName, typer.Option(
-        help="default: pix2pix; tiny: a first try; colorizer: that of the weights that ship.")] = RecipeName.default,
+    recipe: Annotated[Literal["default", "tiny", "colorizer"], typer.Option(
+        help="default: pix2pix; tiny: a first try; colorizer: that of the weights that ship.")] = "default",
     size: Annotated[int | None, typer.Option(
         metavar="N", min=16, help="Side of the square crops, in pixels.  [default: 96; colorizer: 128]")] = None,
     batch_size: Annotated[int | None, typer.Option(
         metavar="N", min=4,
         help="Pictures of a step, of all processes.  [default: 16; tiny: 8; colorizer on CUDA: 384]")] = None,
-    loss: Annotated[Loss | None, typer.Option(help="Instead of the recipe's.")] = None,
+    loss: Annotated[Literal["l1", "pix2pix", "wgan-gp"] | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
-    encoder_weights: Annotated[Encoder, typer.Option(
-        help="With a pretrained-unet: what its encoder starts from.")] = Encoder.imagenet,
+    encoder_weights: Annotated[Literal["imagenet", "none"], typer.Option(
+        help="With a pretrained-unet: what its encoder starts from.")] = "imagenet",
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of the first weights and of the crops.")] = 0,
     repeat: Annotated[list[str], typer.Option(
         metavar="FOLDER=N", help="Show the photographs of a folder below DIR N times as often.")] = [],  # noqa: B006 (typer copies it)
@@ -137,8 +119,8 @@ def train(
         metavar="X", help="Largest learning rate of the generator.  [default: the recipe's]")] = None,
     every: Annotated[int, typer.Option(
         metavar="N", min=1, help="Steps between two checkpoints; ten minutes are the most.")] = 1000,
-    precision: Annotated[Precision, typer.Option(
-        help="Of the numbers; auto: 16 bits on a CUDA GPU, else no. A penalised critic keeps 32.")] = Precision.auto,
+    precision: Annotated[Literal["auto", "no", "bf16", "fp16"], typer.Option(
+        help="Of the numbers; auto: 16 bits on a CUDA GPU, else no. A penalised critic keeps 32.")] = "auto",
     accumulate: Annotated[int, typer.Option(
         metavar="N", min=1, help="Compute a batch in N parts, for less memory.")] = 1,
     compile: Annotated[bool, typer.Option(
@@ -175,25 +157,24 @@ def train(
         if not is_main:
             quiet.enter_context(redirect_stdout(nowhere))
             quiet.enter_context(redirect_stderr(nowhere))
-        history = commands.train_on_photos(commands.Run(**{
-            name: value.value if isinstance(value, Enum) else value for name, value in options.items()}))
+        history = commands.train_on_photos(commands.Run(**options))
     processes.leave()
     if not is_main:
         sys.exit(130 if history.interrupted else 0)
     if history.interrupted:
         _complain(f"stopped after step {history.num_steps} of {steps}; to go on, add --resume")
         sys.exit(130)
-    name = "distance" if recipe is RecipeName.colorizer else "l1"
+    name = "distance" if recipe == "colorizer" else "l1"
     print(f"{out / 'weights.safetensors'}: step {history.num_steps}, {name} {history.mean(name):.4f} "
           f"over the last {min(50, history.num_steps)} steps, {history.seconds:.0f} s")
 
 
 @app.command()
 def evaluate(
-    photos: Photos,
+    photos: Annotated[Path, typer.Option(metavar="DIR", help="Colour photographs, in any tree of folders.")],
     output: Annotated[Path, typer.Option("--json", metavar="FILE", help="Where the numbers go.")],
-    split: Annotated[Split, typer.Option(help="test: the tenth that `colorlib train` never sees.")] = Split.all,
-    decode: Annotated[Decode, typer.Option(help="As in colorize.")] = Decode.default,
+    split: Annotated[Literal["all", "test"], typer.Option(help="test: the tenth that `colorlib train` never sees.")] = "all",
+    decode: Annotated[Decode, typer.Option(help="As in colorize.")] = "default",
     weights: Weights = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the JSON file.")] = False,
 ) -> None:
@@ -221,7 +202,7 @@ def evaluate(
         raise ValueError(f"{output} is there already; replace it with --force")
     from colorlib import commands
 
-    result, errors = commands.evaluate_photos(photos, split.value, commands.Colorizer.load(weights), decode.value)
+    result, errors = commands.evaluate_photos(photos, split, commands.Colorizer.load(weights), decode)
     for message in errors:
         print(f"left out: {message}", file=sys.stderr)
     write_json(output, result)

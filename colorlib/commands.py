@@ -1,16 +1,14 @@
 """What the commands of `cli` do. They print results and raise on bad input; `cli` reports that."""
 
-from __future__ import annotations
-
 import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ from tqdm import tqdm
 from colorlib import metrics, processes
 from colorlib.color import rgb_to_grey, rgb_to_lab
 from colorlib.colorizer import Colorizer, ColorizerError, Settings
-from colorlib.colorizer.folder import Batch, colorize_all, make_folder
+from colorlib.colorizer.folder import Batch, colorize_one, make_folder
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.files import fingerprint
 from colorlib.generators import PretrainedUNet, ResidualUNet, UNet
@@ -31,13 +29,14 @@ from colorlib.training.loop import checkpoints, described
 from colorlib.training.recipe import Recipe, imagenet_weights, train_colorizer
 
 MEASURES = ("psnr", "ssim", "auc", "delta_e", "colourfulness")
-SMALLEST = 11  # pixels: the window of SSIM
 
 
 def colorize_photos(batch: Batch, colorizer: Colorizer, settings: Settings) -> list[str]:
     """Colour every photograph that can be opened, and print where each result is; a message for each of the others."""
     errors = []
-    for path, outcome, lost in _progress(colorize_all(batch, colorizer, settings), len(batch.photos)):
+    make_folder(batch.folder)
+    for path in _progress(batch.photos):
+        outcome, lost = colorize_one(batch, colorizer, settings, path)
         if isinstance(outcome, str):
             errors.append(outcome)
         else:
@@ -50,24 +49,15 @@ def named(paths: Iterable[Path], output: Path) -> list[Path]:
     name, and folders, of which `output` is left out. What names nothing is kept, so that it is reported."""
     found: list[Path] = []
     for path in paths:
-        matches: list[Path] = []
+        matches = [path]
         with suppress(PhotoError):  # a folder without photographs
             if not os.path.lexists(path):
                 bare = Path(str(path).strip("\"' ")).expanduser()
-                pattern = "*" in bare.name or "?" in bare.name
-                matches = [Path(name) for name in sorted(glob(str(bare)))] if pattern else [bare]
+                matches = sorted(map(Path, glob(str(bare)))) if "*" in bare.name or "?" in bare.name else [bare]
             elif path.is_dir():
                 matches = [photo for photo in scan(path) if output not in photo.parents]
         found += matches or [path]
     return found
-
-
-def read_settings(path: Path) -> Settings:
-    """Settings from a JSON file; a ValueError, which names the file, as in `Settings.from_json`."""
-    try:
-        return Settings.from_json(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 # the recipes for `fit`: pix2pix at a size for 96 x 96 crops; and one to see in a minute that everything works
@@ -79,37 +69,16 @@ RECIPES = {
 }
 
 
-@dataclass
-class Run:
-    """A training run on a folder of photographs: the options of `colorlib train`; None stands for the recipe's value.
+class Run(SimpleNamespace):
+    """A training run on a folder of photographs: the options of `cli.train`, by name; None is the recipe's value.
 
-    Raises:
-        ValueError: options that exclude each other, or a `repeat` that is not FOLDER=N.
+    ValueError: options that exclude each other, or a `repeat` that is not FOLDER=N.
     """
 
-    photos: Path
-    out: Path
-    steps: int
-    recipe: str
-    size: int | None
-    batch_size: int | None
-    loss: str | None
-    generator: str | None
-    encoder_weights: str
-    seed: int
-    repeat: Sequence[str]
-    lr: float | None
-    every: int
-    precision: str
-    accumulate: int
-    compile: bool
-    workers: int | None
-    track: str | None
-    resume: bool
-    force: bool
-    data: Source | None = None  # the photographs, where they are decoded already
+    data: Source | None = None  # the photographs, once they are decoded
 
-    def __post_init__(self) -> None:
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
         if self.resume and self.force:
             raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
         if self.recipe == "colorizer" and (self.loss or self.generator not in (None, "pretrained-unet")):
@@ -135,8 +104,7 @@ class Run:
 def train_on_photos(run: Run) -> History:
     """Train on the training split of a folder: by `fit`, or by `training.recipe` for the recipe "colorizer".
 
-    Raises:
-        ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
+    ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
     """
     if run.encoder_weights == "imagenet" and (run.recipe == "colorizer" or run.generator == "pretrained-unet"):
         imagenet_weights()  # an error now, not after the photographs are decoded
@@ -149,11 +117,11 @@ def train_on_photos(run: Run) -> History:
         if not is_out_of_memory(error):
             raise
     size = run.batch_size  # what fits is measured after `except`, which holds all tensors of the step
-    several = os.environ.get("WORLD_SIZE", "1") != "1"  # the other processes would take no part in the measurement
+    several = processes.share()[1] > 1  # the other processes would take no part in the measurement
     while not several and (size := size // 2) >= 4:
         with TemporaryDirectory() as out:
             try:
-                train(replace(run, batch_size=size, steps=10, out=Path(out), resume=False, every=1000))
+                train(Run(**{**vars(run), "batch_size": size, "steps": 10, "out": Path(out), "resume": False}))
                 break
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -275,29 +243,24 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
 def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str) -> tuple[dict, list[str]]:
     """Colour the photographs of a split ("all" or "test") from their L, at full size; compare with the real colours.
 
-    Returns:
-        What goes into the JSON file: means over photographs, an infinite PSNR (equal photographs) as None; those of the
-        grey photographs as "zero_line". And one message for each photograph that cannot be used.
-
-    Raises:
-        ValueError: the folder holds no colour photograph of that split, or the colorizer cannot colour one.
+    Returns what goes into the JSON file: means over photographs, an infinite PSNR (equal photographs) as None; those of
+    the grey photographs as "zero_line". And one message for each photograph that cannot be used. ValueError: the folder
+    holds no colour photograph of that split, or the colorizer cannot colour one.
     """
     paths = scan(photos) if split == "all" else scan_splits(photos)[split]
     colored_rows, grey_rows, bad, num_grey = [], [], {}, 0
-    for path in _progress(paths, len(paths)):
+    for path in _progress(paths):
         try:
             real = read_photo(path).rgb
-            if min(real.shape[-2:]) < SMALLEST:
-                raise PhotoError(path, f"has {real.shape[2]} x {real.shape[1]} pixels",
-                                 f"SSIM needs {SMALLEST} x {SMALLEST}")
             if is_grey(real):
                 num_grey += 1
                 continue
+            grey_rows.append(_measure(rgb_to_grey(real), real))
             colored_rows.append({**_measure(colorizer.colorize(real, decode=decode), real),
                                  "colourfulness_real": metrics.colourfulness(real)})
-            grey_rows.append(_measure(rgb_to_grey(real), real))
-        except PhotoError as error:
-            bad[str(path).removeprefix(str(photos)).lstrip("/\\")] = str(error)
+        except ValueError as error:  # a PhotoError, or it is smaller than SSIM's window
+            message = str(error) if isinstance(error, PhotoError) else f"{path}: {error}"
+            bad[str(path).removeprefix(str(photos)).lstrip("/\\")] = message
         except ColorizerError as error:
             raise ValueError(f"{path}: {error}") from error
     if not colored_rows:
@@ -329,5 +292,5 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float | None]:
     return {name: None if mean == math.inf else mean for name, mean in means.items()}
 
 
-def _progress(items: Iterable, total: int) -> Iterable:
-    return tqdm(items, total=total, desc="photographs", unit="", disable=total < 2 or not sys.stderr.isatty())
+def _progress(paths: Sequence[Path]) -> Iterable[Path]:
+    return tqdm(paths, desc="photographs", unit="", disable=len(paths) < 2 or not sys.stderr.isatty())

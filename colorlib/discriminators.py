@@ -1,7 +1,5 @@
 """PatchGAN discriminators, the Wasserstein critic, and the receptive field of a stack of convolutions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -18,8 +16,7 @@ class PatchDiscriminator(nn.Module):
     """Predicts for every patch of a picture whether it is real; with a condition, whether the pair is real.
 
     Args:
-        image_channels: channels of the picture (2 for ab, 3 for RGB).
-        condition_channels: channels of the condition (1 for L); 0 makes it ignore the condition.
+        image_channels, condition_channels: 2 for ab, 3 for RGB; 1 for L, 0 makes it ignore the condition.
         receptive_field: side of the patch in pixels, a key of `STRIDED_LAYERS`, else ValueError: 70 is pix2pix's.
         base_channels: channels after the first convolution; they double up to 8 times that.
         norm: normalisation after every convolution but the first and the last.
@@ -55,8 +52,8 @@ class PatchDiscriminator(nn.Module):
             raise ValueError(f"the picture has shape {tuple(image.shape)}; it must be (B, {self.image_channels}, H, W)")
         if self.condition_channels:
             expected = (image.shape[0], self.condition_channels, *image.shape[-2:])
-            if not isinstance(condition, Tensor) or tuple(condition.shape) != expected:
-                actual = tuple(condition.shape) if isinstance(condition, Tensor) else None
+            actual = tuple(condition.shape) if isinstance(condition, Tensor) else None
+            if actual != expected:
                 raise ValueError(f"the condition has shape {actual}; for this picture it must be {expected}")
             need_floats(self.layers[0].weight, condition=condition)
             image = torch.cat([condition, image], dim=1)  # (B, condition + image, H, W)

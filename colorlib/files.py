@@ -1,7 +1,5 @@
 """Files that are written whole or not at all, and a folder that one process at a time writes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

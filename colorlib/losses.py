@@ -4,8 +4,6 @@ Every loss is minimised and is the mean over the discriminator's whole output (o
 They are the equations as written: pix2pix halves the discriminator's loss, which changes nothing under Adam.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,12 +42,10 @@ class Vanilla:
     saturating: bool = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        need_floats(real_logits=real_logits, fake_logits=fake_logits)
         # -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x), without ever forming the sigmoid
         return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
     def generator(self, fake_logits: Tensor) -> Tensor:
-        need_floats(fake_logits=fake_logits)
         return -F.softplus(fake_logits).mean() if self.saturating else F.softplus(-fake_logits).mean()
 
 
@@ -64,11 +60,9 @@ class Wasserstein:
     """
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        need_floats(real_logits=real_logits, fake_logits=fake_logits)
         return fake_logits.mean() - real_logits.mean()
 
     def generator(self, fake_logits: Tensor) -> Tensor:
-        need_floats(fake_logits=fake_logits)
         return -fake_logits.mean()
 
 
@@ -81,11 +75,11 @@ def gradient_penalty(critic: nn.Module, condition: Tensor | None, real: Tensor, 
 
     Args:
         critic: called as critic(condition, picture); no batch norm, which would mix the pictures (section 4).
-        condition: passed on as it is; the gradient is taken with respect to the picture alone.
+        condition: passed on; the gradient is taken with respect to the picture alone.
         real, fake: (B, ...) of the same shape and dtype, else ValueError; detached here.
         one_sided: penalise only norms above 1.
         batch_dims: leading dimensions that number the pictures: 1, or 2 for an `Ensemble`'s (S, B, ...).
-        generator: where the places on the lines are drawn from; None is torch's own.
+        generator: draws the places on the lines; None is torch's own.
 
     Example:
         >>> ones = lambda condition, x: x.sum(dim=1, keepdim=True)  # gradient (1, 1), norm sqrt(2)

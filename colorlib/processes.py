@@ -7,8 +7,6 @@ same weights and random states: the checkpoint of one is that of all. Distribute
 which the double backward of a gradient penalty passes by. In one process every function here does nothing.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The machine, the size of the runs (COLORLIB_PRESET), the folders (COLORLIB_RESULTS), seeds, and Python threads."""
 
-from __future__ import annotations
-
 import os
 import platform
 import random
@@ -27,8 +25,7 @@ _GLOBAL_GENERATOR = threading.RLock()
 
 def device() -> torch.device:
     """The best device here: CUDA, then Apple's MPS, then the CPU."""
-    mps = "mps" if torch.backends.mps.is_available() else "cpu"
-    return torch.device("cuda" if torch.cuda.is_available() else mps)
+    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

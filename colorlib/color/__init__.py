@@ -6,8 +6,6 @@ Every function raises ValueError for another shape or dtype. Scaled means L / 50
 Reference: IEC 61966-2-1 (sRGB); CIE 15:2004, section 8.2.1 (CIELAB).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -74,11 +72,10 @@ def L_ab_to_rgb8(L: Tensor, ab: Tensor, fit: bool = False) -> Tensor:
 
 
 def fit_gamut(lab: Tensor) -> Tensor:
-    """Move colours outside the sRGB gamut to its boundary at exactly the same L; colours inside do not change.
+    """Move colours of Lab (..., 3, H, W) outside the sRGB gamut to its boundary at exactly the same L; differentiable.
 
     Linear RGB is mixed with the neutral grey of equal luminance Y. The share of colour is the largest for which each
-    channel c keeps 0 <= Y + share (c - Y) <= 1. Takes and returns Lab (..., 3, H, W), float32 or float64; differentiable;
-    L outside 0..100 is kept, with a = b = 0.
+    channel c keeps 0 <= Y + share (c - Y) <= 1. L outside 0..100 is kept, with a = b = 0.
     """
     _check(lab, 3, "lab")
     if torch.is_grad_enabled() and lab.requires_grad:

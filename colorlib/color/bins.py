@@ -4,8 +4,6 @@ A colour between four bins counts to each by bilinear weights, so that the mean 
 Isola, Efros 2016, Colorful image colorization, sections 2.1 and 2.2, to its five nearest by a Gaussian).
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import torch

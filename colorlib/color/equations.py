@@ -1,7 +1,5 @@
 """The equations of sRGB and CIELAB on float tensors (..., C, H, W), differentiable."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 A tile's buffers are (3, pixels). Their views are made once for each shape, because slices would slow a tile down.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache

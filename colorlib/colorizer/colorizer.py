@@ -1,8 +1,6 @@
 """A photograph in, a colour photograph of the same size out: `Colorizer.sketch` takes it at a small render size through
 the generator; what follows at full size is in `render`."""
 
-from __future__ import annotations
-
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from colorlib import color
+from colorlib.checks import need_photo
 from colorlib.color import bins
 from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, place_hints, plausible, spread, weights_of
 from colorlib.colorizer.render import Sketch, even_out, render, render_shape, small_L, structure
@@ -48,12 +47,12 @@ class Colorizer:
         generator: takes L, gives ab.
         render_size: short side, in pixels, of the picture that the generator sees (see `render_shape`).
         device: where to compute; the generator is moved there. None: where the generator is.
-        metadata: text entries that `save` writes beside the weights. For a generator with z, "z_mean" and "z_default"
-            are JSON lists: the z of the two ways of decoding, 0 where they are missing; "z_std" is the deviation of
-            the z of other colourings, else 1. With "mirrored": "yes" every answer is the mean of those to the picture
-            and to its mirror image, which costs twice the time and is steadier. "even": a JSON list of `reach` and
-            `edge` of `render.even_out`, which every answer's ab goes through, and then `render.structure`; without it none does. "large_render_size":
-            the render size of photographs whose short side has at least as many pixels.
+        metadata: text entries that `save` writes with the weights:
+            "z_mean", "z_default": JSON lists, the z of the two ways of decoding, else 0; "z_std": its deviation in other
+            colourings, else 1;
+            "mirrored": with "yes" an answer is the mean of those to the picture and its mirror image: slower, steadier;
+            "even": a JSON list of `reach` and `edge` of `render.even_out`, which every answer's ab goes through;
+            "large_render_size": the render size of photographs whose short side has at least as many pixels.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
 
     Example:
@@ -62,63 +61,48 @@ class Colorizer:
     """
 
     def __init__(self, generator: Generator, render_size: int = RENDER_SIZE, device: torch.device | str | None = None,
-                 metadata: dict[str, str] | None = None, sibling: Colorizer | None = None) -> None:
+                 metadata: dict[str, str] | None = None, sibling: "Colorizer | None" = None) -> None:
         self.render_size, self.sibling = check_render_size(render_size), sibling
         parameter = next(generator.parameters(), None)
         self.device = torch.device(device or (parameter.device if parameter is not None else "cpu"))
         self.generator = generator.to(self.device)
         self.metadata = dict(metadata or {})
-        self.z = {decode: self._read_z(f"z_{decode}", 0.0) for decode in DECODES}
-        self.z_std = self._read_z("z_std", 1.0)
+        channels = self.generator.config.get("z_channels", 0)
+        self.z = {decode: torch.tensor(self._numbers(f"z_{decode}", [0.0] * channels)) for decode in DECODES}
+        self.z_std = torch.tensor(self._numbers("z_std", [1.0] * channels))
         self.mirrored = self.metadata.get("mirrored") == "yes"
-        self.even = self._read_even()
-        self.large_render_size = self._read_large()
-        self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
-        self._known: OrderedDict[tuple, Prediction] | None = None  # what `remembering` keeps, and for which L
-        self._known_L: Tensor | None = None
-
-    def _read_z(self, name: str, missing: float) -> Tensor:
-        wanted = self.generator.config.get("z_channels", 0)
-        try:
-            z = torch.tensor(json.loads(self.metadata.get(name, json.dumps([missing] * wanted))), dtype=torch.float32)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"the metadata's {name} is {self.metadata[name]!r}; it must be a JSON list of numbers") from error
-        if z.shape != (wanted,) or not torch.isfinite(z).all():
-            raise ValueError(f"the metadata's {name} is {z.tolist()}; this generator takes {wanted} finite numbers")
-        return z
-
-    def _read_large(self) -> int | None:
+        self.even = self._numbers("even", [1.0] * 2, 0, 10) if "even" in self.metadata else None
         text = self.metadata.get("large_render_size")
         if text is not None and not (text.isdecimal() and int(text) >= self.render_size):
             raise ValueError(f"the metadata's large_render_size is {text!r}; it must be a whole number of pixels, at least "
                              f"{self.render_size}, the render size")
-        return None if text is None else int(text)
+        self.large_render_size = None if text is None else int(text)
+        self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
+        self._known: OrderedDict[tuple, Prediction] | None = None  # what `remembering` keeps, and for which L
+        self._known_L: Tensor | None = None
+
+    def _numbers(self, name: str, missing: list[float], low: float = -1e9, high: float = 1e9) -> list[float]:
+        """As many numbers as `missing` has, from the metadata."""
+        text = self.metadata.get(name, json.dumps(missing))
+        try:
+            numbers = [float(number) for number in json.loads(text)]
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            numbers = []
+        if len(numbers) != len(missing) or not all(low < number < high for number in numbers):
+            raise ValueError(f"the metadata's {name} is {text!r}; it must be a JSON list of {len(missing)} "
+                             f"numbers above {low:g} and below {high:g}")
+        return numbers
 
     def own_render_size(self, height: int, width: int) -> int:
-        """The render size for a photograph of this size where the settings give none: the larger one, if it has one, where
-        the photograph need not be enlarged for it."""
+        """The render size for a photograph of this size where the settings give none: the larger one where the
+        photograph need not be enlarged for it."""
         large = self.large_render_size
         return large if large is not None and min(height, width) >= large else self.render_size
 
-    def _read_even(self) -> list[float] | None:
-        text = self.metadata.get("even")
-        try:
-            even = None if text is None else [float(number) for number in json.loads(text)]
-        except (TypeError, ValueError):
-            even = []
-        if even is not None and not (len(even) == 2 and all(0 < number < 10 for number in even)):
-            raise ValueError(f"the metadata's even is {text!r}; it must be a JSON list of two numbers above 0 and below 10")
-        return even
-
     @classmethod
-    def load(cls, path: str | Path | None = None, device: torch.device | str | None = None) -> Colorizer:
-        """A colorizer from a weights file, and its sibling from the l1.safetensors beside it.
-
-        Args:
-            path: a .safetensors file that `save` or a training run wrote, else ValueError; None takes the weights that
-                came with colorlib.
-            device: None takes the best one here.
-        """
+    def load(cls, path: str | Path | None = None, device: torch.device | str | None = None) -> "Colorizer":
+        """A colorizer from a .safetensors file that `save` or a training run wrote, else ValueError, and its sibling from
+        the l1.safetensors in its folder. None: the weights that came with colorlib, the best device here."""
         path = Path(shipped() if path is None else path)
         generator, metadata = load_generator(path)
         text = metadata.get("render_size", str(RENDER_SIZE))
@@ -129,12 +113,12 @@ class Colorizer:
         return cls(generator, int(text), device or best_device(), metadata, sibling)
 
     def save(self, path: str | Path) -> None:
-        """Write generator, render size and metadata to one .safetensors file, whole or not at all."""
+        """Write generator, render size and metadata to one .safetensors file."""
         save_weights(path, self.generator, {**self.metadata, "render_size": str(self.render_size)})
 
-    def remembering(self) -> Colorizer:
-        """The same colorizer, which remembers what its generator answered for the latest photograph. For interactive
-        use: a new hint then needs the generator for its own surface alone. The weights must not change meanwhile."""
+    def remembering(self) -> "Colorizer":
+        """The same colorizer, which remembers its generator's answers for the latest photograph: a new hint then needs
+        the generator for its own surface alone. The weights must not change meanwhile."""
         other = copy(self)
         other._known, other.sibling = OrderedDict(), self.sibling and self.sibling.remembering()
         return other
@@ -153,9 +137,6 @@ class Colorizer:
         return self._known[key]
 
     def _computed(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
-        if hints is not None and not self.generator.config.get("hint_channels", 0):
-            raise ValueError("this generator takes no hints (its hint_channels is 0): leave hints out, "
-                             "or load weights that were trained with hints")
         with evaluating(self.generator), _memory_for(L.shape[-2:]):
             L, hints = L.to(self.device), None if hints is None else hints.to(self.device)
             z = z[None].to(self.device) if len(z) else None
@@ -182,12 +163,10 @@ class Colorizer:
         Args:
             photo: uint8 (3, H, W), grey or colour (its L alone is used), a Photo, a path, an image of Pillow, or a
                 uint8 array of numpy, (H, W) or (H, W, 3).
-            settings: None is the default of every one.
             progress: called with the share that is done, 0 to 1, again and again.
             options: single settings by name, such as saturation=1.2.
 
-        Returns:
-            uint8 (3, H, W), on the CPU.
+        Returns uint8 (3, H, W), on the CPU.
 
         Raises:
             ValueError: a bad argument; PhotoError, a ValueError: the path is no photograph that can be opened.
@@ -295,16 +274,8 @@ class Colorizer:
 
     def suggest(self, photo: Picture, x: float, y: float, num: int = 5,
                 hints: Sequence[Hint] | None = None, render_size: int | None = None) -> list[Suggestion]:
-        """Plausible colours of one point, the likeliest first; errors as in `uncertainty`.
-
-        Args:
-            x, y: the point, in pixels of the photograph; ValueError outside of it.
-            num: how many at most.
-            hints: what is known already; it changes what is plausible.
-
-        Returns:
-            Suggestions at least 15 CIE units apart, each one a colour that sRGB has at the point's L.
-        """
+        """At most `num` plausible colours of the point (x, y), pixels, given the hints; the likeliest first, at least 15
+        CIE units apart, each one a colour that sRGB has at the point's L. Errors as in `uncertainty`."""
         rgb = _rgb_of(photo)
         height, width = rgb.shape[-2:]
         if not (is_number(x) and is_number(y) and 0 <= x < width and 0 <= y < height):
@@ -327,13 +298,7 @@ def _rgb_of(photo: Picture) -> Tensor:
         rgb = np.array(to_srgb(rgb))
     if isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 and (rgb.ndim == 2 or rgb.ndim == 3 and rgb.shape[2] == 3):
         rgb = torch.from_numpy(np.atleast_3d(rgb).copy()).permute(2, 0, 1).expand(3, -1, -1)
-    if not isinstance(rgb, Tensor):
-        what = f"{rgb.dtype} of shape {rgb.shape}" if isinstance(rgb, np.ndarray) else f"a {type(rgb).__name__}"
-        raise ValueError(f"the photograph is {what}; required is a uint8 array (H, W) or (H, W, 3), a uint8 tensor "
-                         "(3, H, W), an image of Pillow, a Photo or a path")
-    if rgb.dtype != torch.uint8 or rgb.ndim != 3 or rgb.shape[0] != 3 or rgb.numel() == 0:
-        raise ValueError(f"the photograph is {rgb.dtype} of shape {tuple(rgb.shape)}; required is uint8 (3, H, W): repeat "
-                         "a single grey channel three times, convert floats by (rgb * 255).round().to(torch.uint8)")
+    need_photo(rgb)
     return rgb.cpu()
 
 

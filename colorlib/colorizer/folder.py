@@ -1,9 +1,7 @@
 """Several photographs coloured alike into one folder: nothing is lost, and every failure is reported."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +26,7 @@ class Batch:
 
     def target(self, path: Path, photo: Photo) -> Path:
         """Where the result of one photograph goes; PhotoError if something is there that must stay."""
-        # the photograph's own name where its suffix is that of its format, else one whose suffix is
+        # the photograph's own suffix where it is that of its format
         own = SUFFIXES.get(path.suffix.lower()) == photo.format and photo.format in WRITTEN
         target = self.folder / (path.stem + (self.suffix or (path.suffix if own else suffix_for(photo))))
         key = _key(target)
@@ -42,21 +40,10 @@ class Batch:
         return target
 
 
-def colorize_all(batch: Batch, colorizer: Colorizer,
-                 settings: Settings) -> Iterator[tuple[Path, Path | str, tuple[str, ...]]]:
-    """Colour every photograph that can be opened; ValueError if the folder cannot be made or written.
-
-    Yields:
-        Each photograph; where its result is or, as a sentence, why there is none; what the result lacks (`Photo.lost`).
-    """
-    make_folder(batch.folder)
-    for path in batch.photos:
-        yield path, *colorize_one(batch, colorizer, settings, path)
-
-
 def colorize_one(batch: Batch, colorizer: Colorizer, settings: Settings, path: Path,
                  read: Callable[[Path], Photo] = read_photo) -> tuple[Path | str, tuple[str, ...]]:
-    """Colour one photograph of a batch, whose folder exists; returns as `colorize_all`."""
+    """Colour one photograph of a batch, whose folder exists. Returns where the result is or, as a sentence, why there is
+    none; and what it lacks (`Photo.lost`)."""
     try:
         photo = read(path)
         target = batch.target(path, photo)

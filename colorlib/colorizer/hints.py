@@ -1,7 +1,5 @@
 """Colours of single points: given by a person, spread over their surfaces, suggested by the network's distribution."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -45,23 +43,17 @@ class Suggestion(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """Hints on a small picture: `hints` and `places`, (N, 2) rows and columns, in the same order."""
+    """Hints on a small picture; everything in the same order."""
 
     hints: tuple[Hint, ...]
-    places: Tensor
+    places: Tensor  # (N, 2), rows and columns
+    ab: Tensor  # (N, 2), scaled
+    erases: Tensor  # (N,), bool
     size: tuple[int, int]
 
-    @property
-    def ab(self) -> Tensor:  # (N, 2), scaled
-        return torch.tensor([[hint.a, hint.b] for hint in self.hints]).reshape(-1, 2) / color.AB_SCALE
-
-    @property
-    def erases(self) -> Tensor:  # (N,), bool
-        return torch.tensor([hint.erase for hint in self.hints], dtype=torch.bool)
-
     def drawn(self, chosen: Tensor | None = None) -> Tensor:
-        """The picture that a generator takes, (1, 3, h, w): mask, then ab / 110, one small pixel a hint; no erasers.
-        With `chosen`, (N,) bool, these hints alone."""
+        """What a generator takes, (1, 3, h, w): mask, then ab / 110, one small pixel a hint; no erasers. With `chosen`,
+        (N,) bool, these hints alone."""
         picture = torch.zeros(1, 3, *self.size)
         wanted = ~self.erases if chosen is None else chosen & ~self.erases
         rows, columns = self.places[wanted].unbind(1)
@@ -84,7 +76,10 @@ def place_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, i
         place = int(hint.y * size[0] / full[0]), int(hint.x * size[1] / full[1])
         found.pop(place, None)
         found[place] = hint
-    return Marks(tuple(found.values()), torch.tensor(list(found), dtype=torch.long).reshape(-1, 2), size)
+    kept = tuple(found.values())
+    ab = torch.tensor([[hint.a, hint.b] for hint in kept]).reshape(-1, 2) / color.AB_SCALE
+    erases = torch.tensor([hint.erase for hint in kept], dtype=torch.bool)
+    return Marks(kept, torch.tensor(list(found), dtype=torch.long).reshape(-1, 2), ab, erases, size)
 
 
 def nearness(L: Tensor, marks: Marks) -> Tensor:
@@ -175,14 +170,10 @@ def follow(L: Tensor, marks: Marks, answer: Callable[[Tensor], Prediction]) -> l
 
 
 def hold_hints(ab: Tensor, L: Tensor, hints: Tensor) -> Tensor:
-    """Correct what the generator made of the hints, so that each holds at its point.
+    """Correct ab (1, 2, h, w), scaled, so that each hint of (1, 3, h, w), mask and ab, holds at its point.
 
     A generator follows hints roughly. What is missing at the points is spread over their neighbourhoods of like L: the
-    smoothest correction, by a kernel of distance and of difference in L, that is right at all points.
-
-    Args:
-        ab, L: (1, 2, h, w) and (1, 1, h, w), scaled.
-        hints: (1, 3, h, w): mask, then ab; without any hint ab comes back.
+    smoothest correction, by a kernel of distance and of difference in L (1, 1, h, w), that is right at all points.
 
     Reference: kernel (radial basis function) interpolation, with the joint bilateral kernel of Petschnigg et al. 2004.
     """
@@ -196,16 +187,12 @@ def hold_hints(ab: Tensor, L: Tensor, hints: Tensor) -> Tensor:
     given = places[rows, columns]  # (N, 3)
     missing = (hints[0, 1:] - ab[0])[:, rows, columns].T  # (N, 2)
     # a little on the diagonal: two neighbours that contradict each other share, instead of exploding
-    kernel = _kernel(given, given) + 0.01 * torch.eye(len(given), device=ab.device)
-    weights = torch.linalg.solve(kernel, missing)
-    correction = (_kernel(places.flatten(0, 1), given) @ weights).T
+    among, everywhere = (torch.cdist(these, given).square().mul(-0.5).exp() for these in (given, places.flatten(0, 1)))
+    weights = torch.linalg.solve(among + 0.01 * torch.eye(len(given), device=ab.device), missing)
+    correction = (everywhere @ weights).T
     # between two neighbours that contradict each other the kernel would overshoot what either of them asks for
     least, most = missing.amin(0).clamp(max=0)[:, None], missing.amax(0).clamp(min=0)[:, None]
     return ab + torch.minimum(torch.maximum(correction, least), most).unflatten(1, (height, width))
-
-
-def _kernel(first: Tensor, second: Tensor) -> Tensor:
-    return torch.exp(-0.5 * torch.cdist(first, second).square())
 
 
 def plausible(probabilities: Tensor, lightness: float, num: int) -> list[Suggestion]:

@@ -1,7 +1,6 @@
 """Publish a colorizer on the Hugging Face Hub and load one by name. Nothing is sent or fetched unless called."""
 
-from __future__ import annotations
-
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -14,9 +13,7 @@ FILE = "colorizer.safetensors"
 
 
 class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["image-colorization"]):
-    """A Colorizer that can be published and loaded by name, or from a folder.
-
-    Only the safetensors files of the colorizer and of its sibling are fetched and checked: no code, no pickle.
+    """A Colorizer that can be published and loaded by name, or from a folder: two safetensors files, no code, no pickle.
 
     Example:
         >>> colorizer = HubColorizer.from_pretrained("someone/their-colorizer")  # doctest: +SKIP
@@ -31,14 +28,12 @@ class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["ima
     @classmethod
     def _from_pretrained(cls, *, model_id: str, revision: str | None, cache_dir: str | Path | None,
                          force_download: bool, local_files_only: bool, token: str | bool | None,
-                         device: torch.device | str | None = None, **others: object) -> HubColorizer:
+                         device: torch.device | str | None = None, **others: object) -> "HubColorizer":
         if Path(model_id).is_dir():
             return cls.load(Path(model_id) / FILE, device)
         options = {"revision": revision, "cache_dir": cache_dir, "force_download": force_download, "token": token,
                    "local_files_only": local_files_only, "library_name": "colorlib"}
         path = hf_hub_download(model_id, FILE, **options)
-        try:
+        with suppress(EntryNotFoundError):  # published without a sibling
             hf_hub_download(model_id, SIBLING, **options)  # into the same folder, where `load` finds it
-        except EntryNotFoundError:
-            pass  # published without a sibling
         return cls.load(path, device)

@@ -5,8 +5,6 @@
 At full size it works in strips of rows: a 12-megapixel photograph costs little more memory than its own bytes.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,12 +57,9 @@ def small_L(rgb: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def even_out(ab: Tensor, L: Tensor, reach: float, edge: float, rounds: int = 3) -> Tensor:
-    """Colours averaged over surfaces and not across edges of L: a generator leaves blotches where L gives no hint.
-
-    Args:
-        ab, L: (1, 2, h, w) and (1, 1, h, w), scaled.
-        reach: standard deviation of the average where L is even, as a share of the short side.
-        edge: the step of L / 100 that counts as far as `reach`.
+    """Colours ab (1, 2, h, w) averaged over surfaces, not across edges of L (1, 1, h, w), both scaled: a generator leaves
+    blotches where L gives no hint. `reach` is the standard deviation of the average where L is even, as a share of the
+    short side; a step of `edge` in L / 100 counts as far.
 
     Reference: Gastal and Oliveira 2011, Domain transform for edge-aware image processing, sections 4 and 5.1
     (normalized convolution).
@@ -95,9 +90,8 @@ def structure(L: Tensor) -> Tensor:
 def render(rgb: Tensor, sketch: Sketch, settings: Settings, progress: Callable[[float], None] | None = None) -> Tensor:
     """The coloured photograph, uint8 (3, H, W), on the CPU; see `Colorizer.colorize`.
 
-    Args:
-        rgb: uint8 (3, H, W), the photograph of the sketch, or the same at another size: a preview.
-        settings: of them saturation, warmth, guidance and blend; the others are in the sketch.
+    rgb is the sketch's photograph, or the same at another size: a preview. Of the settings saturation, warmth, guidance
+    and blend count; the others are in the sketch.
     """
     ab = sketch.ab * settings.saturation
     ab[:, 1] += settings.warmth / color.AB_SCALE
@@ -106,20 +100,30 @@ def render(rgb: Tensor, sketch: Sketch, settings: Settings, progress: Callable[[
     with _one_thread():
         if sketch.marks.hints:
             ab = _held(rgb, ab, sketch, settings.guidance)
-        return _join(rgb, ab, sketch.L, settings.guidance, settings.blend, progress)
+        size = height, width = rgb.shape[-2:]
+        maps, guided = _maps(ab, sketch.L, size, settings.guidance)
+        colored, rows = torch.empty_like(rgb), max(1, _STRIP // width)
+        for top in range(0, height, rows):
+            strip = slice(top, min(top + rows, height))
+            L = color.rgb_to_L(rgb[None, :, strip].to(maps.device))
+            ab = upsample_rows(maps, strip, size)
+            ab = (on_lines(ab, L) if guided else ab) * settings.blend
+            colored[:, strip] = color.L_ab_to_rgb8(L, ab, fit=True)[0].cpu()
+            if progress is not None:
+                progress(strip.stop / height)
+    return colored
 
 
 def _held(rgb: Tensor, ab_low: Tensor, sketch: Sketch, guidance: float) -> Tensor:
     """Adjust the low-resolution ab until the hints are met at full size, by adding back what upsampling removes."""
     size, wanted = rgb.shape[-2:], sketch.marks.drawn().to(ab_low)
     points = []  # of every hint: its place on the small picture, its pixel of this one, L of that pixel's row
-    for hint, place in zip(sketch.marks.hints, sketch.marks.places.tolist()):
+    for hint, place, given in zip(sketch.marks.hints, sketch.marks.places.tolist(), sketch.marks.ab.to(ab_low)):
         if hint.erase:
             continue
         x, y = (min(int(at * now / full), now - 1) for at, now, full in
                 ((hint.x, size[1], sketch.full[1]), (hint.y, size[0], sketch.full[0])))
         strip = slice(y, y + 1)
-        given = ab_low.new_tensor([hint.a, hint.b]) / color.AB_SCALE
         points.append((*place, strip, x, given, color.rgb_to_L(rgb[None, :, strip].to(ab_low.device))))
     for _ in range(HINT_ROUNDS):
         maps, guided = _maps(hold_hints(ab_low, sketch.L, wanted), sketch.L, size, guidance)
@@ -136,25 +140,9 @@ def _maps(ab_low: Tensor, L_low: Tensor, size: tuple[int, int], guidance: float)
     return (local_lines(ab_low, L_low, guidance), True) if guidance else (ab_low, False)
 
 
-def _join(rgb: Tensor, ab_low: Tensor, L_low: Tensor, guidance: float, blend: float,
-          progress: Callable[[float], None] | None) -> Tensor:
-    size = height, width = rgb.shape[-2:]
-    maps, guided = _maps(ab_low, L_low, size, guidance)
-    colored = torch.empty_like(rgb)
-    rows = max(1, _STRIP // width)
-    for top in range(0, height, rows):
-        strip = slice(top, min(top + rows, height))
-        L = color.rgb_to_L(rgb[None, :, strip].to(maps.device))
-        ab = upsample_rows(maps, strip, size)
-        colored[:, strip] = color.L_ab_to_rgb8(L, (on_lines(ab, L) if guided else ab) * blend, fit=True)[0].cpu()
-        if progress is not None:
-            progress(strip.stop / height)
-    return colored
-
-
 def _windows(x: Tensor, outside: float, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Join the pixels of every window, first along rows, then along columns: by shifted views, because torch's pooling
-    takes ten times as long for so few channels. `outside` stands beyond the border."""
+    """Join the pixels of every window, along rows, then columns, with `outside` beyond the border: by shifted views,
+    because torch's pooling takes ten times as long for so few channels."""
     for dim in (-1, -2):
         length = x.shape[dim]
         x = F.pad(x, (_RADIUS, _RADIUS, 0, 0) if dim == -1 else (0, 0, _RADIUS, _RADIUS), value=outside)

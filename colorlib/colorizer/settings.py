@@ -1,7 +1,5 @@
 """What a person can set about a colouring: the arguments of `Colorizer.colorize` as one value, as JSON and as code."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, fields
 
@@ -12,7 +10,8 @@ from colorlib.colorizer.hints import Hint
 DECODES = ("default", "mean")
 _HINT = ('a hint is {!r}; it must be like {{"x": 10, "y": 20, "a": 5.0, "b": -30.0}}, with "reach": 2.0 or '
          '"erase": true where wanted')
-SHARES = ("adversarial", "guidance", "blend")
+RANGES = {"saturation": (0, 100, ""), "warmth": (-255, 255, " of CIE units"),
+          **{name: (0, 1, "") for name in ("adversarial", "guidance", "blend")}}
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,8 @@ class Settings:
 
     Args:
         render_size: short side, in pixels, of the picture that the generator sees; None is the colorizer's own.
-        decode: "default": as colourful as photographs are; "mean": the colours that are wrong by least on average,
-            therefore pale. A generator without z has one answer for both.
+        decode: "default": as colourful as photographs are; "mean": wrong by least on average, therefore pale. A generator
+            without z has one answer for both.
         variant: 0, or another plausible colouring: 1 to 6 are those of 24 draws of z that differ most; above, one draw each.
         hints: colours of single points, for a generator that takes hints.
         adversarial: 1 is the generator that met a critic, 0 its sibling trained without one, between them a mixture.
@@ -31,8 +30,7 @@ class Settings:
         warmth: CIE units added to b, at most 255: above 0 towards yellow, below towards blue. A hint stays as it was given.
         blend: 0 is the grey photograph, 1 the coloured one, hints and all.
 
-    Raises:
-        ValueError: a value of the wrong kind or out of its range.
+    ValueError: a value of the wrong kind or out of its range.
 
     Example:
         >>> Settings(saturation=1.2).code("harbour.jpg")
@@ -62,14 +60,12 @@ class Settings:
             raise ValueError(f"variant is {self.variant!r}; it must be a whole number from 0")
         if self.variant and self.decode == "mean":
             raise ValueError(f"variant is {self.variant} and decode 'mean': there is one mean; take decode='default'")
-        if not is_number(self.saturation) or not 0 <= self.saturation <= 100:
-            raise ValueError(f"saturation is {self.saturation!r}; it must be a number from 0 to 100 (1 changes nothing)")
-        if not is_number(self.warmth) or abs(self.warmth) > 255:
-            raise ValueError(f"warmth is {self.warmth!r}; it must be a number of CIE units, -255 to 255 (0 changes nothing)")
-        for name in SHARES:
-            value = float(getattr(self, name)) if isinstance(getattr(self, name), bool) else getattr(self, name)
-            if not is_number(value) or not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value!r}; it must be a number from 0 to 1")
+        for name, (low, high, unit) in RANGES.items():
+            value = getattr(self, name)
+            if (low, high) == (0, 1) and isinstance(value, bool):  # guidance=False is 0
+                value = float(value)
+            if not is_number(value) or not low <= value <= high:
+                raise ValueError(f"{name} is {value!r}; it must be a number{unit} from {low} to {high}")
             object.__setattr__(self, name, value)
 
     def chosen(self) -> dict:
@@ -78,8 +74,7 @@ class Settings:
                 if getattr(self, field.name) != field.default}
 
     def code(self, photo: str, sample: bool = False, colorizer: str = "Colorizer.load()") -> str:
-        """One line of Python that gives the same picture of a path, or of the name of a sample photograph if `sample`;
-        `colorizer` is the expression to call."""
+        """One line of Python that gives the same picture of a path, or of a sample photograph's name if `sample`."""
         source = f"sample_photograph({photo!r})" if sample else repr(photo)
         arguments = "".join(f", {name}={list(value) if name == 'hints' else value!r}"
                             for name, value in self.chosen().items())
@@ -92,20 +87,23 @@ class Settings:
         return json.dumps(values, indent=2)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Settings:
-        """Settings from a JSON object, as text or in any encoding of Unicode, with some of their names, else ValueError;
-        the others have their defaults."""
+    def from_json(cls, text: str | bytes, name: object = "settings") -> "Settings":
+        """Settings from a JSON object, as text or in any encoding of Unicode, with some of their names, else ValueError,
+        which begins with the name of the file."""
         try:
-            values = json.loads(text)
+            values, names = json.loads(text), [field.name for field in fields(cls)]
+            if not isinstance(values, dict) or not values.keys() <= set(names):
+                found = ", ".join(values) if isinstance(values, dict) else type(values).__name__
+                raise ValueError(f"holds {found}; it must be an object with some of {', '.join(names)}")
+            if not isinstance(values.get("hints", []), list):
+                raise ValueError(f"hints is {values['hints']!r}; it must be a list")
+            for hint in values.get("hints", []):
+                if not isinstance(hint, dict) or not {"x", "y", "a", "b"} <= hint.keys() <= set(Hint._fields):
+                    raise ValueError(_HINT.format(hint))
+            return cls(**{**values, "hints": tuple(Hint(**hint) for hint in values.get("hints", []))})
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"no JSON ({error})") from error
-        names = [field.name for field in fields(cls)]
-        if not isinstance(values, dict) or not values.keys() <= set(names):
-            found = ", ".join(values) if isinstance(values, dict) else type(values).__name__
-            raise ValueError(f"holds {found}; it must be an object with some of {', '.join(names)}")
-        if not isinstance(values.get("hints", []), list):
-            raise ValueError(f"hints is {values['hints']!r}; it must be a list")
-        return cls(**{**values, "hints": tuple(_named(hint) for hint in values.get("hints", []))})
+            kind = "" if type(error) is ValueError else "no JSON, "
+            raise ValueError(f"{name}: {kind}{error}") from error
 
 
 def check_render_size(render_size: int) -> int:
@@ -120,12 +118,6 @@ def is_number(value: object) -> bool:
 
 def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _named(hint: object) -> Hint:  # from an object of JSON
-    if not isinstance(hint, dict) or not {"x", "y", "a", "b"} <= hint.keys() <= set(Hint._fields):
-        raise ValueError(_HINT.format(hint))
-    return _hint(Hint(**hint))
 
 
 def _hint(hint: object) -> Hint:

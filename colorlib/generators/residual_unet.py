@@ -1,7 +1,5 @@
 """The residual U-Net. Import it from `colorlib.generators`."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -130,8 +128,7 @@ class ResidualUNet(Generator):
     is channels last: on a CPU this makes enlarging ten times and norms twice as fast.
 
     Args:
-        in_channels, hint_channels, z_channels: see Generator.
-        out_channels: channels to predict; 2 for ab.
+        in_channels, hint_channels, z_channels: see Generator; out_channels: 2 for ab.
         base_channels: channels of the first level; they double at each.
         levels: how often the picture is halved, the stem included.
         blocks: residual blocks at the coarsest level; the others have one on each way, the finest on the way back only.
@@ -179,17 +176,16 @@ class ResidualUNet(Generator):
         self.to(memory_format=torch.channels_last)
 
     def predict_from(self, x: Tensor) -> Prediction:
-        (height, width), z = x.shape[-2:], None
-        if self.z_channels:
-            x, z = x[:, : -self.z_channels], x[:, -self.z_channels :, 0, 0]  # z is the same at every place
-        given = x[:, self.in_channels :] if self.hint_channels else None  # the hints, (B, 3, H, W)
+        height, width = x.shape[-2:]
+        _, given, z = self.parts_of(x)
+        x = x[:, : self.in_channels + self.hint_channels]
         x = F.pixel_unshuffle(padded(x, self.stem), self.stem)  # (B, C stem^2, h, w)
         x, features = self.entry(x.contiguous(memory_format=torch.channels_last)), []
         for level in range(len(self.downs) + 1):
             if level > 0:
                 features.append(x)
                 x = self.downs[level - 1](x)
-            if given is not None:
+            if self.hint_channels:
                 given = coarser_hints(given, 2 if level else self.stem)
                 x = x + self.hints[level](unhinted(given))
             if level > 0:

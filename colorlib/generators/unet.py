@@ -1,7 +1,5 @@
 """pix2pix's U-Net."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,7 +79,7 @@ class UNet(Generator):
                                dropout if inner else 0.0))
         self.apply(init_weights)
 
-    def use_noise(self, on: bool = True) -> UNet:
+    def use_noise(self, on: bool = True) -> "UNet":
         """Keep dropout active in evaluation too, as pix2pix does to draw several answers; returns self."""
         for up in self.ups:
             up.noise = on

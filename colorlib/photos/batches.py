@@ -4,8 +4,6 @@ The photographs, windows and flips of step k depend on (seed, k) alone, by a cou
 Salmon et al., SC 2011). So runs repeat and resume exactly, whatever the number of worker processes.
 """
 
-from __future__ import annotations
-
 import copy
 import itertools
 import math
@@ -44,7 +42,7 @@ class PhotoBatches:
 
     Args:
         photos: uint8 (3, H, W) tensors, or paths, which worker processes decode. A file that is unreadable or grey is
-            replaced by the next one.
+            replaced by the next one; the attribute `errors` has path -> why.
         size, batch_size: of the square pictures, pixels; pictures per batch, also more than there are photographs.
         seed, device: >= 0; where the batches are made.
         flip, crop: mirror half of the pictures; cut random squares (False: the central one of the whole short side).
@@ -53,15 +51,9 @@ class PhotoBatches:
         num_workers: processes that decode files; 0 decodes in this one.
         share: (r, n) gives every n-th picture of each batch, from the r-th on: the share of one of n processes.
 
-    Yields:
-        L float32 (batch_size / n, 1, size, size) in [-1, 1] and ab float32 (batch_size / n, 2, size, size).
+    Yields L float32 (batch_size / n, 1, size, size) in [-1, 1] and ab float32 (batch_size / n, 2, size, size).
 
-    Attributes:
-        errors: path -> why this file was left out so far.
-
-    Raises:
-        ValueError: there are no photographs, or an argument is out of range.
-        PhotoError: while iterating, if no file of a long stretch can be used.
+    ValueError: no photographs, or an argument out of range. PhotoError, while iterating: a long stretch of bad files.
     """
 
     def __init__(self, photos: Sequence[Tensor | Path], size: int, batch_size: int, seed: int = 0,
@@ -81,7 +73,7 @@ class PhotoBatches:
         held = isinstance(photos[0], Tensor)
         self.photos = [resize_short(one.cpu(), self.side) for one in photos] if held else photos
         self.device, self.step, self.errors = torch.device(device), 0, dict[Path, PhotoError]()
-        self.num_workers = 0 if isinstance(self.photos[0], Tensor) else num_workers
+        self.num_workers = 0 if held else num_workers
         self._order = (-1, -1, np.empty(0, dtype=np.int64))
         self._cuts: Iterator[tuple[Tensor | None, list[PhotoError]]] | None = None
 

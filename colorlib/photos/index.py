@@ -5,8 +5,6 @@ goes through shards in order and keeps no exact position; here the place of each
 from the headers, so that any can be had by one seek: every order, each once a pass, resumed exactly.
 """
 
-from __future__ import annotations
-
 import copy
 import os
 import re
@@ -18,8 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from colorlib.photos.read import SUFFIXES, Member, PhotoError
-
-SUFFIX_BYTES = tuple(suffix.encode() for suffix in SUFFIXES)
 
 
 class Files(Sequence):
@@ -40,7 +36,7 @@ class Files(Sequence):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, index: int | slice | np.ndarray) -> Path | Member | Files:
+    def __getitem__(self, index: int | slice | np.ndarray) -> "Path | Member | Files":
         if isinstance(index, (slice, np.ndarray)):
             part = copy.copy(self)
             part.order = self.order[index]
@@ -49,20 +45,21 @@ class Files(Sequence):
         path = Path(self.root, os.fsdecode(name))
         return Member(path / os.fsdecode(place[2]), path, int(place[0]), int(place[1])) if place else path
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
     def entry(self, index: int) -> bytes:
         number = int(self.order[index])
         return self.names[self.ends[number]:self.ends[number + 1]]
 
 
-def scan(folder: str | os.PathLike) -> Files:
+def scan(folder: str | os.PathLike, suffixes: Sequence[str] = tuple(SUFFIXES)) -> Files:
     """The photograph files in a folder and all folders below it, sorted, unopened; hidden ones are left out.
 
-    PhotoError: the folder is missing, no folder, unreadable, or holds no file with a suffix of `SUFFIXES`.
+    PhotoError: the folder is missing, no folder, unreadable, or holds no file with one of the suffixes.
     """
-    return _found(folder, SUFFIX_BYTES, f"put {' '.join(SUFFIXES)} files there")
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        wrong = "is not a folder" if folder.exists() else "does not exist"
+        raise PhotoError(folder, wrong, "name the folder that holds the photographs")
+    return _listed(folder, _below(os.fsencode(folder), tuple(map(os.fsencode, suffixes))))
 
 
 def photographs(where: str | os.PathLike) -> Files:
@@ -75,47 +72,33 @@ def photographs(where: str | os.PathLike) -> Files:
     if spread := re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*)", where.name):
         before, first, last, after = spread.groups()
         shards = [f"{before}{number:0{len(first)}}{after}" for number in range(int(first), int(last) + 1)]
-        return _with_photographs(where.parent, _members(where.parent, shards))
+        return _listed(where.parent, _members(where.parent, shards))
     if where.suffix == ".tar":
-        return _with_photographs(where.parent, _members(where.parent, [where.name]))
+        return _listed(where.parent, _members(where.parent, [where.name]))
     if where.suffix == ".txt" and where.is_file():
         with open(where, encoding="utf-8-sig", errors="surrogateescape") as lines:
             names = (os.fsencode(name) for line in lines if (name := line.strip("\r\n")))
-            return _with_photographs(where.parent, names)
+            return _listed(where.parent, names)
     try:
         return scan(where)
-    except PhotoError as error:
-        if not where.is_dir():
-            raise
+    except PhotoError:
         try:
-            shards = _found(where, (b".tar",), "")
+            shards = scan(where, [".tar"])
         except PhotoError:
-            raise error from None
-    return _with_photographs(where, _members(where, [os.fsdecode(shards.entry(k)) for k in range(len(shards))]))
+            shards = None
+        if not shards:  # what is wrong is that there are no photographs
+            raise
+    return _listed(where, _members(where, [os.fsdecode(shards.entry(k)) for k in range(len(shards))]))
 
 
-def _with_photographs(root: Path, entries: Iterable[bytes]) -> Files:
+def _listed(root: Path, entries: Iterable[bytes]) -> Files:
     try:
         found = Files(root, entries)
     except OSError as error:
-        raise PhotoError(error.filename, f"cannot be read ({error.strerror})", "check the name and the disk") from None
+        raise PhotoError(os.fsdecode(error.filename), f"cannot be read ({error.strerror})",
+                         "check its name, its permissions and the disk") from None
     if not len(found):
-        raise PhotoError(root, "holds no photographs there", f"name a list or shards of {' '.join(SUFFIXES)} files")
-    return found
-
-
-def _found(folder: str | os.PathLike, suffixes: tuple[bytes, ...], todo: str) -> Files:
-    folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        wrong = "is not a folder" if folder.exists() else "does not exist"
-        raise PhotoError(folder, wrong, "name the folder that holds the photographs")
-    try:
-        found = Files(folder, _below(os.fsencode(folder), suffixes))
-    except OSError as error:
-        raise PhotoError(os.fsdecode(error.filename), f"cannot be listed ({error.strerror})",
-                         "change its permissions") from None
-    if not len(found):
-        raise PhotoError(folder, "holds no photographs", todo)
+        raise PhotoError(root, "holds no photographs", f"put {' '.join(SUFFIXES)} files there, or name a list or shards of them")
     return found
 
 

@@ -5,8 +5,6 @@ A file is hostile until it is decoded: only the formats below are tried, the siz
 called directly, because `Image.open` has a process-wide limit of pixels.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import warnings
@@ -85,8 +83,7 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     0..65535 that holds them (beyond, the largest is white). An ICC profile, or a PNG's gAMA and cHRM, is converted to
     sRGB; a broken one is ignored. Of several pages or frames, the first is read. `lost` names what is left behind.
 
-    PhotoError: the file is missing, unreadable, damaged, truncated, no photograph, of samples whose black and white it
-    does not define (signed integers), or has more than `max_pixels`.
+    PhotoError: the file is missing, unreadable, damaged, no photograph, of signed integers, or above `max_pixels`.
     """
     return decode_photo(_bytes_of(path, max_pixels), path, max_pixels)
 
@@ -124,26 +121,21 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _bytes_of(path: str | os.PathLike, max_pixels: int) -> bytes:
-    if isinstance(path, Member):
-        try:
-            with open(path.archive, "rb") as archive:
-                archive.seek(path.offset)
-                return archive.read(min(path.size, 16 * max_pixels + (1 << 20)))
-        except OSError as error:
-            raise PhotoError(path, f"cannot be read ({error.strerror})", "check the disk and the name") from None
     try:
-        status = os.stat(path)
+        file, offset = (path.archive, path.offset) if isinstance(path, Member) else (path, 0)
+        status = os.stat(file)
         if stat.S_ISDIR(status.st_mode):
             raise PhotoError(path, "is a folder", "name one photograph, or list the folder with colorlib.photos.scan")
         if not stat.S_ISREG(status.st_mode):
             raise PhotoError(path, "is not an ordinary file", "copy it to a file first")
-        if status.st_size > 16 * max_pixels + (1 << 20):   # 16 bytes a pixel: no format has more
-            wrong = f"has {status.st_size:,} bytes, too many for {max_pixels:,} pixels"
-            raise PhotoError(path, wrong, "shrink it first")
-        with open(path, "rb") as file:
-            data = file.read(status.st_size + 1)   # never more, also if it grows
-        if len(data) != status.st_size:
-            raise PhotoError(path, "changed while it was read", "wait until it is complete")
+        size = path.size if isinstance(path, Member) else status.st_size
+        if size > 16 * max_pixels + (1 << 20):   # 16 bytes a pixel: no format has more
+            raise PhotoError(path, f"has {size:,} bytes, too many for {max_pixels:,} pixels", "shrink it first")
+        with open(file, "rb") as opened:
+            opened.seek(offset)
+            data = opened.read(size)
+            if len(data) != size or file is path and opened.read(1):
+                raise PhotoError(path, "changed while it was read", "wait until it is complete")
         return data
     except PhotoError:
         raise

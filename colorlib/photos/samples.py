@@ -1,7 +1,5 @@
 """The photographs that scikit-image, scikit-learn and matplotlib install. Nothing is downloaded."""
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Folders of photographs, their splits, the datasets by name, and the one function that chooses between them."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re
@@ -42,16 +40,12 @@ DATASETS = {
 LEVELS = ("samples", *DATASETS)
 
 
-def split_of(name: str | os.PathLike) -> str:
+def split_of(name: str | bytes | os.PathLike) -> str:
     """The split of a photograph, by the SHA-256 of its file name: "train" (80 %), "validation" or "test" (10 % each).
 
     No photograph moves when others come or go, or when the folder moves.
     """
-    return _split(os.fsencode(Path(name).name))
-
-
-def _split(name: bytes) -> str:
-    digest = hashlib.sha256(name).digest()
+    digest = hashlib.sha256(os.path.basename(os.fsencode(name))).digest()
     return {8: "validation", 9: "test"}.get(int.from_bytes(digest[:8], "big") % 10, "train")
 
 
@@ -59,7 +53,7 @@ def scan_splits(where: str | os.PathLike) -> dict[str, Files]:
     """Split -> the files that belong to it by `split_of`, of a folder, a list or shards: see `photographs`."""
     files = photographs(where)
     names = (re.split(rb"[/\0]", files.entry(k))[-1] for k in range(len(files)))
-    numbers = np.fromiter((SPLITS.index(_split(name)) for name in names), np.int8, len(files))
+    numbers = np.fromiter((SPLITS.index(split_of(name)) for name in names), np.int8, len(files))
     return {split: files[np.flatnonzero(numbers == number)] for number, split in enumerate(SPLITS)}
 
 
@@ -131,8 +125,8 @@ class Source:
     test = property(lambda self: self._photos("test"), doc="Photographs to measure on, once.")
 
     def __post_init__(self) -> None:
-        """Decide whether `batches` streams: with workers, or if the photographs, at 3:2, would take more than half of
-        the free memory, of which every training process takes its own part."""
+        # `batches` streams with workers, or if the photographs, at 3:2, would take more than half of the free memory, of
+        # which every training process takes its own part
         needed = sum(map(len, self.files.values())) * 9 * self.short_side**2 * share()[1]
         self.streamed = self.workers is not None or needed > psutil.virtual_memory().available
 
@@ -148,11 +142,8 @@ class Source:
                 f"grey and unreadable ones are left out{so_far if self._loaded else ''}.")
 
     def _photos(self, split: str) -> list[Tensor]:
-        if split not in self._loaded:
-            self._loaded[split] = self._load(split)
-        return self._loaded[split]
-
-    def _load(self, split: str) -> list[Tensor]:
+        if split in self._loaded:
+            return self._loaded[split]
         paths = self.files[split]
         if self.streamed:
             raise PhotoError(self.name, f"its {len(paths):,} photographs do not fit in memory",
@@ -164,15 +155,13 @@ class Source:
         if split == "train" and paths and not coloured:
             raise PhotoError(self.name, f"holds no colour photograph to learn from ({len(photos)} of the train split are grey"
                              f", {len(errors)} unreadable)", "use a folder of colour photographs")
+        self._loaded[split] = coloured
         return coloured
 
     def batches(self, split: str, size: int, batch_size: int, seed: int = 0,
                 device: str | torch.device = "cpu", zoom: float = ZOOM) -> Iterator[tuple[Tensor, Tensor]]:
-        """`PhotoBatches` of a split: random crops and flips of "train", central squares of the others. Of several
-        processes each gets its share.
-
-        ValueError: there is no such split. PhotoError: it is empty.
-        """
+        """`PhotoBatches` of a split: random crops and flips of "train", central squares of the others; of several
+        processes each gets its share. ValueError: there is no such split. PhotoError: it is empty."""
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}, must be one of {SPLITS}: choose one")
         photos, training = self.files[split] if self.streamed else self._photos(split), split == "train"
@@ -193,12 +182,11 @@ def source(name: str | os.PathLike | None = None, short_side: int = 160) -> Sour
     """Choose the data: by name, else by COLORLIB_PHOTOS (a name or a folder), else the sample photographs.
 
     Args:
-        name: "samples", "imagenette", "coco_sample", "flowers102", "places365" (a dataset is downloaded on first use,
-            after its size was printed), or a folder of photographs (one with such a name is "./samples").
+        name: one of LEVELS (a dataset is downloaded on first use, after its size was printed), or a folder of photographs
+            (one with such a name is "./samples").
         short_side: to which photographs are resized, pixels.
 
-    Raises:
-        PhotoError: the name or folder leads to no photographs, or a download fails; nothing else is taken in its place.
+    PhotoError: the name or folder leads to no photographs, or a download fails; nothing else is taken in its place.
     """
     asked = "COLORLIB_PHOTOS names it; " if name is None and os.environ.get("COLORLIB_PHOTOS") else ""
     name = str((os.environ.get("COLORLIB_PHOTOS") if name is None else name) or "samples")

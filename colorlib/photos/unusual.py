@@ -1,7 +1,5 @@
 """What Pillow reads wrongly, or not at all: samples of rare TIFFs, the gamma of a PNG, cut HEIC files."""
 
-from __future__ import annotations
-
 import logging
 import struct
 import zlib

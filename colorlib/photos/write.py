@@ -1,17 +1,15 @@
 """Write a photograph: the whole file or nothing, in the format it came in."""
 
-from __future__ import annotations
-
 import os
 import struct
 import sys
 from io import BytesIO
 from pathlib import Path, PureWindowsPath
 
-import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
+from colorlib.checks import need_photo
 from colorlib.files import write_atomically
 from colorlib.photos.read import IPTC, SUFFIXES, Photo, PhotoError, to_image
 from colorlib.photos.unusual import XMP
@@ -37,15 +35,13 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     Args:
         path: in a folder that exists. The suffix names the format; without one, that of `like` is taken (see
             `suffix_for`). A format that we only read becomes another: GIF, of 256 colours, PNG, and HEIC JPEG.
-        rgb8: uint8 (3, H, W).
+        rgb8: uint8 (3, H, W), else ValueError.
         like: the photograph it was made from: its EXIF, XMP and resolution are kept (not by a BMP), its IPTC by
             JPEG and TIFF. A result has 8 bits and no transparency.
         overwrite: replace an existing file.
         note: ASCII text for the file's Software entry (EXIF; a BMP holds none), such as SYNTHETIC.
 
-    Raises:
-        PhotoError: the file exists, the folder or file cannot be written, or the format cannot hold the size.
-        ValueError: `rgb8` is not uint8 (3, H, W).
+    PhotoError: the file exists, the folder or file cannot be written, or the format cannot hold the size.
     """
     path = Path(path)
     name = SUFFIXES.get(path.suffix.lower())
@@ -72,10 +68,7 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
 
 def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, note: str | None = None) -> bytes:
     """The bytes of the file that `write_photo` writes, as "JPEG", "PNG", "WEBP", "TIFF" or "BMP"; errors as there."""
-    if not isinstance(rgb8, Tensor) or rgb8.dtype != torch.uint8 or rgb8.ndim != 3 or len(rgb8) != 3 or not rgb8.numel():
-        found = f"{rgb8.dtype} {tuple(rgb8.shape)}" if isinstance(rgb8, Tensor) else type(rgb8).__name__
-        raise ValueError(f"rgb8 is {found}, must be torch.uint8 (3, H, W); "
-                         "convert with colorlib.color.lab_to_rgb8")
+    need_photo(rgb8)
     extra, exif = dict(SETTINGS[format]), _exif(like, format, note)
     kept = {tag: block for tag, block in ((XMP, like and like.xmp), (IPTC, like and like.iptc))
             if block and (format != "JPEG" or len(block) <= MAX_EXIF)}

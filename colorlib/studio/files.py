@@ -53,14 +53,6 @@ def plain(name: object) -> str:
     return str(name).encode("utf-8", "replace").decode()
 
 
-def read_settings(name: str, data: bytes) -> Settings:
-    """Settings from the bytes of a JSON file. ValueError: no settings; the sentence begins with the name."""
-    try:
-        return Settings.from_json(data)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
 def full_size_file(colorizer: Colorizer, photo: Photo, settings: Settings, format: str,
                    bar: FloatProgress) -> tuple[str, str, bytes]:
     """Name, MIME type and bytes of the coloured photograph at full size."""

@@ -20,8 +20,7 @@ from ipywidgets import VBox
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings
 from colorlib.colorizer.colorizer import VARIANTS
 from colorlib.photos import Photo, PhotoError, decode_photo
-from colorlib.studio.files import (FORMATS, Film, check_bytes, films_of, full_size_file, link, plain, read_settings,
-                                   save_all)
+from colorlib.studio.files import (FORMATS, Film, check_bytes, films_of, full_size_file, link, plain, save_all)
 from colorlib.studio.parts import Parts, visible
 from colorlib.studio.preview import REFERENCE, THUMB, Preview, ab_at, ab_of_hex, jpeg, shrunk
 from colorlib.studio.state import State
@@ -287,7 +286,7 @@ class Studio(VBox):
     def _open_file(self, path: Path, data: bytes, use: str) -> None:
         film = Film(path, partial(decode_photo, data, path, self._max_pixels), held=len(data))
         if path.suffix.lower() == ".json":
-            self._show(self.state.loaded(read_settings(path.name, data)))
+            self._show(self.state.loaded(Settings.from_json(data, path.name)))
         elif use == "reference":
             rgb = film.open().rgb
             self._reference = shrunk(rgb, REFERENCE / max(rgb.shape))

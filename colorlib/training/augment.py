@@ -1,8 +1,6 @@
 """What happens to training pictures before a colorizer sees them: windows, turned and stretched; random hints; L like
 an old photograph's. Each works on a whole batch, on its device, and draws from a random generator there."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -15,13 +13,11 @@ from colorlib.processes import draw as drawn
 def windows(
     L: Tensor, ab: Tensor, size: int, sides: tuple[float, float], share: float, random: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Random square windows, resized to `size` pixels; outside of a picture is its reflection.
+    """Random square windows of L and ab (B, 1 or 2, S, S), with sides in a range of shares of S, resized to `size` pixels;
+    outside of a picture is its reflection.
 
-    Args:
-        L, ab: (B, 1, S, S) and (B, 2, S, S).
-        sides: smallest and largest side of a window, as shares of S.
-        share: of the pictures that are turned by up to 17 degrees, their sides scaled by up to a fifth: a few thousand
-            photographs are memorised within a few dozen epochs, unless each is distorted differently every time.
+    A `share` of them is turned by up to 17 degrees, their sides scaled by up to a fifth: a few thousand photographs are
+    memorised within a few dozen epochs, unless each is distorted differently every time.
     """
     draw = drawn(torch.rand, (7, len(L)), 1, generator=random, device=L.device)
     side = sides[0] + (sides[1] - sides[0]) * draw[0]
@@ -38,13 +34,12 @@ def windows(
 def random_hints(ab: Tensor, share: float, random: torch.Generator, most: int = 24) -> Tensor:
     """Hints as a user might give them: at most `most` small squares of one colour each, in a share of the pictures.
 
-    Returns:
-        (B, 3, H, W): mask, then ab: the mean of the 3 x 3 pixels of ab (B, 2, H, W) in the middle of each square; where
-        squares overlap, the mean of theirs; 0 elsewhere.
+    Returns (B, 3, H, W): mask, then ab: the mean of the 3 x 3 pixels of ab (B, 2, H, W) in the middle of each square;
+    where squares overlap, the mean of theirs; 0 elsewhere.
 
     Reference: Zhang et al. 2017, section 3.1: the number of hints is geometric with p = 1/8, squares of 1 to 9 pixels
-    at Gaussian places, in 1 % of the pictures all colours. Here squares have 1 to 5 pixels, as our pictures are
-    smaller, and places are uniform.
+    at Gaussian places, in 1 % of the pictures all colours. Our squares have 1 to 5, as our pictures are smaller, and
+    uniform places.
     """
     num, _, height, width = ab.shape
     chosen, rank = drawn(torch.rand, (2, num), 1, generator=random, device=ab.device)

@@ -9,8 +9,6 @@ WGAN-GP is the same step with `adversarial=Wasserstein()`, `lipschitz=GradientPe
 critic, each on a batch of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,12 +32,10 @@ def update_discriminator(
 
     Args:
         condition: (B, C, H, W), what the generator was given; labels (B,) or None where it is not a picture.
-        target: (B, K, H, W), the real picture that belongs to it.
-        fake: (B, K, H, W), the generated one; detached here, so that no gradient reaches the generator.
-        backward: runs the backward pass; that of `backward_of` in `fit`.
+        target, fake: (B, K, H, W), real and generated; fake is detached, so that no gradient reaches the generator.
         lipschitz: a Wasserstein critic's constraint: GradientPenalty or WeightClipping.
 
-    Returns {"discriminator": loss}, a scalar tensor, without the penalty; with a constraint also {"penalty": ...}.
+    Returns the losses, scalar tensors: "discriminator", and with a constraint "penalty", which the former is without.
 
     Reference: Goodfellow et al. 2014, algorithm 1; Isola et al. 2017, equation 1; Gulrajani et al. 2017, algorithm 1.
     """
@@ -65,14 +61,11 @@ def update_generator(
 
     Args:
         discriminator: None trains with L1 alone, whose weight is then 1.
-        target: None where no picture belongs to the condition (noise, labels); then lambda_l1 is 0.
+        target: None where no picture belongs to the condition (noise, labels); ValueError unless lambda_l1 is 0.
         fake: (B, K, H, W), generated with gradients.
-        lambda_l1: weight of L1 added to the adversarial loss; 0 leaves L1 out.
+        lambda_l1: weight of L1 added to the adversarial loss.
 
-    Returns {"l1": where there is a target, "generator": the adversarial loss where there is a discriminator}.
-
-    Raises:
-        ValueError: L1 is needed and there is no target.
+    Returns the losses: "l1" where there is a target, "generator" (adversarial) where there is a discriminator.
 
     Reference: Isola et al. 2017, equation 4.
     """
@@ -159,20 +152,15 @@ def fit(
         discriminator: called as discriminator(condition, image) -> logits; None trains with L1 alone.
         adversarial, lipschitz, lambda_l1: see the two updates.
         n_critic: updates of the discriminator for each one of the generator, each with a batch of its own.
-        lr, betas: Adam's, for both networks.
-        schedule: progress in [0, 1] -> factor of lr.
-        precision: "no" (float32), "bf16", "fp16" or "auto" (see `loop.accelerated`). A critic with a gradient penalty
-            stays in float32: the penalty squares the small difference of a gradient's norm from 1, and differentiates
-            it again; bfloat16 rounds to 3 digits, and float16 loses gradients of single pixels below 6e-8.
+        lr, betas: Adam's, for both networks; schedule: progress in [0, 1] -> factor of lr.
+        precision, tracker: see `loop.accelerated`. A critic with a gradient penalty stays in float32: the penalty
+            squares the small difference of a gradient's norm from 1, and differentiates it again; bfloat16 rounds to 3
+            digits, and float16 loses gradients of single pixels below 6e-8.
         accumulate: how many batches make one update; a batch norm takes the statistics of each alone.
-        compile: let torch.compile fuse the networks; a critic with a gradient penalty stays as it is, because the
-            compiler has no double backward.
-        tracker: see `loop.accelerated`.
+        compile: let torch.compile fuse the networks, but not a critic with a gradient penalty: it has no double backward.
         out: folder for `weights.safetensors` and the files of `loop.run`; None keeps nothing.
-        metadata: more entries of the weights file, such as recipe and size; also for `loop.run`.
-        resume, checkpoint_every, progress: see `loop.run`, where `checkpoint_every` is `every`.
-
-    Returns, raises: see `loop.run`.
+        metadata: more entries of the weights file, such as recipe and size.
+        resume, checkpoint_every (there `every`), progress: see `loop.run`, also for what is returned and raised.
     """
     for name, value in (("n_critic", n_critic), ("accumulate", accumulate)):
         if value < 1:

@@ -7,8 +7,6 @@
     history = run(step, 1000, state={"generator": generator, "optimizer": optimizer}, out=Path("run"))
 """
 
-from __future__ import annotations
-
 import json
 import math
 import random
@@ -20,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,9 +27,6 @@ from torch import Tensor, nn
 from colorlib import processes
 from colorlib.files import locked, write_json
 from colorlib.training.weights import load_state, read_metadata, read_tensors, write_tensors
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 CHECKPOINT, BEFORE = "checkpoint.safetensors", "checkpoint.before.safetensors"  # the last two; older ones are deleted
 MINUTES = 10.0  # between two checkpoints, where the steps are slow
@@ -57,14 +52,14 @@ def run(
     step: Callable[[int], Mapping[str, Tensor]], num_steps: int, *, state: Mapping[str, Any] | None = None,
     out: str | Path | None = None, resume: bool = False, every: int = 1000,
     save: Callable[[int], None] = lambda steps: None, look: Callable[[int], None] | None = None,
-    progress: bool = True, accelerator: Accelerator | None = None, metadata: Mapping[str, str] | None = None,
+    progress: bool = True, accelerator: Any = None, metadata: Mapping[str, str] | None = None,
 ) -> History:
     """Repeat a training step.
 
     Args:
         step: step(k) does update k = 0, 1, ... and returns its losses, scalar tensors by name. It may depend on k and
             on `state` alone; then a resumed run equals an uninterrupted one.
-        num_steps: steps in all, including those before a resume.
+        num_steps: in all, including those before a resume.
         state: what the checkpoint holds, by name: modules, optimizers (without learning rates), torch.Generators, and
             objects whose `state_dict` is plain JSON. The global random states are always in it.
         out: folder for the last two checkpoints and history.json; None keeps nothing.
@@ -72,18 +67,16 @@ def run(
         every: steps between two checkpoints; one is also written after 10 minutes.
         save: save(steps done) is called before each checkpoint, to write the weights.
         look: look(steps done) is called before the first step and after every step.
-        progress: show a progress bar with the losses on standard error.
-        accelerator: its main process writes the files; its trackers get the losses.
-        metadata: what `described` gives for `out`, to tell later whether a run fits.
+        progress: show a bar with the losses on standard error.
+        accelerator: an Accelerator, whose main process writes the files and whose trackers get the losses.
+        metadata: what `described` gives for `out`.
 
     Ctrl-C or SIGTERM, in any of several processes, finishes the step in all, writes the checkpoint and returns; a
     second one stops at once, if there is one process.
 
     Raises:
-        ValueError: bad arguments; resume without a checkpoint; a checkpoint of another network; another process that
-            trains in `out`.
-        FloatingPointError: a loss or a weight is no longer finite; the checkpoint from before is kept.
-        OSError: the files cannot be written; the checkpoint from before is kept.
+        ValueError: bad arguments; no checkpoint to resume, or another network's; another process trains in `out`.
+        FloatingPointError: a loss or weight is not finite. OSError: a file cannot be written. The last checkpoint stays.
     """
     from tqdm.auto import tqdm
 
@@ -179,15 +172,13 @@ def best_precision() -> str:
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
-def accelerated(precision: str = "no", tracker: str | None = None, out: str | Path | None = None) -> Accelerator:
+def accelerated(precision: str = "no", tracker: str | None = None, out: str | Path | None = None) -> Any:
     """Accelerate's device and processes, which are joined here; safe in threads.
 
     Args:
         precision: "no" (float32), "bf16", "fp16", or "auto": `best_precision`.
-        tracker: one of Accelerate's trackers by name, such as "tensorboard", gets the losses; it writes below `out`.
-
-    Raises:
-        ValueError: the tracker is unknown or not installed, or has no folder.
+        tracker: one of Accelerate's by name, such as "tensorboard", gets the losses; it writes below `out`. ValueError
+            where it is unknown, not installed, or has no folder.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -210,7 +201,9 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], history: History, meta
                     keep: Path | None = None) -> None:
     """Write the state of a run as tensors, JSON among them; the checkpoint that is there goes to `keep`, if named."""
     tensors = {f"losses/{name}": torch.tensor(values, dtype=torch.float64) for name, values in history.losses.items()}
-    plain = {"steps": history.num_steps, "seconds": history.seconds}
+    kind, numbers, *rest = np.random.get_state(legacy=True)
+    plain: dict[str, Any] = {"steps": history.num_steps, "seconds": history.seconds, "random": {
+        "python": random.getstate(), "numpy": [kind, numbers.tolist(), *rest]}}
     for name, part in state.items():
         if isinstance(part, torch.Generator):
             tensors[f"{name}/random"] = part.get_state()
@@ -225,8 +218,6 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], history: History, meta
     tensors |= {f"random/cuda{index}": value for index, value in enumerate(torch.cuda.get_rng_state_all())}
     if torch.backends.mps.is_available():
         tensors["random/mps"] = torch.mps.get_rng_state()
-    kind, numbers, *rest = np.random.get_state(legacy=True)
-    plain["random"] = {"python": random.getstate(), "numpy": [kind, numbers.tolist(), *rest]}
     tensors["run"] = torch.frombuffer(bytearray(json.dumps(plain).encode()), dtype=torch.uint8)  # under the checksum
     write_tensors(path, tensors, {"about": json.dumps(dict(metadata or {}))}, keep)
 
@@ -247,25 +238,16 @@ def described(out: Path) -> dict[str, str]:
 
 
 def load_newest(out: Path, state: Mapping[str, Any]) -> tuple[History, bool]:
-    """Put back the newest checkpoint that can be read; and whether CHECKPOINT cannot, and so must not take the place of
-    the one before. A ValueError as in `load_checkpoint`."""
+    """Put back, in place, the newest checkpoint that can be read; and whether CHECKPOINT cannot, and so must not take
+    the place of the one before. A ValueError where there is none, or one of another state."""
+    path = out / CHECKPOINT
     try:
-        tensors = read_tensors(out / CHECKPOINT)[0]
+        tensors, problem = read_tensors(path)[0], None
     except ValueError as error:
-        if not (out / BEFORE).is_file():
+        path, problem = out / BEFORE, error
+        if not path.is_file():
             raise
-        history = load_checkpoint(out / BEFORE, state)
-        print(f"colorlib: {error}; going on from {BEFORE}, step {history.num_steps}", file=sys.stderr)
-        return history, True
-    return _put_back(out / CHECKPOINT, tensors, state), False
-
-
-def load_checkpoint(path: Path, state: Mapping[str, Any]) -> History:
-    """Put back, in place, what `save_checkpoint` wrote; a ValueError where it is none, damaged or of another state."""
-    return _put_back(path, read_tensors(path)[0], state)
-
-
-def _put_back(path: Path, tensors: dict[str, Tensor], state: Mapping[str, Any]) -> History:
+        tensors = read_tensors(path)[0]
     try:
         plain = json.loads(tensors["run"].numpy().tobytes())
         for name, part in state.items():
@@ -290,22 +272,23 @@ def _put_back(path: Path, tensors: dict[str, Tensor], state: Mapping[str, Any]) 
         random.setstate((version, tuple(words), gauss))
         np.random.set_state(tuple(plain["random"]["numpy"]))
         losses = {name: values.tolist() for name, values in _below(tensors, "losses/").items()}
-        return History(losses, plain["seconds"], plain["steps"])
+        history = History(losses, plain["seconds"], plain["steps"])
     except (LookupError, TypeError, AttributeError, RuntimeError, json.JSONDecodeError, UnicodeError) as error:
         raise ValueError(f"{path}: is no checkpoint of this colorlib's training ({error!r}); name a run's folder") from error
+    if problem:
+        print(f"colorlib: {problem}; going on from {BEFORE}, step {history.num_steps}", file=sys.stderr)
+    return history, problem is not None
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    weights = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    places = {str(index): index for index in range(len(weights))}
+    weights = {str(index): weight for index, weight in enumerate(
+        weight for group in optimizer.param_groups for weight in group["params"])}
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        name, _, entry = key.partition("/")
-        index = places[name]
-        like = weights[index]
-        if value.shape == like.shape:  # fused Adam needs its state in the same memory layout as the weights
-            value = torch.empty_like(like, dtype=value.dtype).copy_(value)
-        state.setdefault(index, {})[entry] = value
+        index, _, entry = key.partition("/")
+        if value.shape == weights[index].shape:  # fused Adam needs its state in the same memory layout as the weights
+            value = torch.empty_like(weights[index], dtype=value.dtype).copy_(value)
+        state.setdefault(int(index), {})[entry] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -316,21 +299,22 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
     """Ctrl-C or SIGTERM sets the event instead of ending a step half-way; the second one acts as usual."""
-    pressed = threading.Event()
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    pressed, usual = threading.Event(), {}
 
-    def use(handlers: Mapping[int, Any]) -> None:
-        for number, handler in handlers.items() if is_main else ():
+    def put_back() -> None:
+        for number, handler in usual.items():
             signal.signal(number, handler)
 
     def first(signum, frame):
         if processes.share()[1] == 1:  # a launcher of several passes the signal on, to processes that got it themselves
-            use(usual)
+            put_back()
         pressed.set()
 
-    is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set, or Ctrl-C arrive
+    if threading.current_thread() is threading.main_thread():  # only there may handlers be set, or Ctrl-C arrive
+        usual |= {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in usual:
+            signal.signal(number, first)
     try:
-        use(dict.fromkeys(usual, first))
         yield pressed
     finally:
-        use(usual)
+        put_back()

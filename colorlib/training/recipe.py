@@ -12,8 +12,6 @@ Reference: Antic 2019, DeOldify (NoGAN); Gulrajani et al. 2017 (WGAN-GP); Zhang 
 image colorization (random hints); Zhu et al. 2017, BicycleGAN, section 3.3 (a latent code that the output gives back).
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -77,7 +75,7 @@ class Recipe:
     seed: int = 0
 
     @classmethod
-    def of_length(cls, num_steps: int, size: int = 128, batch_size: int = 384, scale: float = 1.0, **others) -> Recipe:
+    def of_length(cls, num_steps: int, size: int = 128, batch_size: int = 384, scale: float = 1.0, **others) -> "Recipe":
         """The recipe for at least 10 steps, four fifths of them pretraining, and pictures of at least 64 pixels.
 
         scale: factor of the three learning rates.
@@ -256,13 +254,13 @@ def train_colorizer(
     Args:
         batches: batches(batch size) -> endless (L, ab) of squares of `recipe.short_side` pixels, as `fit` takes them.
         precision: of the generator: "no" (float32), "bf16", or "auto": bf16 on a CUDA GPU that computes in it. The
-            critics stay in float32 (see `fit`).
-        compile, tracker: see `fit`; the critics are not compiled.
+            critics stay in float32, and are not compiled (see `fit`, also for compile and tracker).
         out: folder for weights.safetensors (the average), l1.safetensors (the average before the adversarial steps)
             and the files of `loop.run`.
-        metadata, resume, every: more entries of the weights files; see `loop.run`.
+        metadata: more entries of the weights files.
+        resume, every: see `loop.run`, also for what is returned and raised.
 
-    Returns, raises: see `loop.run`; ValueError also without the encoder's weights, and for fp16.
+    ValueError also without the encoder's weights, and for fp16.
     """
     if precision == "fp16":
         raise ValueError("precision is 'fp16'; the colorizer's recipe does not scale small gradients: take bf16 or no")

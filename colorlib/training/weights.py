@@ -1,8 +1,6 @@
 """Weights and checkpoints as safetensors files: written whole or not at all, read without running any code, and refused
 when the checksum in the file is not that of its tensors."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import threading
@@ -87,13 +85,8 @@ def shipped(name: str = "colorizer") -> Path:
 def save_weights(
     path: str | Path, generator: Generator, metadata: dict[str, str] | None = None, half: bool = False
 ) -> None:
-    """Write a generator with all that is needed to build it again; a ValueError where a weight is not finite.
-
-    Args:
-        metadata: more entries, such as recipe and render_size.
-        half: store tensors in 16 bits, for half the size, except those with numbers beyond 65504 (a batch norm's
-            variance can be); `load_generator` gives 32 again.
-    """
+    """Write a generator and more metadata; a ValueError where a weight is not finite. `half` stores 16 bits, but not where
+    numbers lie beyond 65504 (a batch norm's variance can); `load_generator` gives 32 again."""
     tensors = generator.state_dict()
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
@@ -105,11 +98,8 @@ def save_weights(
 
 
 def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
-    """The generator of a weights file, in evaluation mode on the CPU, and the file's metadata.
-
-    Raises:
-        ValueError: see `read_tensors`; or the file names no network of this library, or tensors that do not fit it.
-    """
+    """The generator of a weights file, in evaluation mode on the CPU, and the file's metadata. ValueError: as in
+    `read_tensors`; or the file names no network of this library, or tensors that do not fit it."""
     tensors, metadata = read_tensors(path)
     name = metadata.get("network")
     if name not in NETWORKS:

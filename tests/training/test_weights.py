@@ -19,7 +19,7 @@ import colorlib
 from colorlib.colorizer import Colorizer
 from colorlib.colorizer.hub import HubColorizer
 from colorlib.generators import UNet, predict
-from colorlib.training.loop import CHECKPOINT, load_checkpoint, load_newest
+from colorlib.training.loop import CHECKPOINT, load_newest
 from colorlib.training.weights import (
     checksum, load_generator, read_metadata, read_tensors, save_weights, shipped, write_tensors,
 )
@@ -106,7 +106,7 @@ def test_a_malicious_pickle_is_refused_without_being_run(tmp_path, suffix, make)
     shutil.copy(path, tmp_path / CHECKPOINT)
     shutil.copy(path, tmp_path / "colorizer.safetensors")
     for load in (lambda: load_generator(path), lambda: read_metadata(path), lambda: Colorizer.load(path),
-                 lambda: load_checkpoint(path, {}), lambda: load_newest(tmp_path, {}),
+                 lambda: load_newest(tmp_path, {}),
                  lambda: HubColorizer.from_pretrained(str(tmp_path))):
         with pytest.raises(ValueError, match="not a readable safetensors file"):
             load()
