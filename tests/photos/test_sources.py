@@ -99,7 +99,8 @@ def test_source_chooses_and_says_so(monkeypatch, folder):
     assert len(chosen.train) + len(chosen.validation) + len(chosen.test) == 9
     assert "(1 grey and 1 unreadable of train, validation, test)" in chosen.note
     assert source("samples").name == "samples", "a name wins over the environment"
-    assert chosen.files == scan_splits(folder)
+    assert {split: list(paths) for split, paths in chosen.files.items()} == {
+        split: list(paths) for split, paths in scan_splits(folder).items()}
     names = {split: {path.name for path in paths} for split, paths in chosen.files.items()}
     assert all(split_of(name) == split for split in names for name in names[split])
 
@@ -188,4 +189,4 @@ def test_a_note_and_training_batches_leave_the_other_splits_on_disk(monkeypatch,
     chosen = source(str(folder), short_side=20)
     assert f"{len(chosen.files['train'])} train, " in chosen.note and not read
     next(chosen.batches("train", 16, 4))
-    assert "0 grey and 0 unreadable of train)" in chosen.note and sorted(read) == chosen.files["train"]
+    assert "0 grey and 0 unreadable of train)" in chosen.note and sorted(read) == list(chosen.files["train"])

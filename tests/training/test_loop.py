@@ -184,7 +184,7 @@ def test_weights_that_are_not_finite_never_become_a_checkpoint(tmp_path):
 
     with pytest.raises(FloatingPointError, match="model's value holds NaN or infinity after step 4: training diverged"):
         run(step, 10, state={"model": model}, out=tmp_path, every=2, progress=False)
-    assert load_newest(tmp_path, {"model": model}).num_steps == 2 and model.value.isfinite()
+    assert load_newest(tmp_path, {"model": model})[0].num_steps == 2 and model.value.isfinite()
 
 
 def test_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_not_the_end(tmp_path, capsys):
