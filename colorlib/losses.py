@@ -42,10 +42,12 @@ class Vanilla:
     saturating: bool = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        need_floats(real_logits=real_logits, fake_logits=fake_logits)
         # -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x), without ever forming the sigmoid
         return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
     def generator(self, fake_logits: Tensor) -> Tensor:
+        need_floats(fake_logits=fake_logits)
         return -F.softplus(fake_logits).mean() if self.saturating else F.softplus(-fake_logits).mean()
 
 
@@ -60,9 +62,11 @@ class Wasserstein:
     """
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        need_floats(real_logits=real_logits, fake_logits=fake_logits)
         return fake_logits.mean() - real_logits.mean()
 
     def generator(self, fake_logits: Tensor) -> Tensor:
+        need_floats(fake_logits=fake_logits)
         return -fake_logits.mean()
 
 
