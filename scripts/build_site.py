@@ -27,13 +27,14 @@ from stamp_notebooks import PLACEHOLDER, source
 DOCS = ROOT / "docs"
 CONTENTS = {  # those that exist; README.md is the start page
     "The series": ["notebooks/*.ipynb"],
-    "Reference": ["docs/verdicts.md", "docs/notation.md", "docs/glossary.md", "docs/source.md",
-                  "docs/benchmarks.md", "docs/api.md"],
+    "Reference": ["docs/verdicts.md", "docs/notation.md", "docs/glossary.md", "docs/benchmarks.md", "docs/api.md"],
     "Teaching, and the project": ["docs/class.md", "docs/*.md", "colorlib/README.md", "data/README.md",
                                   "data/weights/README.md", "CHANGELOG.md", "CONTRIBUTING.md"],
 }
 BADGE = re.compile(r"\[!\[[^]]*\]\([^)]*\)\]\(https://colab\.research\.google\.com[^)]*\)\n*")
 LINK = re.compile(r"""(\]\(|\b(?:href|src)=["'])([^)\s:#"']+)(#[^)\s"']*)?(?=[)\s"'])""")
+NEXT_OR_NAMED = re.compile(r"\b[Tt]he next figure\b|\b(?:[Tt]he )?figure \*([^*]+)\*")  # named: by how its caption begins
+VERDICT = re.compile(r"\*\*(supported|weaker|undecided|refuted)\*\*")
 LARGE = 200_000  # bytes of a PNG of the README
 PICTURES = {"image/png": ".png", "image/jpeg": ".jpg"}
 
@@ -44,7 +45,7 @@ def lay_out(folder: Path, site: Path, notebooks: dict[str, nbformat.NotebookNode
     pages = [page for part in contents.values() for page in part]
 
     def relinked(text: str, page: str) -> str:
-        """The text of a page whose links to files that are no page lead to the repository."""
+        """The text of a page with coloured verdicts, whose links to files that are no page lead to the repository."""
         here = os.path.dirname(page) or "."
 
         def other(found: re.Match) -> str:
@@ -61,7 +62,7 @@ def lay_out(folder: Path, site: Path, notebooks: dict[str, nbformat.NotebookNode
                 return found[0]
             return found[1] + os.path.relpath(target, here).replace(os.sep, "/") + (found[3] or "")
 
-        return LINK.sub(other, text)
+        return LINK.sub(other, VERDICT.sub(r"[\1]{.\1}", text))
 
     def write(page: str, text: str) -> None:
         path = folder / page
@@ -116,9 +117,9 @@ def address(target: str, page: str, site: Path) -> str:
 
 
 def prepare(notebook: nbformat.NotebookNode, number: int, folder: Path) -> None:
-    """Number the figures and give them their captions; take out the badge, which is a picture from elsewhere."""
-    count = 0
-    for cell in notebook.cells:
+    """Number the figures, give them their captions, link to them; take out the badge, which is a picture from elsewhere."""
+    captions = []  # (place of the cell, text) of each figure
+    for place, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             cell.source = BADGE.sub("", cell.source)
             continue
@@ -130,7 +131,8 @@ def prepare(notebook: nbformat.NotebookNode, number: int, folder: Path) -> None:
             kind = next((kind for kind in PICTURES if kind in data), None)
             caption = re.fullmatch(r"\*([^\n]+)\*", data.get("text/markdown", ""))
             if kind:
-                count += 1
+                captions.append((place, ""))
+                count = len(captions)
                 file = f"figures/{number:02}-{count}{PICTURES[kind]}"
                 (folder / "figures").mkdir(parents=True, exist_ok=True)
                 (folder / file).write_bytes(base64.b64decode(data[kind]))
@@ -142,8 +144,19 @@ def prepare(notebook: nbformat.NotebookNode, number: int, folder: Path) -> None:
                 output = nbformat.v4.new_output("display_data", {"text/markdown": figure})
             elif caption and cell.outputs and "{figure}" in (above := cell.outputs[-1].get("data", {})).get("text/markdown", ""):
                 above["text/markdown"] = above["text/markdown"].replace("**\n```", f".** {caption[1]}\n```")
+                captions[-1] = place, caption[1]
                 continue
             cell.outputs.append(output)
+    for place, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            cell.source = NEXT_OR_NAMED.sub(lambda found: reference(found, place, number, captions), cell.source)
+
+
+def reference(found: re.Match, place: int, number: int, captions: list[tuple[int, str]]) -> str:
+    """A link to the figure that prose speaks of; the prose as it is where this run made no such figure."""
+    named = " ".join((found[1] or "").split())
+    meant = [k for k, (where, caption) in enumerate(captions, 1) if (caption.startswith(named) if named else where > place)]
+    return f"[Figure {number}.{meant[0]}](#figure-{number}-{meant[0]})" if meant else found[0]
 
 
 def build(notebooks: dict[str, nbformat.NotebookNode], site: Path, note: str) -> int:

@@ -20,9 +20,9 @@ from _notebooks import ROOT, code_cells, execute, read, series, spoken, workplac
 from colorlib.runtime import machine
 
 FILE = ROOT / "data" / "results" / "colab_memory.json"
-REPETITIONS = re.compile(r"(?i)(.*_)?(steps|updates|rounds|tries|checkpoints|start|more|fresh|short)$")
+REPETITIONS = re.compile(r"(?i)(.*_)?(steps|updates|rounds|tries|checkpoints|repeats|start|more|fresh|short)$|\(RUN, EVERY\)$")
 SEEDS = re.compile(r"(.*_)?(SEEDS|MANY)$")
-ONE_AFTER_THE_OTHER = ("04", "06", "07", "08", "09")  # the others hold the data or networks of all seeds at once
+ONE_AFTER_THE_OTHER = ("04", "06", "07", "08", "09", "10")  # the others hold the data or networks of all seeds at once
 # ru_maxrss is in KiB on Linux and in bytes on macOS
 LAST = """import resource, sys
 print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))"""

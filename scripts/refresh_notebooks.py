@@ -2,7 +2,7 @@
 
     python scripts/refresh_notebooks.py          all of them
     python scripts/refresh_notebooks.py 01 04    these
-A notebook in which a cell fails is left as it was. The tables of README.md and docs/source.md follow the new results.
+A notebook in which a cell fails is left as it was. The tables of README.md and docs/verdicts.md follow the new results.
 """
 
 from __future__ import annotations

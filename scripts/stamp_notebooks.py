@@ -20,8 +20,9 @@ CELL = (
     STAMPED
     + """ if it is missing, from COLORLIB_SOURCE where that is set
 import importlib.util as lib, os, subprocess, sys
-url = os.environ.get("COLORLIB_SOURCE", "@SOURCE@")
-if not lib.find_spec("colorlib") and subprocess.call([sys.executable, *"-m pip install -qqq anywidget".split(), url]):
+url = os.getenv("COLORLIB_SOURCE", "@SOURCE@")
+command = [sys.executable, *"-m pip install -qqq anywidget".split(), url]
+if not lib.find_spec("colorlib") and subprocess.call(command):
     sys.exit(f"colorlib was not installed: no network? To see why: %pip install {url}")"""
 )
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # on Colab, in JupyterLab

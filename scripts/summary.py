@@ -1,6 +1,6 @@
 """What the text that the project grew from says, sentence by sentence, and what was measured.
 
-    python scripts/summary.py           write docs/source.md and the two tables between markers in README.md
+    python scripts/summary.py           write docs/verdicts.md and the two tables between markers in README.md
     python scripts/summary.py --check   say what is out of date, and change nothing
 
 The sentences, in our own words, stand in data/source_claims.csv; numbers and verdicts in data/results/claims. The README's
@@ -17,13 +17,16 @@ import sys
 from collections import Counter
 
 from _notebooks import ROOT, read, series, title
-from colorlib.course.claims import VERDICTS
 
 SENTENCES = ROOT / "data" / "source_claims.csv"
 CLAIMS = ROOT / "data" / "results" / "claims"
 REPORT = ROOT / "data" / "results" / "colorizer_report.json"
 VERDICTS_HERE, QUALITY_HERE, END = (
     "<!-- verdicts, written by scripts/summary.py -->", "<!-- quality, written by scripts/summary.py -->", "<!-- end -->")
+MEANS = {"supported": "the whole interval passes the threshold",
+         "weaker": "the interval is on the claim's side of parity, and does not wholly pass the threshold",
+         "undecided": "the interval contains parity",
+         "refuted": "the whole interval is on the other side of parity"}
 # a group of the report: its name, and what to expect of it
 GROUPS = {
     "faces": ("faces", "skin looks like skin, a little too tanned; hair and eyes come out brown"),
@@ -38,18 +41,18 @@ PARTS = {"A": "Introduction, pix2pix, colorization", "B1": "GAN", "B2": "Conditi
 SHOWN = (
     ("C2", "A network that is trained to come near the real colours paints their average.",
      "Its colours have {C2_1:.0%} of the real strength."),
-    ("C14", "A second network, which learns to separate real from generated pictures (a *discriminator*), makes it choose.",
+    ("C14", "A second network, which learns to separate real from generated pictures (a *discriminator*), makes it choose one colour.",
      "The distance between its set of colours and the real set falls to {C14_0:.0%}."),
-    ("C19", "A *Wasserstein* GAN trains more steadily than a GAN.", "Of all runs, {C19_0:.0%} fewer fail."),
+    ("C19", "A *Wasserstein* GAN trains more steadily than a GAN.", "The share of runs that fail falls by {C19_0:.0%} of all runs."),
     ("C20", "The colours of a Wasserstein GAN are more realistic.",
-     "Distance to the real colours, of a GAN's: {C20_1:.0%} after equal updates, {C20_0:.0%} after equal time."),
-    ("C25", "*Residual blocks* make deep networks end at better results.", "The error of 64 layers falls to {C25_0:.0%}."),
+     "Distance to the real colours: {C20_1:.0%} of a GAN's after equal updates, {C20_0:.0%} after equal time."),
+    ("C25", "*Residual blocks* make deep networks end at better results.", "The error of a network of 64 layers falls to {C25_0:.0%}."),
     ("C25b", "A colorizer made of residual blocks is better than pix2pix's.",
-     "Its error, of pix2pix's: {C25b_0:.0%} after equal updates, {C25b_1:.0%} after equal time."),
+     "Its error: {C25b_0:.0%} of pix2pix's after equal updates, {C25b_1:.0%} after equal time."),
     ("C26", "A Wasserstein GAN with residual blocks colours photographs better than pix2pix.", "The error falls to {C26_0:.0%}."),
-    ("C26c", "It learns finer detail.", "{C26c_0:.1f} times as much."),
-    ("C26b", "It is steadier.",
-     "Runs differ {C26b_0:.1f} times as much; the interval goes from {C26b_0_low:.1f} to {C26b_0_high:.1f}."),
+    ("C26c", "Such a pair learns finer detail than pix2pix.", "{C26c_0:.1f} times as much detail."),
+    ("C26b", "Its training is steadier.",
+     "Its runs differ {C26b_0:.1f} times as much as pix2pix's; the interval goes from {C26b_0_low:.1f} to {C26b_0_high:.1f}."),
     ("C27b", "Learned colours are good on photographs never seen (here: 838 landscapes).",
      "{C27b_1:.0%} of the real colourfulness; distance to the real set of colours {C27b_2:.0%} of grey's."),
 )  # fmt: skip
@@ -86,11 +89,13 @@ def numbers(found: dict[str, dict]) -> dict[str, float]:
 
 def counts(found: dict[str, dict]) -> str:
     by_verdict = Counter(record["verdict"] for record in found.values())
-    return ", ".join(f"{by_verdict[verdict]} {verdict}" for verdict in VERDICTS)
+    return ", ".join(f"{by_verdict[verdict]} {verdict}" for verdict in MEANS)
 
 
-def conditions(record: dict) -> list[str]:
-    """Each condition of a claim in one line: what was measured, the number, what was needed."""
+def conditions(record: dict, above: bool) -> list[str]:
+    """Each condition of a claim in one line: what was measured, the number, what was needed; once on the page."""
+    if above:
+        return [f"{record['claim']}: above"]
     return [f"{record['claim']} {condition['measure']}: {condition['number']}, needed {condition['supported']}".replace("|", r"\|")
             for condition in record["conditions"]]
 
@@ -103,24 +108,29 @@ def for_readme(found: dict[str, dict]) -> str:
              "| the theory says | we measured | verdict | |", "|---|---|---|---|"]
     for claim, says, measured in SHOWN:
         link = f"[{where[claim]}](notebooks/{files[where[claim]][0]})"
-        spelled = measured.format(**values).replace("%", " %")
+        spelled = measured.format(**values).replace("%", "\N{NO-BREAK SPACE}%")
         lines.append(f"| {says} | {spelled} | **{found[claim]['verdict']}** | {link} |")
     return "\n".join(lines)
 
 
 def for_page(found: dict[str, dict]) -> str:
-    """The page docs/source.md."""
+    """The page docs/verdicts.md."""
     files, titles = chapters(), {path.name[:2]: title(read(path)) for path in series()}
     lines = [
-        "# The text that the project grew from, sentence by sentence", "",
+        "# Verdicts, sentence by sentence", "",
         "The project grew from a short text about pix2pix, the Wasserstein GAN, residual U-Nets, colorization, the GAN and the",
         "conditional GAN. Each line is one statement of it, in our own words. *Explained* means that it defines something.",
-        "*Corrected* means that it is wrong there, and the notebook says why. Everything else is a claim. Each of its conditions has",
-        "a number, the mean with its 95 % interval, and a threshold. Notebook 01 explains the four verdicts.", "",
+        "*Corrected* means that it is wrong there, and the notebook says why. Everything else is a claim, and each claim is an",
+        "experiment in a notebook. Its threshold was written down before the run. Code compares the 95 % interval over seeds with",
+        "the threshold and gives the verdict:", "",
+        *(f"- **{verdict}**: {meaning}." for verdict, meaning in MEANS.items()), "",
+        "*Parity* is the value at which a claim is neither true nor false: 1 for a ratio, 0 for a difference. A claim with several",
+        "conditions has the verdict of its least good one.", "",
         f"{len(found)} claims were measured: {counts(found)}.", "",
         "`python scripts/summary.py` writes this page from [the sentences](../data/source_claims.csv) and",
         "[the results](../data/results).",
     ]  # fmt: skip
+    shown = set()
     for part, name in PARTS.items():
         lines += ["", f"## {name}", "", "| | the text says | where | measured | verdict |", "|---|---|---|---|---|"]
         for row in sentences():
@@ -129,7 +139,8 @@ def for_page(found: dict[str, dict]) -> str:
             file, sections = files[row["notebook"]]
             where = f"[{titles[row['notebook']].split(':')[0]}](../notebooks/{file}), {row['section']}. {sections[row['section']]}"
             claims = row["claims"].split()
-            measured = "<br>".join(line for claim in claims for line in conditions(found[claim]))
+            measured = "<br>".join(line for claim in claims for line in conditions(found[claim], claim in shown))
+            shown.update(claims)
             verdicts = [f"{claim} **{found[claim]['verdict']}**" for claim in claims]
             verdict = "<br>".join([row["kind"]] * (row["kind"] != "claim") + verdicts)
             lines.append(f"| {'' if part == 'ours' else row['sentence']} | {row['says']} | {where} | {measured} | {verdict} |")
@@ -167,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 where a file is out of date")
     check = parser.parse_args(arguments).check
-    found, readme, page = records(), ROOT / "README.md", ROOT / "docs" / "source.md"
+    found, readme, page = records(), ROOT / "README.md", ROOT / "docs" / "verdicts.md"
     filled = between(readme.read_text(encoding="utf-8"), VERDICTS_HERE, for_readme(found))
     new = {page: for_page(found), readme: between(filled, QUALITY_HERE, quality())}
     stale = [path for path, text in new.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "data/README.md", "data/weights/README.md", "colorlib/README.md", "CHANGELOG.md", "CONTRIBUTING.md",
-         "docs/class.md", "docs/benchmarks.md", "docs/source.md")
+         "docs/class.md", "docs/benchmarks.md", "docs/verdicts.md")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 LINKED = sorted({*PAGES, *(str(path.relative_to(ROOT)) for path in (*(ROOT / "docs").rglob("*.md"), *NOTEBOOKS))})
 WRITTEN_BY_COMMANDS = ("build/", "wheelhouse/", ".venv", "run/", "RUN/", "coloured", "mine", "data/downloads",
@@ -161,7 +161,7 @@ def test_a_changed_result_is_seen(summary, monkeypatch, tmp_path):
             record["conditions"][0]["mean"] = 0.5
         (tmp_path / path.name).write_text(json.dumps(record), encoding="utf-8")
     monkeypatch.setattr(summary, "CLAIMS", tmp_path)
-    assert "The error falls to 50 %." in summary.for_readme(summary.records())
+    assert "The error falls to 50\N{NO-BREAK SPACE}%." in summary.for_readme(summary.records())
     assert summary.main(["--check"]) == 1
 
 

@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "docs" / "_ext")]
 
 import colorlib_pages  # noqa: E402
 from _notebooks import CONTROL, series  # noqa: E402
-from build_site import lay_out, prepare, table_of_contents  # noqa: E402
+from build_site import NEXT_OR_NAMED, lay_out, prepare, table_of_contents  # noqa: E402
 from mathml import to_mathml  # noqa: E402
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output  # noqa: E402
 
@@ -140,13 +140,14 @@ def test_where_a_notebook_has_a_control_the_page_has_a_sentence(pages):
     assert {page.path.stem for page in notebook_pages(pages) if "A control: it works" in page.text} == with_control
 
 
-def test_the_table_of_verdicts_is_that_of_the_results(pages):
+def test_the_page_of_the_verdicts_has_every_number_and_colours_them(pages):
     text = pages["docs/verdicts.html"].source
-    rows = re.findall(r"<tr class=.*?<p>(C\d+[a-z]?)</p>.*?<span class=\"(\w+)\">", text, re.DOTALL)
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in colorlib_pages.CLAIMS.glob("*.json")]
-    assert dict(rows) == {result["claim"]: result["verdict"] for result in results} and len(rows) == len(results)
-    assert all(condition["number"] in text for result in results for condition in result["conditions"])
-    assert text.count("#what-we-measured") == len(results)
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "data/results/claims").glob("*.json")]
+    assert len(results) > 50
+    for result in results:
+        assert f"{result['claim']} <span class=\"{result['verdict']}\">{result['verdict']}</span>" in text, result["claim"]
+        assert all(condition["number"] in text for condition in result["conditions"]), result["claim"]
+    assert "**supported" not in text and f'"{results[0]["verdict"]}"' in pages["index.html"].source
 
 
 def test_the_interface_is_documented(pages):
@@ -169,6 +170,14 @@ def test_the_page_of_the_notation_has_every_symbol_of_notebook_00():
     assert len(symbols) > 12 and [symbol for symbol in symbols if symbol.strip("$") not in page] == []
 
 
+def test_prose_refers_to_figures_by_links(pages):
+    links = {page.path.name: [link for link in page.values("a", "href") if link.startswith("#figure-")] for page in notebook_pages(pages)}
+    assert sum(map(len, links.values())) > 25
+    for page in notebook_pages(pages):
+        assert set(links[page.path.name]) <= {f"#{name}" for name in page.ids}
+        assert NEXT_OR_NAMED.findall(page.text) == [] and not re.search(r"figure <em>", page.source), page.path.name
+
+
 # its parts
 
 
@@ -187,6 +196,20 @@ def test_figures_are_numbered_and_badges_taken_out(tmp_path):
                      "**Figure 7.1.** A $x$ cat.\n```")
     assert "**Figure 7.2**" in second and table == "| a |\n|---|"
     assert (tmp_path / "figures" / "07-2.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_reference_becomes_a_link_to_the_figure_that_it_means(tmp_path):
+    def figure(caption):
+        return new_code_cell("show()", outputs=[new_output("display_data", {"image/png": PIXEL}),
+                                                new_output("display_data", {"text/markdown": f"*{caption}*"})])
+
+    text = ("The next figure has it. See (figure *A dog\nthat*) and the figure *A cat*. A figure *of speech* stays.",
+            "Not *A cat*; the next figure is made by no cell.")
+    notebook = new_notebook(cells=[figure("A dog that barks."), new_markdown_cell(text[0]), figure("A cat."), new_markdown_cell(text[1])])
+    prepare(notebook, 7, tmp_path)
+    assert notebook.cells[1].source == ("[Figure 7.2](#figure-7-2) has it. See ([Figure 7.1](#figure-7-1)) and [Figure 7.2](#figure-7-2). "
+                                        "A figure *of speech* stays.")
+    assert notebook.cells[3].source == text[1]
 
 
 def test_links_lead_from_page_to_page_or_to_the_file(tmp_path):

@@ -1,69 +1,13 @@
-"""What this book has and others have not: the table of verdicts, the buttons of a notebook's page, readable docstrings."""
+"""What this book has and others have not: the buttons of a notebook's page, readable docstrings."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
-from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
-ROOT = Path(__file__).resolve().parents[2]
-CLAIMS = ROOT / "data" / "results" / "claims"
-MEANS = {"supported": "the whole interval passes the threshold",
-         "weaker": "the interval is on the claim's side of parity, and does not pass the threshold",
-         "undecided": "the interval contains parity",
-         "refuted": "the whole interval is on the other side of parity"}
 COLAB = "https://colab.research.google.com/github/{}/blob/{}/{}"
-
-
-def claims() -> list[dict]:
-    """The result files in the order of their numbers: C2 before C10, C14 before C14b."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in CLAIMS.glob("C*.json")]
-    return sorted(found, key=lambda claim: [int(claim["claim"][1:].rstrip("abcd")), claim["claim"]])
-
-
-def chapters(source: Path) -> dict[str, str]:
-    """claim -> the notebook whose table 'What we measured' has it."""
-    found = {}
-    for path in sorted((source / "notebooks").glob("*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] == "markdown":
-                for claim in re.findall(r"^\| *\**(C\d+[a-d]?)\b", "".join(cell["source"]), re.MULTILINE):
-                    found.setdefault(claim, path.stem)
-    return found
-
-
-class Verdicts(SphinxDirective):
-    """The table of all claims, from data/results/claims."""
-
-    def run(self) -> list[nodes.Node]:
-        known, where = claims(), chapters(Path(self.env.srcdir))
-        for path in CLAIMS.glob("C*.json"):
-            self.env.note_dependency(str(path))
-        counts = Counter(claim["verdict"] for claim in known)
-        lines = [f"{len(known)} claims. " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in MEANS) + ".", "",
-                 *(f"- {mark(verdict)}: {text}." for verdict, text in MEANS.items()), "",
-                 "| claim | verdict | sentence | number, its 95 % interval, and what it has to be | notebook |", "|---" * 5 + "|"]
-        for claim in known:
-            numbers = "<br>".join(f"{plain(each['measure'])}: **{each['number']}**, has to be {plain(each['supported'])}"
-                                  for each in claim["conditions"])
-            chapter = where.get(claim["claim"])
-            link = f"[{chapter[:2]}](../notebooks/{chapter}.ipynb#what-we-measured)" if chapter else ""
-            lines.append(f"| {claim['claim']} | {mark(claim['verdict'])} | {plain(claim['statement'])} | {numbers} | {link} |")
-        return self.parse_text_to_nodes("\n".join(lines))
-
-
-def mark(verdict: str) -> str:
-    return f"[{verdict}]{{.{verdict}}}"
-
-
-def plain(text: str) -> str:
-    """Text that Markdown shows as it stands, in a cell of a table."""
-    return re.sub(r"([\\`*_{}\[\]<>|$])", r"\\\1", text)
 
 
 def add_buttons(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
@@ -104,7 +48,6 @@ def short_types(app: Sphinx, what: str, name: str, thing: object, options: objec
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.add_directive("verdicts", Verdicts)
     app.connect("html-page-context", add_buttons, priority=600)
     app.connect("html-page-context", readable_by_all)
     app.connect("autodoc-process-signature", short_types)

@@ -85,7 +85,7 @@ def code(notebook: Notebook) -> Iterator[str]:
         if not cell.source.strip():
             yield "an empty code cell"
         for line in cell.source.splitlines():
-            if len(line) > LINE and not cell.source.startswith(STAMPED):  # that one is folded, and of five lines
+            if len(line) > LINE:
                 yield f"a line of code has {len(line)} characters; at most {LINE}: {line[:50]!r}"
         if before is None or before.cell_type != "markdown" or not before.source.strip():
             yield f"no prose before the code cell {cell.source[:50]!r}"

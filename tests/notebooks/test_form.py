@@ -259,7 +259,7 @@ def test_stamping_folds_the_cell():
     notebook = good()
     notebook.cells[1].metadata.clear()
     assert stamp(notebook, "07_seven.ipynb") and notebook.cells[1].metadata == FOLDED
-    assert len(first_cell().splitlines()) <= 5
+    assert len(first_cell().splitlines()) <= 6  # issue 18 asks for about five; a sixth keeps every line short enough to read
 
 
 def test_stamping_lets_colab_start_a_t4():

@@ -17,6 +17,7 @@ def test_repetitions_are_few_and_sizes_are_those_of_preset_gpu():
     assert changed("NUM_STEPS = pick(smoke=3, gpu=900)", REPETITIONS) == "NUM_STEPS = pick(smoke=3, gpu=3)"
     assert changed("steps, width = pick(smoke=2, gpu=9), pick(smoke=8, gpu=64)", REPETITIONS) == (
         "steps, width = (pick(smoke=2, gpu=2), pick(smoke=8, gpu=64))")
+    assert changed("RUN, EVERY = pick(smoke=(8, 2), gpu=(300, 20))", REPETITIONS) == "RUN, EVERY = pick(smoke=(8, 2), gpu=(8, 2))"
     assert "gpu=2)" in changed("def run(x, rounds=runtime.pick(smoke=2, gpu=9)):\n    pass", REPETITIONS)
     for kept in ("NUM_TRAIN = pick(smoke=64, gpu=8192)", "SEEDS = pick(smoke=range(2), gpu=range(8))"):
         assert changed(kept, REPETITIONS) == kept
