@@ -43,7 +43,7 @@ SHOWN = (
      "Its colours have {C2_1:.0%} of the real strength."),
     ("C14", "A second network, which learns to separate real from generated pictures (a *discriminator*), makes it choose one colour.",
      "The distance between its set of colours and the real set falls to {C14_0:.0%}."),
-    ("C19", "A *Wasserstein* GAN trains more steadily than a GAN.", "The share of runs that fail falls by {C19_0:.0%} of all runs."),
+    ("C19", "A *Wasserstein* GAN trains more steadily than a GAN.", "Fewer runs fail; the difference is {C19_0:.0%} of all runs."),
     ("C20", "The colours of a Wasserstein GAN are more realistic.",
      "Distance to the real colours: {C20_1:.0%} of a GAN's after equal updates, {C20_0:.0%} after equal time."),
     ("C25", "*Residual blocks* make deep networks end at better results.", "The error of a network of 64 layers falls to {C25_0:.0%}."),
