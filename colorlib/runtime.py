@@ -18,8 +18,6 @@ T = TypeVar("T")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 _pools: dict[int, ThreadPoolExecutor] = {}
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # a forked process has the pool, but none of its threads
 _GLOBAL_GENERATOR = threading.RLock()
 
 
@@ -127,3 +125,13 @@ def _start(all_here: threading.Barrier) -> None:
     torch.set_num_threads(1)
     torch.get_num_threads()  # makes torch's setting for this thread final, before the caller takes its own back
     all_here.wait()
+
+
+def _forked() -> None:
+    """A forked process has the pools, ours and OpenMP's, but none of their threads, for which it would wait for ever."""
+    _pools.clear()
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -59,7 +59,6 @@ def start(photos: Path, run: Path, options: list[str]) -> int:
     """`colorlib train` in a copy of this process: its id."""
     if process := os.fork():
         return process
-    torch.set_num_threads(1)  # torch makes its pool anew after a fork, and fails where two threads do so at once
     with open(run.with_suffix(".log"), "a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)

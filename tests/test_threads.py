@@ -1,4 +1,5 @@
 import os
+import signal
 import threading
 
 import pytest
@@ -48,12 +49,20 @@ def test_an_error_reaches_the_caller():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_process_makes_threads_of_its_own():
-    """A data-loader worker inherits the pool without its threads; waiting for those would never end."""
-    in_threads(abs, [-1, -2])
+def test_a_forked_process_waits_for_no_thread_of_its_parent():
+    """A data-loader worker inherits our pool and OpenMP's without their threads; waiting for those would never end."""
+    x = torch.rand(2000, 200)
+    expected = float((x @ x.T).exp().mean())  # large enough for several threads
+
+    def work(part):
+        return float((x @ x.T).exp().mean())
+
+    in_threads(work, [-1, -2])
     child = os.fork()
     if child == 0:
-        os._exit(0 if in_threads(abs, [-1, -2]) == [1, 2] else 1)
+        signal.alarm(60)  # ends a process that waits
+        found = [work(0), *in_threads(work, [-1, -2])]
+        os._exit(0 if found == pytest.approx([expected] * 3) and torch.get_num_threads() == 1 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
