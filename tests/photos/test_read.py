@@ -336,6 +336,17 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
         refused(path, "changed while it was read", "wait")
 
 
+@pytest.mark.parametrize("read", [read_photo, lambda path: read_small(path, 8)])
+def test_a_fault_of_ours_is_not_taken_for_damage_of_the_file(tmp_path, monkeypatch, read):
+    def failing(*_):
+        raise RuntimeError("INTERNAL ASSERT FAILED")
+
+    path = save(tmp_path / "a.png", picture())
+    monkeypatch.setattr(torch, "from_numpy", failing)
+    with pytest.raises(RuntimeError, match="INTERNAL ASSERT"):
+        read(path)
+
+
 def test_links_to_themselves_devices_and_strange_names(tmp_path):
     os.symlink("loop.png", tmp_path / "loop.png")
     refused(tmp_path / "loop.png", "cannot be read", "symbolic links")
