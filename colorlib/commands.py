@@ -36,11 +36,11 @@ def colorize_photos(batch: Batch, colorizer: Colorizer, settings: Settings) -> l
     errors = []
     make_folder(batch.folder)
     for path in _progress(batch.photos):
-        outcome, lost = colorize_one(batch, colorizer, settings, path)
+        outcome, notes = colorize_one(batch, colorizer, settings, path)
         if isinstance(outcome, str):
             errors.append(outcome)
         else:
-            tqdm.write(f"{path} -> {outcome}" + f" (not kept: {', '.join(lost)})" * bool(lost))
+            tqdm.write(f"{path} -> {outcome}" + f" ({'; '.join(notes)})" * bool(notes))
     return errors
 
 
@@ -83,8 +83,6 @@ class Run(SimpleNamespace):
             raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
         if self.recipe == "colorizer" and (self.loss or self.generator not in (None, "pretrained-unet")):
             raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
-        if self.recipe == "colorizer" and self.accumulate > 1:
-            raise ValueError("--accumulate is for the other recipes: with --recipe colorizer take a smaller --batch-size")
         if self.lr is not None and not 0 < self.lr < 1:
             raise ValueError(f"--lr is {self.lr}; it must be above 0 and below 1")
         self.times: dict[str, int] = {}  # ["objects=4"] -> {"objects": 4}
@@ -182,14 +180,16 @@ def _train_colorizer(run: Run) -> History:
     return train_colorizer(
         recipe, lambda number: data.batches("train", recipe.short_side, number, run.seed, device(), zoom=1.0), run.out,
         metadata=description, resume=run.resume, every=run.every, progress=sys.stderr.isatty(), precision=run.precision,
-        compile=run.compile, tracker=run.track)
+        accumulate=run.accumulate, compile=run.compile, tracker=run.track)
 
 
 def _part(run: Run, batch_size: int) -> int:
     """How many pictures all processes compute at once: a batch, or one of its parts."""
     _, number = processes.share()
-    if batch_size % (number * run.accumulate):
-        third = ", of which two thirds are a multiple too" * (run.recipe == "colorizer")
+    each, rest = divmod(batch_size, number * run.accumulate)
+    colorizer = run.recipe == "colorizer"
+    if rest or colorizer and each < 4:
+        third = ", of which two thirds are a multiple too, and at least 4 for each" * colorizer
         raise ValueError(f"a batch of {batch_size} cannot be shared by {number} processes in {run.accumulate} parts: "
                          f"take another --batch-size{third}")
     return batch_size // run.accumulate

@@ -612,7 +612,9 @@ def small_colorizer(monkeypatch):
 
 def test_the_recipe_of_the_colorizer_trains_resumes_and_colours(colorlib, tmp_path, folder, small_colorizer):
     command = ("train", "--photos", folder, "--out", tmp_path / "run", "--recipe", "colorizer", "--size", 64,
-               "--batch-size", 4, "--encoder-weights", "none")
+               "--batch-size", 12, "--accumulate", 2, "--encoder-weights", "none")
+    few = one_line(colorlib(*(4 if part == 12 else part for part in command), "--steps", 8)[2])
+    assert "a batch of 4 cannot be shared by 1 processes in 2 parts" in few and "at least 4 for each" in few
     code, out, err = colorlib(*command, "--steps", 8)
     assert code == 0 and "step 8, distance" in out, err
     assert "holds a run already" in one_line(colorlib(*command, "--steps", 8)[2])
@@ -622,7 +624,7 @@ def test_the_recipe_of_the_colorizer_trains_resumes_and_colours(colorlib, tmp_pa
     assert colorlib(*command, "--steps", 8, "--resume")[0] == 0
     painter = Colorizer.load(tmp_path / "run" / "weights.safetensors", "cpu")
     assert painter.metadata["recipe"] == "colorizer" and painter.render_size == 80 and painter.z["mean"].abs().sum() > 0
-    assert json.loads(painter.metadata["settings"])["batch_size"] == 4
+    assert json.loads(painter.metadata["settings"])["batch_size"] == 12
     assert Colorizer.load(tmp_path / "run" / "l1.safetensors", "cpu").metadata["step"] == "4"
     options = ("--weights", tmp_path / "run" / "weights.safetensors", "-o")
     for number in (0, 1):
@@ -693,8 +695,31 @@ def test_what_a_result_lacks_is_printed(colorlib, tmp_path, weights):
     assert code == 0 and first.endswith("(not kept: other pages or frames than the first)") and second.endswith("b.png")
 
 
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
-                                   RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")])
+SHORT = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
+         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")]
+
+
+@pytest.mark.parametrize("error", SHORT)
+def test_short_memory_takes_a_smaller_render_size_and_says_so(colorlib, tmp_path, weights, monkeypatch, error):
+    write_photo(tmp_path / "a.png", picture(0, 300, 400))
+    real = UNet.predict_from
+    options = ("--weights", weights, "-o")
+    assert colorlib("colorize", tmp_path / "a.png", "--render-size", 70, *options, tmp_path / "small")[0] == 0
+
+    def short(self, x):
+        if x.shape[-2] > 80:
+            raise error
+        return real(self, x)
+
+    monkeypatch.setattr(UNet, "predict_from", short)
+    code, out, err = colorlib("colorize", tmp_path / "a.png", "--render-size", 280, *options, tmp_path / "o")
+    assert code == 0 and out.endswith("(memory is too short for render size 280: coloured at 140; "
+                                      "memory is too short for render size 140: coloured at 70)\n"), err
+    rgb = read_photo(tmp_path / "o" / "a.png").rgb
+    assert torch.equal(rgb, read_photo(tmp_path / "small" / "a.png").rgb) and not torch.equal(rgb[0], rgb[2])
+
+
+@pytest.mark.parametrize("error", SHORT)
 @pytest.mark.parametrize("where", ["colorlib.generators.UNet.predict_from", "colorlib.colorizer.colorizer.render"])
 def test_short_memory_writes_no_grey_photograph_and_leaves_the_others_coloured(colorlib, tmp_path, weights, monkeypatch, error, where):
     for name, width in (("small", 20), ("large", 60)):

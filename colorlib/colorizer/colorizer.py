@@ -2,6 +2,7 @@
 the generator; what follows at full size is in `render`."""
 
 import json
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,14 +31,17 @@ from colorlib.training.weights import load_generator, save_weights, shipped
 RENDER_SIZE = 256
 VARIANTS, DRAWS, VARIANT_SIZE = 6, 24, 64  # colourings that differ, of DRAWS draws, compared at this short side
 SIBLING = "l1.safetensors"
+SMALLEST = 64  # pixels: the render size below which short memory is an error
 REMEMBERED = 24  # answers of the generator to one photograph, 2 MB each at the shipped weights' render size
-
-
 Picture = Tensor | np.ndarray | Image.Image | Photo | str | Path
 
 
 class ColorizerError(RuntimeError):
     """The photograph could not be coloured: not enough memory, or a generator that returns no numbers."""
+
+
+class MemoryShort(ColorizerError):
+    """There is not enough memory."""
 
 
 class Colorizer:
@@ -77,6 +81,7 @@ class Colorizer:
             raise ValueError(f"the metadata's large_render_size is {text!r}; it must be a whole number of pixels, at least "
                              f"{self.render_size}, the render size")
         self.large_render_size = None if text is None else int(text)
+        self.warn: Callable[[str], None] = warnings.warn  # gets a sentence where a smaller render size was taken
         self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
         self._known: OrderedDict[tuple, Prediction] | None = None  # what `remembering` keeps, and for which L
         self._known_L: Tensor | None = None
@@ -178,14 +183,27 @@ class Colorizer:
             return render(rgb, sketch, settings, progress)
 
     def sketch(self, photo: Picture, settings: Settings, draft: bool = False) -> Sketch:
-        """The part of `colorize` that needs the network; `render.render` is the rest. Errors as there.
+        """The part of `colorize` that needs the network; `render.render` is the rest. Errors as there. Where memory is
+        short the render size is halved, down to SMALLEST, and `warn` says so.
 
         A `draft` does not wait for answers to hints that `remembering` does not know: they keep their own colours alone.
         """
+        rgb = _rgb_of(photo)
+        size = settings.render_size or self.own_render_size(*rgb.shape[-2:])
+        while True:
+            try:
+                return self._sketch(rgb, replace(settings, render_size=size), draft)
+            except MemoryShort:
+                if size < 2 * SMALLEST:
+                    raise
+            before, size = size, size // 2  # after `except`, which holds all tensors
+            self.warn(f"memory is too short for render size {before}: coloured at {size}")
+
+    def _sketch(self, rgb: Tensor, settings: Settings, draft: bool) -> Sketch:
         if settings.adversarial < 1 and self.sibling is None:
             raise ValueError(f"adversarial is {settings.adversarial}, but these weights have no sibling ({SIBLING} beside "
                              "them): leave adversarial at 1")
-        L, marks, full = self._seen(_rgb_of(photo), settings.hints, settings.render_size)
+        L, marks, full = self._seen(rgb, settings.hints, settings.render_size)
         with torch.inference_mode(), _memory_for(full):
             z = self._z(L, settings.decode, settings.variant)
             plain, found = self._answers(L, marks, z, draft)
@@ -310,5 +328,5 @@ def _memory_for(size: tuple[int, int]) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise ColorizerError(f"not enough memory for {size[1]} x {size[0]} pixels: "
-                             "take a smaller render size, or the CPU instead of the GPU") from error
+        raise MemoryShort(f"not enough memory for {size[1]} x {size[0]} pixels: "
+                          "take a smaller render size, or the CPU instead of the GPU") from error

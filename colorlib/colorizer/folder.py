@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,10 @@ class Batch:
 def colorize_one(batch: Batch, colorizer: Colorizer, settings: Settings, path: Path,
                  read: Callable[[Path], Photo] = read_photo) -> tuple[Path | str, tuple[str, ...]]:
     """Colour one photograph of a batch, whose folder exists. Returns where the result is or, as a sentence, why there is
-    none; and what it lacks (`Photo.lost`)."""
+    none; and notes on the result: what it lacks (`Photo.lost`), a smaller render size."""
+    notes: list[str] = []
+    colorizer = copy(colorizer)
+    colorizer.warn = notes.append
     try:
         photo = read(path)
         target = batch.target(path, photo)
@@ -53,7 +57,7 @@ def colorize_one(batch: Batch, colorizer: Colorizer, settings: Settings, path: P
     except (ColorizerError, ValueError) as error:  # such as a hint outside of this one
         return f"{path}: {error}", ()
     batch.results[_key(target)] = path
-    return target, photo.lost
+    return target, (*[f"not kept: {', '.join(photo.lost)}"] * bool(photo.lost), *notes)
 
 
 def make_folder(path: Path) -> None:

@@ -73,9 +73,8 @@ def save_all(colorizer: Colorizer, films: list[tuple[Film, Settings]], target: s
     errors = []
     with _progress(bar) as progress:
         for done, (film, settings) in enumerate(films, 1):
-            outcome, lost = colorize_one(batch, colorizer, settings, film.path, lambda _, film=film: film.open())
-            notes = [f"{film.path}: not kept: {', '.join(lost)}"] * bool(lost)
-            errors += [outcome] if isinstance(outcome, str) else notes
+            outcome, notes = colorize_one(batch, colorizer, settings, film.path, lambda _, film=film: film.open())
+            errors += [outcome] if isinstance(outcome, str) else [f"{film.path}: {note}" for note in notes]
             progress(done / len(films))
     return (f"{len(batch.results)} of {len(films)} photographs are in {html.escape(plain(batch.folder))}."
             + "".join(f"<br>{html.escape(plain(error))}" for error in errors))

@@ -78,8 +78,8 @@ class Parts:
         self.format = _helped(Dropdown(options=list(formats), description="as", style={"description_width": "initial"}),
                               "PNG loses nothing, JPEG is a smaller file", Layout(width="8em"))
         self.progress = FloatProgress(max=1.0, layout=Layout(width="auto", visibility="hidden"))
-        self.file, self.code, self.report, self.shown_color, self.histogram = (
-            HTML(layout=Layout(width="auto")) for _ in range(5))
+        self.file, self.code, self.report, self.shown_color, self.histogram, self.lost = (
+            HTML(layout=Layout(width="auto")) for _ in range(6))
         self.x, self.y = (_helped(IntSlider(min=0, description=name, style=LABEL), f"where a new hint comes: pixels {far}")
                           for name, far in (("x", "from the left"), ("y", "from the top")))
         self.add = _helped(Button(description="Add a hint at x, y"), "as a click on that place of the picture does")
@@ -103,7 +103,7 @@ class Parts:
                       self.reset, self.uncertainty, self.legend, self.same, _row([self.make, self.format]), self.progress,
                       self.file, *(part for fold in folds for part in fold)],
                      layout=Layout(flex="1 1 270px", min_width="0", max_width="420px"))
-        left = VBox([self.board], layout=Layout(flex="3 1 400px", min_width="0", padding="0 12px 0 0"))
+        left = VBox([self.lost, self.board], layout=Layout(flex="3 1 400px", min_width="0", padding="0 12px 0 0"))
         return _row([left, right])
 
     def show(self, state: State, preview: Preview, picture: Tensor, draft: bool) -> None:
@@ -121,6 +121,9 @@ class Parts:
         if draft:
             return
         visible(self.legend, state.uncertainty)
+        lacks = preview.photo.lost
+        self.lost.value = f"Its file also has {', '.join(lacks)}: a saved picture will not." * bool(lacks)
+        visible(self.lost, bool(lacks))
         self.uncertainty.value = state.uncertainty
         self.file.value = ""  # a file that was made before has other colours
         self.x.max, self.y.max = (max(1, side - 1) for side in (board.width, board.height))  # without a range they fail

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,8 @@ class Studio(VBox):
     def __init__(self, photo: str | Path | Photo = "china", colorizer: Colorizer | None = None, *, files: bool = True,
                  max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> None:
         expression = "Colorizer.load()" if colorizer is None else "colorizer"
-        self.colorizer = Colorizer.load() if colorizer is None else colorizer
+        self.colorizer = copy(Colorizer.load() if colorizer is None else colorizer)
+        self.colorizer.warn = self._say
         self._max_bytes, self._max_pixels, self._received = max_bytes, max_pixels, bytearray()
         self._showing, self._lock = False, threading.RLock()
         self._films, self._film = [], -1  # the film strip, and which of it is open

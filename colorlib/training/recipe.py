@@ -3,21 +3,17 @@
     pretraining    ab near the real one (the mean answer) + a distribution over ab + random hints
     adversarial    the same, and for other z: critics that see L and ab, WGAN-GP, and z that sets the colours
 
-z is what of a picture's colours L does not determine, as six numbers. The first five (CODES) encode how much more
-colourful the picture is than the mean answer, and how its dark and light parts differ from it in a and b. The network
-predicts mean and deviation of this code from L (its prior); z is the code in these deviations, so that N(0, 1) gives
-plausible colourings. The sixth number is 1 for the mean answer, else 0.
-
 Reference: Antic 2019, DeOldify (NoGAN); Gulrajani et al. 2017 (WGAN-GP); Zhang et al. 2017, Real-time user-guided
-image colorization (random hints); Zhu et al. 2017, BicycleGAN, section 3.3 (a latent code that the output gives back).
+image colorization (random hints).
 """
 
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -30,13 +26,14 @@ from colorlib.generators import Prediction, PretrainedUNet
 from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.runtime import seeded
 from colorlib.training.augment import aged, random_hints, windows
-from colorlib.training.fit import backward_of, frozen, update_discriminator
+from colorlib.training.fit import InParts, backward_of, frozen, update_discriminator
 from colorlib.training.loop import History, accelerated, best_precision, run
+from colorlib.training.palette import CODES, Z_CHANNELS, palette_code, prior_loss, standardised, z_mean
 from colorlib.training.weights import save_weights
 
-CODES = ("colourfulness", "dark a", "dark b", "light a", "light b")
-Z_CHANNELS = len(CODES) + 1
-UNITS = (0.5, 0.1, 0.1, 0.1, 0.1)  # in which the network predicts the codes
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 CRITIC_FIRST = 0.06  # of the adversarial steps: the critic alone learns, as it has to catch up with the generator
 Batches = Iterator[tuple[Tensor, Tensor]]
 Pictures = tuple[Tensor, Tensor, Tensor]  # L (B, 1, S, S), ab (B, 2, S, S) and hints (B, 3, S, S)
@@ -100,40 +97,6 @@ def distance(ab_fake: Tensor, ab_real: Tensor) -> Tensor:
     return ((ab_fake - ab_real).square().sum(1) + 1e-6).sqrt().mean()
 
 
-def palette_code(L: Tensor, ab: Tensor, ab_mean: Tensor) -> Tensor:
-    """How colours differ from the mean answer for the same L, (B, 5), in the order of CODES and in UNITS.
-
-    The log of the ratio of the mean chroma, then the mean differences of a and b over the darker and the lighter part.
-    """
-    chroma, chroma_mean = ((colors.square().sum(1) + 1e-6).sqrt().mean((1, 2)) + 0.03 for colors in (ab, ab_mean))
-    light = torch.sigmoid((L - L.mean((2, 3), keepdim=True)) * 8)
-    parts = [((ab - ab_mean) * weight).mean((2, 3)) / weight.mean((2, 3)) for weight in (1 - light, light)]
-    return torch.cat([(chroma / chroma_mean).log()[:, None], *parts], dim=1) / L.new_tensor(UNITS)
-
-
-def prior(predicted: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log standard deviation of the code given L, (B, 5) each, from `Prediction.code` (B, 10)."""
-    mean, log_std = predicted.float().chunk(2, 1)
-    return mean, log_std.clamp(-4, 3)
-
-
-def standardised(code: Tensor, predicted: Tensor) -> Tensor:
-    """A code (B, 5) as the generator takes it: N(0, 1) over a picture's colourings, if the prior is right."""
-    mean, log_std = prior(predicted)
-    return ((code - mean) / log_std.exp()).clamp(-4, 4)
-
-
-def prior_loss(predicted: Tensor, code: Tensor) -> Tensor:
-    """Negative log likelihood of codes (B, 5) under the predicted prior, without its constant."""
-    mean, log_std = prior(predicted)
-    return (0.5 * ((code - mean) / log_std.exp()).square() + log_std).mean()
-
-
-def z_mean(num: int, device: torch.device | str = "cpu") -> Tensor:
-    """The z of the mean answer, (num, 6)."""
-    return torch.eye(Z_CHANNELS, device=device)[-1:].repeat(num, 1)
-
-
 class Networks(nn.Module):
     """A run's generator, its critic, and the generator's moving average, which is the result.
 
@@ -159,53 +122,79 @@ class Networks(nn.Module):
 
 def pretraining_step(
     networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, pictures: Pictures,
-    autocast: Callable = nullcontext,
+    accelerator: "Accelerator | None" = None, parts: int = 1,
 ) -> dict[str, Tensor]:
-    """One update on the mean answer, on the distribution over ab and on the prior of the code."""
-    L, ab, hints = pictures
-    with autocast():
-        prediction = networks.generator(L, hints=hints, z=z_mean(len(L), L.device))
-    return _descend(networks, optimizer, recipe, _mean_answer(prediction, L, ab))
+    """One update on the mean answer, on the distribution over ab and on the prior of the code.
+
+    accelerator: gives the generator's precision, and scales the gradients of fp16.
+    parts: compute the batch in so many parts, for less memory; the losses are those of the last.
+    """
+    autocast = nullcontext if accelerator is None else accelerator.autocast
+    with _descent(networks, optimizer, recipe, accelerator, parts) as descend:
+        for L, ab, hints in _strided(pictures, parts):
+            with autocast():
+                prediction = networks.generator(L, hints=hints, z=z_mean(len(L), L.device))
+            losses = descend(_mean_answer(prediction, L, ab))
+    return losses
 
 
 def adversarial_step(
     networks: Networks, optimizer_g: torch.optim.Optimizer, optimizer_d: torch.optim.Optimizer, recipe: Recipe,
     batches: Iterable[Pictures], random: torch.Generator, train_generator: bool = True,
-    autocast: Callable = nullcontext,
+    accelerator: "Accelerator | None" = None, parts: int = 1,
 ) -> dict[str, Tensor]:
     """One update of the critic for each of the n_critic batches; the last batch also updates the generator.
 
     A batch has three parts: the first quarter with the z of the mean answer, as in pretraining; then pictures with
     their own z, which must come near their real colours; then as many with z from N(0, 1). The critic sees the last
-    two parts.
+    two parts, in float32. With `parts` (see `pretraining_step`) every part is such a batch.
     """
-    generator, critic, losses = networks.generator, networks.critic, {}
-    for number, (L, ab, hints) in enumerate(batches):
-        known = len(L) // 4
-        own = known + (len(L) - known) // 2
-        with torch.no_grad(), autocast():
-            reference = networks.average(L[known:], hints=hints[known:], z=z_mean(len(L) - known, L.device))
-        mean = reference.ab.float()
-        z = z_mean(len(L), L.device)
-        z[known:, -1] = 0
-        z[known:own, :-1] = standardised(palette_code(L[known:], ab[known:], mean), reference.code)[: own - known]
-        z[own:, :-1] = processes.draw(torch.randn, (len(L) - own, len(CODES)), generator=random, device=L.device)
-        with torch.set_grad_enabled(train_generator and number == recipe.n_critic - 1), autocast():
-            prediction = generator(L, hints=hints, z=z)
-        fake = prediction.ab.float()
-        losses |= update_discriminator(critic, optimizer_d, Wasserstein(), L[known:], ab[known:], fake[known:],
-                                       backward_of(critic), GradientPenalty(generator=random))
+    critic, losses, adam_d = networks.critic, {}, InParts(optimizer_d, parts)
+    autocast = nullcontext if accelerator is None else accelerator.autocast
+
+    def predict(network: nn.Module, *given: Tensor) -> Prediction:
+        with autocast():
+            prediction = network(given[0], hints=given[1], z=given[2])
+        return prediction._replace(ab=prediction.ab.float())
+
+    for number, pictures in enumerate(batches):
+        last = []
+        for L, ab, hints in _strided(pictures, parts):
+            known = len(L) // 4
+            own, z = known + (len(L) - known) // 2, z_mean(len(L), L.device)
+            with torch.no_grad():
+                mean, _, code = predict(networks.average, L[known:], hints[known:], z[known:])
+            z[known:, -1] = 0
+            z[known:own, :-1] = standardised(palette_code(L[known:], ab[known:], mean), code)[: own - known]
+            z[own:, :-1] = processes.draw(torch.randn, (len(L) - own, len(CODES)), generator=random, device=L.device)
+            # of several parts the generator's update predicts again, one by one
+            with torch.set_grad_enabled(train_generator and parts == 1 and number == recipe.n_critic - 1):
+                prediction = predict(networks.generator, L, hints, z)
+            losses |= update_discriminator(critic, adam_d, Wasserstein(), L[known:], ab[known:], prediction.ab[known:],
+                                           backward_of(critic, parts), GradientPenalty(generator=random))
+            last.append((L, ab, hints, z, mean, code))
     if not train_generator:
         return losses
-    answered, mask = standardised(palette_code(L[known:], fake[known:], mean), reference.code), hints[:, :1]
-    hinted = 2 * processes.mean(mask.sum()) + 1 / processes.share()[1]  # values given, in the whole batch / processes
-    with frozen(critic):
-        return losses | _descend(networks, optimizer_g, recipe, {
-            **_mean_answer(prediction._replace(ab=fake), L[:known], ab[:known]),
-            "own": distance(fake[known:own], ab[known:own]),
-            "hint": ((fake - hints[:, 1:]).abs() * mask).sum() / hinted,
-            "code": (answered - z[known:, :-1]).abs().mean(),
-            "generator": Wasserstein().generator(critic(L[known:], fake[known:]))})
+    # values given, in the whole batch / processes / parts
+    hinted = (2 * processes.mean(sum(hints[:, 0].sum() for _, _, hints, *_ in last)) + 1 / processes.share()[1]) / parts
+    with frozen(critic), _descent(networks, optimizer_g, recipe, accelerator, parts) as descend:
+        for L, ab, hints, z, mean, code in last:
+            if parts > 1:
+                prediction = predict(networks.generator, L, hints, z)
+            fake, mask = prediction.ab, hints[:, :1]
+            answered = standardised(palette_code(L[known:], fake[known:], mean), code)
+            losses |= descend({
+                **_mean_answer(prediction, L[:known], ab[:known]),
+                "own": distance(fake[known:own], ab[known:own]),
+                "hint": ((fake - hints[:, 1:]).abs() * mask).sum() / hinted,
+                "code": (answered - z[known:, :-1]).abs().mean(),
+                "generator": Wasserstein().generator(critic(L[known:], fake[known:]))})
+    return losses
+
+
+def _strided(pictures: Pictures, parts: int) -> list[Pictures]:
+    """Every n-th picture, from each of the first n on: each part has its share of all that a batch holds in order."""
+    return [tuple(tensor[first::parts] for tensor in pictures) for first in range(parts)]
 
 
 def _mean_answer(prediction: Prediction, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
@@ -215,17 +204,26 @@ def _mean_answer(prediction: Prediction, L: Tensor, ab: Tensor) -> dict[str, Ten
             "prior": prior_loss(code, palette_code(L, ab, fake.detach()))}
 
 
-def _descend(
-    networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, losses: dict[str, Tensor]
-) -> dict[str, Tensor]:
+@contextmanager
+def _descent(
+    networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, accelerator: "Accelerator | None", parts: int
+) -> Iterator[Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
+    """One update of the generator and of its average: inside, the losses of each part are given to a function."""
     weights = {"bins": recipe.lambda_bins, "prior": recipe.lambda_prior, "code": recipe.lambda_code,
                "generator": recipe.lambda_adversarial}
+    backward = backward_of(networks.generator, parts, Tensor.backward if accelerator is None else accelerator.backward)
+
+    def descend(losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        backward(sum(weights.get(name, 1.0) * loss for name, loss in losses.items()))
+        return losses
+
     optimizer.zero_grad(set_to_none=True)
-    backward_of(networks.generator)(sum(weights.get(name, 1.0) * loss for name, loss in losses.items()))
+    yield descend
+    if accelerator is not None:
+        accelerator.unscale_gradients(optimizer)  # of fp16, before they are clipped
     nn.utils.clip_grad_norm_(networks.generator.parameters(), recipe.clip)
     optimizer.step()
     networks.average.update_parameters(networks.generator)
-    return losses
 
 
 def one_cycle(progress: float) -> float:
@@ -246,24 +244,23 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 def train_colorizer(
     recipe: Recipe, batches: Callable[[int], Batches], out: Path, *, metadata: dict[str, str] | None = None,
-    resume: bool = False, every: int = 1000, progress: bool = True, precision: str = "auto", compile: bool = False,
-    tracker: str | None = None,
+    resume: bool = False, every: int = 1000, progress: bool = True, precision: str = "auto", accumulate: int = 1,
+    compile: bool = False, tracker: str | None = None,
 ) -> History:
     """Train by the recipe, in one process or in several.
 
     Args:
         batches: batches(batch size) -> endless (L, ab) of squares of `recipe.short_side` pixels, as `fit` takes them.
-        precision: of the generator: "no" (float32), "bf16", or "auto": bf16 on a CUDA GPU that computes in it. The
+        precision: of the generator: "no" (float32), "bf16", "fp16", or "auto": bf16 on a CUDA GPU that computes in it. The
             critics stay in float32, and are not compiled (see `fit`, also for compile and tracker).
+        accumulate: compute each batch in so many parts; a batch norm takes the statistics of each alone.
         out: folder for weights.safetensors (the average), l1.safetensors (the average before the adversarial steps)
             and the files of `loop.run`.
         metadata: more entries of the weights files.
         resume, every: see `loop.run`, also for what is returned and raised.
 
-    ValueError also without the encoder's weights, and for fp16.
+    ValueError also without the encoder's weights.
     """
-    if precision == "fp16":
-        raise ValueError("precision is 'fp16'; the colorizer's recipe does not scale small gradients: take bf16 or no")
     accelerator = accelerated(
         precision if precision != "auto" or best_precision() == "bf16" else "no", tracker, out)
     device = accelerator.device
@@ -281,6 +278,7 @@ def train_colorizer(
     adam_l1, adam_g = (torch.optim.AdamW([dict(group) for group in groups], lr, (beta, 0.99),
                                          weight_decay=recipe.weight_decay, fused=fused)
                        for lr, beta in ((recipe.lr, 0.9), (recipe.adversarial_lr, 0.5)))
+    scaled_l1, scaled_g = map(accelerator.prepare_optimizer, (adam_l1, adam_g))
     adam_d = torch.optim.Adam(networks.critic.parameters(), recipe.critic_lr, (0.5, 0.99), fused=fused)
     many, few = batches(recipe.batch_size), batches(recipe.adversarial_batch_size)
 
@@ -296,7 +294,7 @@ def train_colorizer(
     def step(k: int) -> dict[str, Tensor]:
         if k < recipe.pretraining:
             set_rate(adam_l1, recipe.lr * one_cycle(k / recipe.pretraining))
-            return pretraining_step(networks, adam_l1, recipe, pictures(many, recipe.sizes, k), accelerator.autocast)
+            return pretraining_step(networks, scaled_l1, recipe, pictures(many, recipe.sizes, k), accelerator, accumulate)
         k -= recipe.pretraining
         if k == 0:
             if accelerator.is_main_process:
@@ -305,9 +303,9 @@ def train_colorizer(
         set_rate(adam_g, recipe.adversarial_lr * (1 - k / recipe.adversarial))
         set_rate(adam_d, recipe.critic_lr * (1 - 0.9 * k / recipe.adversarial))
         return adversarial_step(
-            networks, adam_g, adam_d, recipe,
+            networks, scaled_g, adam_d, recipe,
             (pictures(few, recipe.adversarial_sizes, k) for _ in range(recipe.n_critic)), random,
-            k >= CRITIC_FIRST * recipe.adversarial, accelerator.autocast)
+            k >= CRITIC_FIRST * recipe.adversarial, accelerator, accumulate)
 
     def save_average(name: str, steps: int, z_default: Tensor) -> None:
         save_weights(out / f"{name}.safetensors", networks.average.module, {
@@ -321,4 +319,5 @@ def train_colorizer(
             save=lambda steps: save_average("weights", steps, torch.zeros(1, Z_CHANNELS)), accelerator=accelerator,
             metadata=metadata,
             state={"networks": networks, "adam_l1": adam_l1, "adam_g": adam_g, "adam_d": adam_d, "augmentation": random,
-                   "batches": many, "adversarial_batches": few})
+                   "batches": many, "adversarial_batches": few,
+                   **({"scaler": accelerator.scaler} if accelerator.scaler else {})})

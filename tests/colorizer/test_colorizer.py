@@ -305,6 +305,25 @@ def test_out_of_memory_is_an_error_that_says_what_to_do(error):
         Colorizer(Says(answer), render_size=16).colorize(photo(20, 20))
 
 
+def test_short_memory_halves_the_render_size_and_never_gives_grey():
+    def answer(L):
+        asked.append(L.shape[-1])
+        if L.shape[-1] > largest:
+            raise MemoryError
+        return L.new_full((1, 2, *L.shape[-2:]), 0.2)
+
+    for largest, expected in ((128, [256, 128]), (0, [256, 128, 64])):
+        asked: list[int] = []
+        with pytest.warns(UserWarning, match="memory is too short for render size .*: coloured at ") as said:
+            if largest:
+                rgb = Colorizer(Says(answer), render_size=256).colorize(photo(300, 300))
+                assert (rgb[0].float() - rgb[2]).abs().mean() > 5
+            else:
+                with pytest.raises(ColorizerError, match="not enough memory for .* smaller render size"):
+                    Colorizer(Says(answer), render_size=256).colorize(photo(300, 300))
+        assert asked == expected and len(said) == len(asked) - 1
+
+
 def test_other_errors_of_a_generator_pass_through():
     def answer(L):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

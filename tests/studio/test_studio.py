@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import ipywidgets
@@ -19,6 +20,7 @@ from PIL import Image
 from colorlib import color
 from colorlib.cli import main
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings
+from colorlib.colorizer.colorizer import MemoryShort
 from colorlib.photos import Photo, decode_photo, sample_photograph, write_photo
 from colorlib.studio import Studio
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg
@@ -651,3 +653,31 @@ def test_sentences_speak_of_the_studios_controls_and_without_units(studio, folde
 def test_there_is_no_model_code_in_the_widgets():
     source = Path(sys.modules[Studio.__module__].__file__).read_text(encoding="utf-8")
     assert "torch" not in source and "generator(" not in source
+
+
+def test_what_a_photograph_has_and_a_saved_picture_will_not_is_named(studio):
+    lost = studio.parts.lost
+    assert lost.layout.display == "none"
+    file = io.BytesIO()
+    Image.new("RGBA", (30, 20), (200, 100, 50, 128)).save(file, "PNG")
+    upload(studio, "clear.png", file.getvalue())
+    assert lost.layout.display != "none"
+    assert lost.value == "Its file also has transparency (now white): a saved picture will not."
+    upload(studio, "plain.png", png_of(picture(studio)))
+    assert lost.layout.display == "none"
+
+
+def test_short_memory_is_said_in_the_studio_and_not_to_the_given_colorizer(studio, colorizer, monkeypatch):
+    real, before = Colorizer._computed, picture(studio)
+
+    def short(self, L, hints, z):
+        if min(L.shape[-2:]) > 150:
+            raise MemoryShort("not enough memory")
+        return real(self, L, hints, z)
+
+    monkeypatch.setattr(Colorizer, "_computed", short)
+    with warnings.catch_warnings(record=True) as others:
+        studio.parts.sliders["render_size"].value = 288
+    assert re.fullmatch(r"memory is too short for render size (256|288): coloured at 1\d\d", message(studio)) and others == []
+    shown = picture(studio)
+    assert shown.shape == before.shape and (shown[0].int() - shown[2].int()).abs().max() > 20

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from colorlib.training.augment import aged, random_hints, windows
 from colorlib.training.recipe import (
     Networks, Recipe, adversarial_step, palette_code, pretraining_step, prior_loss, standardised, train_colorizer, z_mean,
 )
-from colorlib.training.weights import load_generator
+from colorlib.training.weights import load_generator, read_tensors
 
 
 @pytest.fixture(autouse=True)
@@ -242,6 +244,44 @@ def test_the_generators_gradient_is_clipped():
     assert norm() == pytest.approx(1e-3, rel=0.01)
 
 
+def after_two_steps(accelerator=None, parts=1):
+    """The weights after a step of each phase by SGD, whose steps follow the gradients' size; no batch norm learns, and
+    what is drawn at random is the same for every picture."""
+    rule = recipe(n_critic=2)
+    torch.manual_seed(0)
+    networks = Networks(rule)
+    torch.nn.init.normal_(networks.generator.context.of_z.weight, generator=random(5))
+    for part in networks.generator.modules():
+        part.train(not isinstance(part, torch.nn.BatchNorm2d))
+    adam_g, adam_d = (torch.optim.SGD(network.parameters(), 0.1) for network in (networks.generator, networks.critic))
+    adam_g = adam_g if accelerator is None else accelerator.prepare_optimizer(adam_g)
+    pretraining_step(networks, adam_g, rule, pictures(num=16), accelerator, parts)
+    adversarial_step(networks, adam_g, adam_d, rule, [pictures(seed, num=16) for seed in (1, 2)], random(),
+                     accelerator=accelerator, parts=parts)
+    return networks.state_dict()
+
+
+def test_a_batch_in_two_parts_trains_as_the_whole_one(monkeypatch):
+    constant = lambda make, shape, *_, **options: torch.full(tuple(shape), 0.3)
+    monkeypatch.setattr("colorlib.losses.draw", constant)
+    monkeypatch.setattr("colorlib.processes.draw", constant)
+    whole, parts = after_two_steps(), after_two_steps(parts=2)
+    for name, value in whole.items():
+        assert torch.allclose(value, parts[name], rtol=1e-4, atol=1e-5), name
+    assert int(whole["average.n_averaged"]) == 2
+
+
+def test_gradients_that_are_scaled_for_fp16_train_as_they_are(monkeypatch):
+    """They are unscaled before they are clipped. Without a GPU here, in float32: a power of two changes no digit."""
+    accelerator = module.accelerated("no")
+    accelerator.scaler, accelerator.native_amp = torch.amp.GradScaler("cpu", init_scale=1024.0), True
+    monkeypatch.setattr(type(accelerator), "mixed_precision", "fp16")
+    monkeypatch.setattr(accelerator, "autocast", nullcontext)
+    plain, scaled = after_two_steps(), after_two_steps(accelerator)
+    for name, value in plain.items():
+        assert torch.allclose(value, scaled[name], rtol=1e-4, atol=1e-6), name
+
+
 # -------------------------------------------------------------------------------------------------------- the runs
 
 
@@ -279,6 +319,27 @@ def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
     first, second = (load_generator(tmp_path / name / "weights.safetensors") for name in "ab")
     for name, value in first[0].state_dict().items():
         assert torch.equal(value, second[0].state_dict()[name]), name
+
+
+def test_a_run_in_fp16_keeps_its_scaler(tmp_path, monkeypatch):
+    """Its scale belongs to the checkpoint; here on the CPU, where Accelerate itself takes no fp16."""
+    real = module.accelerated
+
+    def in_fp16(*arguments):
+        accelerator = real("no")
+        accelerator.scaler, accelerator.native_amp = torch.amp.GradScaler("cpu", init_scale=64.0, growth_interval=2), True
+        accelerator.autocast = partial(torch.autocast, "cpu", torch.float16)
+        return accelerator
+
+    trained(tmp_path / "plain")
+    monkeypatch.setattr(module, "accelerated", in_fp16)
+    monkeypatch.setattr("accelerate.Accelerator.mixed_precision", "fp16")
+    history = trained(tmp_path / "half", precision="fp16", accumulate=2)
+    exact = json.loads((tmp_path / "plain" / "history.json").read_text())["losses"]
+    assert history.losses["distance"][0] == pytest.approx(exact["distance"][0], rel=0.2) and history.num_steps == 12
+    kept = json.loads(read_tensors(tmp_path / "half" / "checkpoint.safetensors")[0]["run"].numpy().tobytes())
+    assert kept["state/scaler"]["scale"] > 64
+    assert trained(tmp_path / "half", precision="fp16", resume=True).num_steps == 12
 
 
 def test_the_files_of_a_run_are_colorizers(tmp_path):
