@@ -146,7 +146,7 @@ def train(
       colorlib train --photos ~/Pictures --out run --steps 20000 --resume
       colorlib train --photos ~/Pictures --out try --steps 200 --recipe tiny --size 64
       colorlib train --photos ~/Pictures --out best --steps 4394 --recipe colorizer
-      accelerate launch --num_processes 2 -m colorlib.cli train \\
+      torchrun --nproc_per_node 2 -m colorlib.cli train \\
           --photos 'shards/{000..099}.tar' --out run --steps 20000
     """
     options = dict(locals())  # as they were given, before anything is imported

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -76,10 +77,16 @@ def small(monkeypatch):
     narrow()
 
 
-def launched(*args, num=2, run=(__file__,)):
-    """Run this file, or a module, in several processes, as `torchrun` and `accelerate launch` do."""
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node=2")
+# without --multi_gpu it starts one process where there is no GPU
+ACCELERATE = ("accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1",
+              "--mixed_precision=no", "--dynamo_backend=no")
+
+
+def launched(*args, launcher=TORCHRUN, run=(__file__,)):
+    """Run this file, or a module, in two processes."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num}", *run]
+    command = [sys.executable, "-m", *launcher, *run]
     done = subprocess.run([*command, *map(str, args)], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -141,10 +148,14 @@ def command(photos, out, *more):
     return ["train", "--photos", str(photos), "--out", str(out), "--recipe", "tiny", "--size", "16", *map(str, more)]
 
 
-def test_colorlib_train_runs_unchanged_under_a_launcher(folder, tmp_path, capfd):
+def test_colorlib_train_runs_unchanged_under_accelerate_launch(folder, tmp_path, capfd):
     """From shards and with workers; one process writes and prints."""
     where = tmp_path / "shards" / "{0..1}.tar"
-    printed = launched(*command(where, tmp_path / "two", "--steps", 6, "--workers", 1), run=["-m", "colorlib.cli"])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    printed = launched(*command(where, tmp_path / "two", "--steps", 6, "--workers", 1), run=["-m", "colorlib.cli"],
+                       launcher=(*ACCELERATE, f"--main_process_port={port}"))
     with pytest.raises(SystemExit):
         main(command(where, tmp_path / "one", "--steps", 6, "--workers", 0))
     alone = capfd.readouterr()
