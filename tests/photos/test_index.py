@@ -136,8 +136,8 @@ def test_bad_members_are_named_and_bad_shards_refused(tree, tmp_path):
 def test_a_shard_is_read_once_until_it_changes(tree, tmp_path, cache, monkeypatch):
     place, read, real = shards(tree, tmp_path / "shards"), [], tarfile.open
     monkeypatch.setattr(tarfile, "open", lambda path, mode: read.append(path.name) or real(path, mode))
-    first = photographs(place)
-    assert read == ["photos-000.tar", "photos-001.tar"] and photographs(place) == first and len(read) == 2
+    first = list(photographs(place))
+    assert read == ["photos-000.tar", "photos-001.tar"] and list(photographs(place)) == first and len(read) == 2
     with real(place / "photos-001.tar", "a") as archive:
         archive.add(tree / "a.png", "more.png")
     assert len(photographs(place)) == 7 and read[2:] == ["photos-001.tar"]

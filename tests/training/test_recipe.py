@@ -285,8 +285,8 @@ def test_gradients_that_are_scaled_for_fp16_train_as_they_are(monkeypatch):
 # -------------------------------------------------------------------------------------------------------- the runs
 
 
-def trained(out, resume=False, **others):
-    return train_colorizer(recipe(**others), batches, out, progress=False, resume=resume)
+def trained(out, resume=False, accumulate=1, **others):
+    return train_colorizer(recipe(**others), batches, out, progress=False, resume=resume, accumulate=accumulate)
 
 
 def stopped_after(monkeypatch, num):
@@ -334,12 +334,12 @@ def test_a_run_in_fp16_keeps_its_scaler(tmp_path, monkeypatch):
     trained(tmp_path / "plain")
     monkeypatch.setattr(module, "accelerated", in_fp16)
     monkeypatch.setattr("accelerate.Accelerator.mixed_precision", "fp16")
-    history = trained(tmp_path / "half", precision="fp16", accumulate=2)
+    history = trained(tmp_path / "half", accumulate=2)
     exact = json.loads((tmp_path / "plain" / "history.json").read_text())["losses"]
     assert history.losses["distance"][0] == pytest.approx(exact["distance"][0], rel=0.2) and history.num_steps == 12
     kept = json.loads(read_tensors(tmp_path / "half" / "checkpoint.safetensors")[0]["run"].numpy().tobytes())
     assert kept["state/scaler"]["scale"] > 64
-    assert trained(tmp_path / "half", precision="fp16", resume=True).num_steps == 12
+    assert trained(tmp_path / "half", accumulate=2, resume=True).num_steps == 12
 
 
 def test_the_files_of_a_run_are_colorizers(tmp_path):
