@@ -16,7 +16,7 @@ import re
 import sys
 from collections import Counter
 
-from _notebooks import ROOT, read, series, title
+from _notebooks import ROOT, read, series
 
 SENTENCES = ROOT / "data" / "source_claims.csv"
 CLAIMS = ROOT / "data" / "results" / "claims"
@@ -92,12 +92,13 @@ def counts(found: dict[str, dict]) -> str:
     return ", ".join(f"{by_verdict[verdict]} {verdict}" for verdict in MEANS)
 
 
-def conditions(record: dict, above: bool) -> list[str]:
-    """Each condition of a claim in one line: what was measured, the number, what was needed; once on the page."""
+def measured(record: dict, above: bool) -> list[str]:
+    """Lines about a claim: its verdict, and for each condition what was measured, the number, what was needed; once on the page."""
     if above:
         return [f"{record['claim']}: above"]
-    return [f"{record['claim']} {condition['measure']}: {condition['number']}, needed {condition['supported']}".replace("|", r"\|")
-            for condition in record["conditions"]]
+    return [f"{record['claim']} **{record['verdict']}**",
+            *(f"{condition['measure']}: {condition['number']}, needed {condition['supported']}".replace("|", r"\|")
+              for condition in record["conditions"])]
 
 
 def for_readme(found: dict[str, dict]) -> str:
@@ -115,7 +116,7 @@ def for_readme(found: dict[str, dict]) -> str:
 
 def for_page(found: dict[str, dict]) -> str:
     """The page docs/verdicts.md."""
-    files, titles = chapters(), {path.name[:2]: title(read(path)) for path in series()}
+    files = chapters()
     lines = [
         "# Verdicts, sentence by sentence", "",
         "The project grew from a short text about pix2pix, the Wasserstein GAN, residual U-Nets, colorization, the GAN and the",
@@ -132,18 +133,17 @@ def for_page(found: dict[str, dict]) -> str:
     ]  # fmt: skip
     shown = set()
     for part, name in PARTS.items():
-        lines += ["", f"## {name}", "", "| | the text says | where | measured | verdict |", "|---|---|---|---|---|"]
+        lines += ["", f"## {name}", "", "| | the text says | where | verdict, and what was measured |", "|---|---|---|---|"]
         for row in sentences():
             if not row["sentence"].startswith(part):
                 continue
             file, sections = files[row["notebook"]]
-            where = f"[{titles[row['notebook']].split(':')[0]}](../notebooks/{file}), {row['section']}. {sections[row['section']]}"
+            where = f"[{row['notebook']}, {row['section']}. {sections[row['section']]}](../notebooks/{file})"
             claims = row["claims"].split()
-            measured = "<br>".join(line for claim in claims for line in conditions(found[claim], claim in shown))
+            found_out = [line for claim in claims for line in measured(found[claim], claim in shown)]
             shown.update(claims)
-            verdicts = [f"{claim} **{found[claim]['verdict']}**" for claim in claims]
-            verdict = "<br>".join([row["kind"]] * (row["kind"] != "claim") + verdicts)
-            lines.append(f"| {'' if part == 'ours' else row['sentence']} | {row['says']} | {where} | {measured} | {verdict} |")
+            cell = "<br>".join([f"*{row['kind']}*"] * (row["kind"] != "claim") + found_out)
+            lines.append(f"| {'' if part == 'ours' else row['sentence']} | {row['says']} | {where} | {cell} |")
     return "\n".join(lines) + "\n"
 
 

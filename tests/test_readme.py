@@ -177,7 +177,7 @@ def test_every_claim_and_every_sentence_is_on_the_page_of_the_source(summary):
 
 
 def test_the_minutes_of_the_teachers_page_are_those_of_the_notebooks():
-    rows = re.findall(r"^\| \d\d \| \[(\w+)\]\((\S+)\) \| (\d+) s \| (\d+) min \| (?:(\d+) min)? ?\|$", text("docs/class.md"), re.MULTILINE)
+    rows = re.findall(r"^\| \d\d \| \[([\w +-]+)\]\((\S+)\) \| (\d+) s \| (\d+) min \| (?:(\d+) min)? ?\|$", text("docs/class.md"), re.MULTILINE)
     assert [Path(path).name for _, path, *_ in rows] == [path.name for path in NOTEBOOKS]
     for _, path, smoke, laptop, gpu in rows:
         page = text(f"notebooks/{Path(path).name}")
