@@ -171,7 +171,8 @@ def test_the_page_of_the_notation_has_every_symbol_of_notebook_00():
 
 
 def test_prose_refers_to_figures_by_links(pages):
-    links = {page.path.name: [link for link in page.values("a", "href") if link.startswith("#figure-")] for page in notebook_pages(pages)}
+    links = {page.path.name: [a["href"] for tag, a in page.tags if tag == "a" and "reference" in a.get("class", "") and "#figure-" in a["href"]]
+             for page in notebook_pages(pages)}
     assert sum(map(len, links.values())) > 25
     for page in notebook_pages(pages):
         assert set(links[page.path.name]) <= {f"#{name}" for name in page.ids}
