@@ -3,7 +3,6 @@
     python tests/benchmarks residual_unet
 
 Both in the memory format that is faster for them (the common one is measured in both, and the faster counts).
-Error after equal seconds: colorlib/course/long/design.py.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from colorlib.course.long.common_residual_unet import CommonResidualUNet
+from common_residual_unet import CommonResidualUNet
 
 from colorlib.generators import Generator, ResidualUNet, num_parameters, predict
 

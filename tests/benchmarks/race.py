@@ -27,18 +27,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from colorlib.course.long.common_residual_unet import CommonResidualUNet
+from common_residual_unet import CommonResidualUNet
 from torch import Tensor
 
 from colorlib.color import AB_SCALE
-from colorlib.course.data import source
+from colorlib.course import scenes
 from colorlib.course.seeds import seeded
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.files import write_json
 from colorlib.generators import Generator, UNet, num_parameters, predict
 from colorlib.losses import GradientPenalty, Vanilla, Wasserstein
-from colorlib.photos import crop_side
-from colorlib.photos import Source
+from colorlib.photos import Source, crop_side, source
 from colorlib.runtime import machine, results_dir
 from colorlib.training import fit, recipe as shipped_recipe
 from colorlib.training.recipe import z_mean
@@ -50,6 +49,20 @@ BATCH_SIZE = 16
 PIECE = 60.0  # seconds between two looks at a contestant, or
 SHARE = 0.05  # of the seconds so far, where that is more: a look takes time, too
 Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+class SceneSource(Source):
+    """Scenes, drawn on first use, with the interface of `photos.Source`; zoom changes nothing."""
+
+    note = "Data: scenes, drawn by our own code (no photographs)."
+    SEEDS = {"train": 0, "validation": 1 << 40, "test": 1 << 41}
+
+    def _load(self, split: str) -> list[Tensor]:
+        return list(scenes.render(64, size=self.short_side, seed=self.SEEDS[split]).rgb)
+
+    def batches(self, split: str, size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu",
+                zoom: float = 1.0) -> Batches:
+        return scenes.scene_batches(size=size, batch_size=batch_size, seed=self.SEEDS[split] + seed, device=device)
 
 
 def error(generator: Generator, L: Tensor, ab: Tensor, **others: Tensor) -> float:
@@ -135,7 +148,8 @@ def main() -> None:
     parser.add_argument("--ours", type=float, nargs="*", default=OURS, help="seconds of each run of ours")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data = source(options.photos, short_side=crop_side(options.size))
+    kind = SceneSource if options.photos == "scenes" else source
+    data = kind(options.photos, short_side=crop_side(options.size))
     print(data.note, file=sys.stderr)
     L, ab = next(data.batches("validation", options.size, NUM_VALIDATION))
     path = results_dir() / "race.json"

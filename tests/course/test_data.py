@@ -1,27 +1,9 @@
 """Where the notebooks' data comes from."""
 
-import json
-
 import pytest
 import torch
 
-from colorlib import photos
-from colorlib.course.data import notebook, result_file, show_results, shuffled, source, taught
-
-
-def test_scenes_level_never_trains_on_a_test_scene():
-    scenes = source("scenes", short_side=32)
-    assert "scenes" in scenes.note
-    first = next(scenes.batches("train", 32, 4, seed=0))
-    assert first[0].shape == (4, 1, 32, 32)
-    assert not torch.equal(first[0], next(scenes.batches("test", 32, 4, seed=0))[0])
-    assert len(scenes.test) == 64 and scenes.test[0].shape == (3, 32, 32)
-    with pytest.raises(ValueError, match="split is 'holdout'"):
-        scenes.batches("holdout", 16, 4)
-
-
-def test_every_other_level_is_that_of_photos():
-    assert type(source("samples")) is photos.Source and source("samples").name == "samples"
+from colorlib.course.data import notebook, result_file, shuffled, taught
 
 
 def test_committed_results_and_notebooks_are_found_in_the_checkout():
@@ -41,17 +23,6 @@ def test_an_installed_colorlib_has_its_results_beside_it(monkeypatch, tmp_path):
     assert result_file("a.json") == tmp_path / "colorlib" / "results" / "a.json" and result_file("b.json") is None
     with pytest.raises(ValueError, match="clone of the project"):
         notebook("06_residual_unet")
-
-
-def test_committed_results_are_shown_whole(capsys):
-    show_results("patch_sizes.json")
-    lines = capsys.readouterr().out.splitlines()
-    record = json.loads(result_file("patch_sizes.json").read_text(encoding="utf-8"))
-    assert lines[0] == record["data"] and lines[1] == record["command"]
-    for line, (name, row) in zip(lines[3:], record["summary"].items(), strict=True):
-        assert line.split() == f"{name} {' '.join(row.values())}".split()
-    show_results("no_such.json")
-    assert "no_such.json is not here" in capsys.readouterr().out
 
 
 def test_every_pass_of_shuffled_takes_every_pair_once():

@@ -48,9 +48,9 @@ def squares(folder: str) -> dict[str, list[Tensor]]:
     return chosen
 
 
-def central(rgb: Tensor) -> Tensor:
-    top, left = ((side - STORED) // 2 for side in rgb.shape[1:])
-    return rgb[:, top : top + STORED, left : left + STORED]
+def central(rgb: Tensor, side: int = STORED) -> Tensor:
+    top, left = ((length - side) // 2 for length in rgb.shape[1:])
+    return rgb[:, top : top + side, left : left + side]
 
 
 def write_pack(path: Path, pictures: dict[str, list[Tensor]]) -> None:
@@ -151,12 +151,8 @@ def central_squares(side: int) -> dict[str, Tensor]:
     """Sample photograph -> its central square, uint8 (3, side, side); of two of one motorcycle the first."""
     from colorlib import photos
 
-    squares = {}
-    for name, rgb in photos.sample_photographs():
-        rgb = photos.resize_short(rgb, side)
-        top, left = ((length - side) // 2 for length in rgb.shape[1:])
-        squares[name] = rgb[:, top : top + side, left : left + side].contiguous()
-    return {name: rgb for name, rgb in squares.items() if name != "motorcycle_right"}
+    return {name: central(photos.resize_short(rgb, side), side).contiguous()
+            for name, rgb in photos.sample_photographs() if name != "motorcycle_right"}
 
 
 def main() -> None:

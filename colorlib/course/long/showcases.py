@@ -22,7 +22,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from colorlib.color import AB_SCALE
 from colorlib.course import scenes
-from colorlib.course.data import SCENE_SEEDS
 from colorlib.course.showcase import NAMES, NoiseToPicture, load, one_hot, seasons
 from colorlib.discriminators import PatchDiscriminator
 from colorlib.files import write_json
@@ -33,7 +32,7 @@ from colorlib.training.weights import save_weights
 TRANSLATIONS = {"03_scenes": seasons, "04_edges": scenes.edges_to_scene, "04_labels": scenes.labels_to_scene,
                 "04_night": scenes.day_to_night,
                 "04_grey": scenes.grey_to_color, "06_scenes": scenes.grey_to_color}
-SIZE = 96
+SIZE, SCENE_SEEDS = 96, {"train": 0, "test": 1 << 41}  # no scene is in both
 Batch = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
