@@ -11,11 +11,9 @@ Every condition is decided by its own 95 % interval:
     undecided    the interval contains parity; printed with the number of seeds that would decide
     refuted      the whole interval is on the other side of parity
 
-Parity is the value at which the claim is neither true nor false: 1 for a ratio, 0 for a difference. A claim with several
-conditions is supported if all of them are (an intersection-union test); its verdict is the least good of theirs.
+Parity is the value at which the claim is neither true nor false: 1 for a ratio, 0 for a difference. A claim with
+several conditions is supported if all are (an intersection-union test); its verdict is the least good of theirs.
 """
-
-from __future__ import annotations
 
 import math
 import os
@@ -37,10 +35,9 @@ class Condition:
         measure: what the number is, with its unit.
         supported: a comparison such as "< 0.5" or ">= 2", which the whole interval has to pass.
         parity: the value at which the claim is neither true nor false. For 'no worse than', it is the threshold itself.
-        log: take mean and interval of the logarithms (ratios: 2 and 1/2 are equally far from 1); the values must be > 0.
+        log: take mean and interval of the logarithms (ratios: 2 and 1/2 are equally far from 1); values must be > 0.
 
-    Raises:
-        ValueError: the threshold is not `<`, `<=`, `>` or `>=` followed by a number, or parity itself passes it.
+    Raises ValueError where the threshold is not `<`, `<=`, `>` or `>=` and a number, or parity itself passes it.
     """
 
     measure: str
@@ -67,8 +64,8 @@ def value(measure: str, supported: str, parity: float = 0.0) -> Condition:
 
 @dataclass(frozen=True)
 class Result:
-    """One condition after the run. `number` is the mean with its interval, as printed; `needed` is the number of values
-    that would decide, if the verdict is *undecided* (None: the mean is at parity, or more than 10,000)."""
+    """One condition after the run. `number` is mean and interval, as printed; `needed` values would decide one that is
+    *undecided* (None: the mean is at parity, or more than 10,000)."""
 
     mean: float
     interval: tuple[float, float]
@@ -86,13 +83,7 @@ class Verdict:
 
 
 class Claim:
-    """A claim of the theory with the conditions that decide it.
-
-    Args:
-        claim: its name in the design, "C2".
-        statement: the claim in one sentence.
-        conditions: at least one.
-    """
+    """A claim of the theory: its name ("C2"), its statement in one sentence, and at least one condition."""
 
     def __init__(self, claim: str, statement: str, *conditions: Condition) -> None:
         if not conditions:
@@ -102,17 +93,10 @@ class Claim:
     def decide(self, *values: Sequence[float], seeds: Sequence[int] | None = None, of: str = "seeds") -> Verdict:
         """Compare the values with the thresholds; print the verdict and write it down.
 
-        Preset smoke prints 'no verdict at this size' and writes nothing: its runs are too short to mean anything. The
-        other presets write `results_dir()/claims/<claim>.json`.
-
-        Args:
-            values: for each condition one finite number per seed, at least 2.
-            seeds: the seeds they came from; 0, 1, 2 ... when not given.
-            of: what the values are of, where it is not seeds: "photographs".
-
-        Raises:
-            ValueError: too few or not finite values, a ratio that is not positive, or another number of lists than
-                conditions.
+        values holds for each condition one finite number per seed, at least 2; seeds are 0, 1, 2 ... when not given;
+        of is what the values are of, where it is not seeds: "photographs". Preset smoke prints 'no verdict at this
+        size' and writes nothing, since its runs are too short; the others write `results_dir()/claims/<claim>.json`.
+        Raises ValueError for too few or not finite values, a ratio that is not positive, another number of lists.
         """
         if len(values) != len(self.conditions):
             raise ValueError(f"{self.claim}: {len(self.conditions)} conditions need as many lists of values, "
@@ -138,10 +122,11 @@ class Claim:
 
     def _write(self, lists: list[list[float]], verdict: str, results: tuple[Result, ...],
                seeds: Sequence[int] | None, of: str) -> None:
-        # the numbers of a run differ in their last digits from machine to machine; five digits are what they mean
+        def short(*numbers: float) -> list[float]:  # five digits: the last ones differ from machine to machine
+            return [float(f"{number:.5g}") for number in numbers]
+
         conditions = [asdict(condition) | asdict(result) | {
-            "values": [_short(number) for number in numbers], "mean": _short(result.mean),
-            "interval": [_short(bound) for bound in result.interval]}
+            "values": short(*numbers), "mean": short(result.mean)[0], "interval": short(*result.interval)}
             for condition, numbers, result in zip(self.conditions, lists, results)]
         origin = {"of": of} if of != "seeds" else {"seeds": list(range(len(lists[0])) if seeds is None else seeds)}
         write_json(results_dir() / "claims" / f"{self.claim}.json", {
@@ -172,11 +157,7 @@ def result_of(condition: Condition, values: Sequence[float]) -> Result:
 
 
 def confidence_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
-    """Mean and its two-sided 95 % interval from Student's t distribution over the seeds.
-
-    Raises:
-        ValueError: fewer than two values: one value has no spread.
-    """
+    """Mean and its two-sided 95 % interval, by Student's t over the seeds; ValueError for fewer than two values."""
     from scipy import stats  # a second of imports
 
     if len(values) < 2:
@@ -209,13 +190,8 @@ def _seeds_needed(values: Sequence[float], parity: float) -> int | None:
 
 
 def _needed(result: Result, of: str) -> str:
-    if result.verdict != UNDECIDED:
-        return ""
-    return f" (about {result.needed:,} {of} would decide)" if result.needed else f" (more than {MOST_SEEDS:,} {of} would decide)"
-
-
-def _short(number: float) -> float:
-    return float(f"{number:.5g}")
+    number = f"about {result.needed:,}" if result.needed else f"more than {MOST_SEEDS:,}"
+    return f" ({number} {of} would decide)" if result.verdict == UNDECIDED else ""
 
 
 def _parse(threshold: str) -> tuple[str, float]:

@@ -1,7 +1,5 @@
 """Data of the notebooks: committed results, batches of pairs, and the notebooks' own code."""
 
-from __future__ import annotations
-
 import ast
 import json
 from collections.abc import Iterator
@@ -33,17 +31,16 @@ def notebook(name: str) -> Path:
     """A notebook of the checkout, such as "06_residual_unet"; ValueError where colorlib was installed without them."""
     root = checkout()
     if root is None:
-        raise ValueError(f"notebook {name}: this colorlib was installed without the notebooks; run it in a clone of the project")
+        raise ValueError(f"notebook {name}: this colorlib has no notebooks; run it in a clone of the project")
     return root / "notebooks" / f"{name}.ipynb"
 
 
 def taught(name: str, **names: Any) -> dict[str, Any]:
-    """The classes and functions that a notebook defines in its cells tagged "taught", run in order.
-
-    `name` is that of the notebook; `names` is what these cells need besides the imports of the notebook's first cell.
-    """
+    """The classes and functions that a notebook defines in its cells tagged "taught", run in order. `name` is that of
+    the notebook; `names` is what these cells need besides the imports of the notebook's first cell."""
     cells = json.loads(notebook(name).read_text(encoding="utf-8"))["cells"]
-    code = [("".join(cell["source"]), cell["metadata"].get("tags", ())) for cell in cells if cell["cell_type"] == "code"]
+    code = [("".join(cell["source"]), cell["metadata"].get("tags", ())) for cell in cells
+            if cell["cell_type"] == "code"]
     first = next(ast.parse(source).body for source, _ in code if "from colorlib" in source)
     imports = ast.Module([node for node in first if isinstance(node, (ast.Import, ast.ImportFrom))], type_ignores=[])
     exec(compile(imports, name, "exec"), names)  # noqa: S102

@@ -1,7 +1,5 @@
 """Diagrams of the series, drawn by our own code: boxes and arrows on a sheet whose units are inches."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,13 +1,13 @@
 """The figures of the series. Every function draws one figure and returns it; `show` displays it with its caption."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import cycle
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,11 +42,18 @@ def done(figure: Figure) -> Figure:
     return figure
 
 
+@contextmanager
+def drawing(*shape: int, grid: bool = True, **options: object) -> Iterator[tuple[Figure, Any]]:
+    """A figure in the style of the series with its axes, as `plt.subplots` makes them; `done` at the end."""
+    with plt.rc_context(STYLE | {"axes.grid": grid}):
+        figure, axes = plt.subplots(*shape, layout="constrained", **options)
+        yield figure, axes
+    done(figure)
+
+
 def show(figure: Figure, caption: str, photo: bool = False) -> None:
     """Display the figure with `caption` below it, which is also its alternative text; outside a notebook, print that.
-
-    photo=True stores it as JPEG, many times smaller where most of it is photographs; else it is PNG.
-    """
+    photo=True stores it as JPEG, many times smaller where most of it is photographs; else it is PNG."""
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import Markdown, display
 
@@ -100,9 +107,7 @@ def colours_of(names: Iterable[str]) -> list[str]:
 def _dots(axis: plt.Axes, values: Mapping[str, Sequence[float]], condition: Condition | None,
           reference: Mapping[str, float]) -> None:
     """Every seed a small dot, every mean a diamond with its 95 % interval; what is known exactly, and the threshold.
-
-    Without a condition the interval is of the values as they are; with one on a ratio, of their logarithms.
-    """
+    Without a condition the interval is of the values as they are; with one on a ratio, of their logarithms."""
     change, back = (np.log, np.exp) if condition is not None and condition.log else (np.asarray, np.asarray)
     for x, (name, numbers) in enumerate(values.items()):
         colour = colour_of(name) or COLOURS[0]
@@ -146,10 +151,8 @@ def band(axis: plt.Axes, xs: Sequence[float], ys: Sequence[Sequence[float]], col
 
 
 def to_numpy(image: Tensor) -> np.ndarray:
-    """(C, H, W) uint8, or float in [0, 1] or [-1, 1] -> an array that matplotlib draws, (H, W, 3) or (H, W).
-
-    C is 1 or 3. A float picture with a negative value is taken as scaled to [-1, 1].
-    """
+    """(C, H, W) uint8, or float in [0, 1] or [-1, 1] -> an array that matplotlib draws, (H, W, 3) or (H, W). C is 1 or
+    3. A float picture with a negative value is taken as scaled to [-1, 1]."""
     image = image.detach().cpu()
     if image.dim() == 2:
         image = image[None]
@@ -162,11 +165,9 @@ def to_numpy(image: Tensor) -> np.ndarray:
 
 def show_images(rows: Sequence[Sequence[Tensor]], *, column_titles: Sequence[str] = (), row_titles: Sequence[str] = (),
                 width: float = 2.0, pixels: bool = False) -> Figure:
-    """A grid of pictures (C, H, W), see `to_numpy`; rows may differ in length, width is inches per picture.
-
-    Every picture is brought smoothly to the size at which it is shown; pixels=True keeps its pixels as squares. A row
-    is as high as its tallest picture. Column titles stand above the first row, row titles left of each row.
-    """
+    """A grid of pictures (C, H, W), see `to_numpy`; rows may differ in length, width is inches per picture. Every
+    picture is brought smoothly to the size at which it is shown; pixels=True keeps its pixels as squares. A row is as
+    high as its tallest picture. Column titles stand above the first row, row titles left of each row."""
     gap, across = 0.06, max(len(row) for row in rows)
     heights = [width * max(image.shape[-2] / image.shape[-1] for image in row) for row in rows]
     left = 0.02 + 0.085 * max((len(line) for title in row_titles for line in title.split("\n")), default=0)
@@ -204,10 +205,8 @@ def smooth(array: np.ndarray, width: float) -> np.ndarray:
 
 
 def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, width: float = 2.0) -> Figure:
-    """One row per photograph, the first `num` of the batch: grey, then each column's ab joined with the same L.
-
-    L is (B, 1, H, W), L / 50 - 1; columns is title -> ab / 110, (B, 2, H, W); width is inches per picture.
-    """
+    """One row per photograph, the first `num` of the batch: grey, then each column's ab joined with the same L. L is
+    (B, 1, H, W), L / 50 - 1; columns is title -> ab / 110, (B, 2, H, W); width is inches per picture."""
     L = L[:num].cpu()
     grey = L_ab_to_rgb8(L, torch.zeros_like(L).expand(-1, 2, -1, -1))
     coloured = [L_ab_to_rgb8(L, ab[:num].float().cpu()) for ab in columns.values()]
@@ -215,17 +214,12 @@ def show_colourings(L: Tensor, columns: Mapping[str, Tensor], num: int = 4, *, w
     return show_images(rows, column_titles=["given: L", *columns], width=width)
 
 
-def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: Mapping[str, str] | None = None,
+def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25,
            reference: Mapping[str, float] | None = None) -> Figure:
-    """Loss curves, one small panel each, four in a row: raw and as a running mean of `smooth` steps.
-
-    history is name -> one value per step; titles is name -> the panel's title, where it is not the name; reference is
-    name -> a value drawn as a line across every panel.
-    """
-    with plt.rc_context(STYLE):
-        rows, columns = -(-len(history) // 4), min(4, len(history))
-        figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 2.4 * rows), squeeze=False,
-                                    layout="constrained")
+    """Loss curves, one small panel each, four in a row: raw and as a running mean of `smooth` steps. history is name ->
+    one value per step; reference is name -> a value drawn as a line across every panel."""
+    rows, columns = -(-len(history) // 4), min(4, len(history))
+    with drawing(rows, columns, figsize=(3.4 * columns, 2.4 * rows), squeeze=False) as (figure, axes):
         for axis in axes.flat[len(history):]:
             axis.set_axis_off()
         for axis, (name, values), colour in zip(axes.flat, history.items(), cycle(COLOURS)):
@@ -233,38 +227,31 @@ def losses(history: Mapping[str, Sequence[float]], *, smooth: int = 25, titles: 
             if len(values) > 2 * smooth:
                 means = np.convolve(values, np.ones(smooth) / smooth, "valid")
                 axis.plot(range(smooth - 1, len(values)), means, color=colour)
-            axis.set(title=(titles or {}).get(name, name), xlabel="step")
+            axis.set(title=name, xlabel="step")
             for text, height in (reference or {}).items():
                 axis.axhline(height, color=colour_of(text) or "#555555", linestyle="--", linewidth=1.2, label=text)
             if reference:
                 axis.legend(fontsize=8)
-    return done(figure)
+    return figure
 
 
 def compare(values: Mapping[str, Sequence[float]], *, ylabel: str, reference: Mapping[str, float] | None = None,
-            condition: Condition | None = None, title: str = "", log_y: bool = False) -> Figure:
-    """Every seed a dot, every mean a diamond with its 95 % interval.
-
-    values is name -> one value per seed; reference is name -> a value drawn as a line across; condition is a claim's
-    condition on these values: its threshold is dashed, its parity dotted, the side that supports the claim is green.
-    """
-    return compare_panels({title: values}, ylabels=[ylabel], reference={title: reference or {}}, log_y=log_y,
-                          conditions={title: condition} if condition else {}, width=max(2.7, 0.95 * len(values) + 1.1))
+            condition: Condition | None = None, log_y: bool = False) -> Figure:
+    """Every seed a dot, every mean a diamond with its 95 % interval. values is name -> one value per seed; reference is
+    name -> a value drawn as a line across; condition is a claim's condition on these values: its threshold is dashed,
+    its parity dotted, the side that supports the claim is green."""
+    return compare_panels({"": values}, ylabels=[ylabel], reference={"": reference or {}}, log_y=log_y,
+                          conditions={"": condition} if condition else {}, width=max(2.7, 0.95 * len(values) + 1.1))
 
 
 def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabels: Sequence[str],
                    reference: Mapping[str, float | Mapping[str, float]] | None = None,
-                   conditions: Mapping[str, Condition] | None = None, width: float = 0.0, height: float = 2.9,
-                   log_y: bool = False) -> Figure:
-    """Several measures of the same runs side by side, each as in `compare`.
-
-    panels is panel title -> name -> one value per seed; reference is panel title -> lines across it, name -> value;
-    conditions is panel title -> a claim's condition on that panel's values; width and height are inches of a panel.
-    """
+                   conditions: Mapping[str, Condition] | None = None, width: float = 0, log_y: bool = False) -> Figure:
+    """Several measures of the same runs side by side, each as in `compare`. panels is panel title -> name -> one value
+    per seed; reference is panel title -> lines across it, name -> value; conditions is panel title -> a claim's
+    condition on that panel's values; width is inches of a panel."""
     width = width or max(2.7, 0.88 * max(len(values) for values in panels.values()) + 1.1)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(len(panels) * width, height), squeeze=False,
-                                    layout="constrained")
+    with drawing(1, len(panels), figsize=(len(panels) * width, 2.9), squeeze=False) as (figure, axes):
         for axis, (title, values), ylabel in zip(axes.flat, panels.items(), ylabels):
             if log_y:
                 axis.set_yscale("log")
@@ -274,50 +261,38 @@ def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabe
             axis.set(ylabel=ylabel)
             axis.set_title(title, fontsize=10)
         figure.get_layout_engine().set(w_pad=0.08)
-    return done(figure)
+    return figure
 
 
 def curves(series: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]], *, xlabel: str, ylabel: str,
-           log_x: bool = False, log_y: bool = False, title: str = "") -> Figure:
-    """Lines through the means, with a band from the least to the greatest seed.
-
-    Args:
-        series: name -> (x values, for every x one value per seed).
-    """
+           log_y: bool = False) -> Figure:
+    """Lines through the means, with a band from the least to the greatest seed; series is name -> (x values, for every
+    x one value per seed)."""
     num = max(len(y) for _, ys in series.values() for y in ys)
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+    with drawing(figsize=(5.6, 3.2)) as (figure, axis):
         for (name, (xs, ys)), colour, line in zip(series.items(), colours_of(series), cycle(LINES)):
             band(axis, xs, ys, colour, linestyle=line, marker="o", markersize=3, label=name)
-        if log_x:
-            axis.set_xscale("log", base=2)
-        if log_y:
-            axis.set_yscale("log")
-        axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log_y else "linear")
         axis.legend(fontsize=8, title=f"mean of {num} seeds, band: least to greatest" if num > 1 else None,
                     title_fontsize=7.5, alignment="left")
-    return done(figure)
+    return figure
 
 
-def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Figure:
-    """A U-Net drawn to scale: the height of a block is the side of its feature map, its width the channels.
-
-    size is the side of the input in pixels; widths are the channels of the encoder's levels, from the outermost.
-    """
+def unet_diagram(size: int, widths: Sequence[int]) -> Figure:
+    """A U-Net drawn to scale: the height of a block is the side of its feature map, its width the channels. size is the
+    side of the input in pixels; widths are the channels of the encoder's levels, from the outermost."""
     levels = len(widths)
     sides = [size / 2 ** (level + 1) for level in range(levels)]
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.5, 2.9), layout="constrained")
-        places = [*range(levels), *(2 * levels - 2 - level for level in range(levels - 1))]
-        blocks = [(COLOURS[0], level) for level in range(levels)]
-        blocks += [(COLOURS[1], level) for level in range(levels - 1)]
+    encoder = [(level, COLOURS[0], level) for level in range(levels)]
+    decoder = [(2 * levels - 2 - level, COLOURS[1], level) for level in range(levels - 1)]
+    with drawing(figsize=(7.5, 2.9)) as (figure, axis):
         axis.bar([-1, 2 * levels - 1], [size, size], width=0.12, color="black")
-        for x, (colour, level) in zip(places, blocks):
+        for x, colour, level in encoder + decoder:
             axis.bar(x, sides[level], width=0.12 + 0.5 * widths[level] / max(widths), color=colour, alpha=0.6)
             note = f"{sides[level]:g}\n{widths[level]} ch"
             axis.text(x, sides[level] / 2 + 1.5, note, ha="center", va="bottom", fontsize=7)
-        for level in range(levels - 1 if skips else 0):
-            right, y = 2 * levels - 2 - level, -sides[level] / 2 - 3
+        for right, _, level in decoder:
+            y = -sides[level] / 2 - 3
             axis.annotate("", (right, y), (level, y), arrowprops={"arrowstyle": "->", "linewidth": 0.8})
         for x, text in ((-1, "condition"), (2 * levels - 1, "prediction")):
             axis.text(x, size / 2 + 2, f"{text}\n{size} x {size}", ha="center", va="bottom", fontsize=8)
@@ -325,14 +300,13 @@ def unet_diagram(size: int, widths: Sequence[int], *, skips: bool = True) -> Fig
             bar.set_y(-bar.get_height() / 2)
         axis.set(xlim=(-1.8, 2 * levels - 0.2), ylim=(-size * 0.6, size * 0.72))
         axis.set_axis_off()
-    return done(figure)
+    return figure
 
 
-def patches(image: Tensor, fields: Sequence[int], *, title: str = "") -> Figure:
+def patches(image: Tensor, fields: Sequence[int]) -> Figure:
     """Receptive fields (sides in pixels) drawn to scale on a picture (C, H, W), over its edge where they are larger."""
     height, width = image.shape[-2:]
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
+    with drawing(figsize=(3.6, 3.6)) as (figure, axis):
         axis.imshow(to_numpy(image), interpolation="nearest")
         for field, colour, line in zip(sorted(fields, reverse=True), cycle(COLOURS), cycle(LINES)):
             corner = (width / 2 - field / 2 - 0.5, height / 2 - field / 2 - 0.5)
@@ -341,7 +315,6 @@ def patches(image: Tensor, fields: Sequence[int], *, title: str = "") -> Figure:
                                          linestyle=line, label=f"{field} x {field}"))
         margin = max(0, max(fields) - width) / 2 + width * 0.03
         axis.set(xlim=(-margin - 0.5, width + margin - 0.5), ylim=(height + margin - 0.5, -margin - 0.5))
-        axis.set_title(title)
         axis.set_axis_off()
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
-    return done(figure)
+    return figure

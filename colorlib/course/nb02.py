@@ -1,7 +1,5 @@
 """What notebook 02 records while it trains, and the pictures that it draws from a generator."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,10 +19,8 @@ def noise(generator: nn.Module, num: int, seed: int) -> Tensor:
 @dataclass
 class Run:
     """Measures an ensemble of point generators at moments of its training: `look` is the callback of `train_gan`.
-
     measure(points (N, 2)) returns numbers by name; `values` holds for each name and moment one number per seed, clouds
-    the first seed's points (num, 2), networks every seed's (generator, discriminator).
-    """
+    the first seed's points (num, 2), networks every seed's (generator, discriminator)."""
 
     generator: Ensemble
     discriminator: nn.Module

@@ -1,30 +1,24 @@
 """The figures of notebook 02 that no other notebook has."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import cycle
 
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from colorlib.course.figures import COLOURS, LINES, STYLE, band, colours_of, done
+from colorlib.course.figures import COLOURS, LINES, band, colours_of, drawing
 from colorlib.course.mixtures import Mixture
 
 
 def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tensor]],
              limit: float | None = 3.0) -> Figure:
     """Generated points, the data's modes, and under them the discriminator's output at every point of the plane.
-
     moments holds for each panel its title, a discriminator that is called with points alone (None draws none) and
-    generated points (N, 2). limit is half the side of every panel; None: as wide as the points of each need it.
-    """
+    generated points (N, 2). limit is half the side of every panel; None: as wide as the points of each need it."""
     rows, columns = -(-len(moments) // 4), min(4, len(moments))
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns + 0.5, 2.45 * rows), squeeze=False,
-                                    layout="constrained", sharex=limit is not None, sharey=limit is not None)
+    with drawing(rows, columns, figsize=(2.3 * columns + 0.5, 2.45 * rows), squeeze=False, sharex=limit is not None,
+                 sharey=limit is not None) as (figure, axes):
         filled = None
         for axis in axes.flat[len(moments) :]:
             axis.set_axis_off()
@@ -44,14 +38,12 @@ def surfaces(data: Mixture, moments: Sequence[tuple[str, nn.Module | None, Tenso
             axis.grid(False)
         if filled is not None:
             figure.colorbar(filled, ax=axes, shrink=0.8, ticks=[0, 0.5, 1], label="D: probability of 'real'")
-    return done(figure)
+    return figure
 
 
 def directions(data: Mixture, panels: Sequence[tuple[str, Tensor, dict[str, Tensor]]], limit: float = 3.0) -> Figure:
     """Generated points and arrows at them, drawn 0.5 long on average: title, points (N, 2), name -> vectors (N, 2)."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.7), squeeze=False,
-                                    layout="constrained")
+    with drawing(1, len(panels), figsize=(3.6 * len(panels), 3.7), squeeze=False) as (figure, axes):
         for axis, (title, points, arrows) in zip(axes.flat, panels):
             axis.scatter(*data.means.T, s=130, facecolors="none", edgecolors="black", linewidths=0.9)
             for (name, vectors), colour in zip(arrows.items(), COLOURS):
@@ -61,20 +53,16 @@ def directions(data: Mixture, panels: Sequence[tuple[str, Tensor, dict[str, Tens
             axis.set_title(title, fontsize=10)
             axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
-    return done(figure)
+    return figure
 
 
 def lines(panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float], Sequence[Sequence[float]]]]]], *,
           log_x: Sequence[str] = (), log_y: Sequence[str] = (),
           references: dict[str, dict[str, float]] | None = None) -> Figure:
-    """Line panels side by side: the mean over the seeds and a band from the least to the greatest.
-
-    panels holds title, x label, y label, and name -> (x values, for every x one value per seed); log_x and log_y are
-    titles of panels with such an axis; references is title -> name -> a horizontal line.
-    """
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False,
-                                    layout="constrained")
+    """Line panels side by side: the mean over the seeds and a band from the least to the greatest. panels holds title,
+    x label, y label, and name -> (x values, for every x one value per seed); log_x and log_y are titles of panels with
+    such an axis; references is title -> name -> a horizontal line."""
+    with drawing(1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False) as (figure, axes):
         for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
             for (name, (xs, ys)), colour, style in zip(series.items(), colours_of(series), cycle(LINES)):
                 band(axis, xs, torch.as_tensor(ys, dtype=torch.float64).numpy(), colour, linestyle=style, label=name)
@@ -88,4 +76,4 @@ def lines(panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float],
                 axis.set_yscale("log")
             if len(series) > 1 or title in (references or {}):
                 axis.legend(fontsize=7.5, frameon=True, framealpha=0.7, edgecolor="none")
-    return done(figure)
+    return figure

@@ -1,7 +1,5 @@
 """The measures of notebook 04's scripts: the distance of two sets of colours."""
 
-from __future__ import annotations
-
 import math
 
 import torch

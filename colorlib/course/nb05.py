@@ -1,13 +1,11 @@
 """Notebook 05 and the grid of `stability_05.py`: pairs of clouds whose distance is known, a deep critic, and the three
 methods, trained with all seeds and learning rates as one model, whose failures are counted."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from statistics import mean
 from typing import NamedTuple
 
@@ -27,8 +25,6 @@ BATCH = 64
 NUM_MEASURED = 1024  # generated points that are measured
 WITHIN = 15  # stds of a mode: half-way to the next one of the ring
 LEAST = NUM_MEASURED // 8 // 4  # a mode is hit when it has a quarter of its fair share
-
-# distances that are known
 
 POOL = 2048  # points of a cloud that a critic is trained on
 
@@ -80,9 +76,6 @@ def best_factor(estimate: Tensor, exact: Tensor) -> float:
     return float(ratios[(weights < weights[-1] / 2).sum()])
 
 
-# a deep critic
-
-
 def deep_critic(depth: int = 12, hidden: int = 32) -> PointDiscriminator:
     """A critic of points with many layers of ReLU, initialised so that a signal keeps its size (He et al. 2015)."""
     critic = PointDiscriminator(hidden=hidden, num_layers=depth)
@@ -95,10 +88,8 @@ def deep_critic(depth: int = 12, hidden: int = 32) -> PointDiscriminator:
 
 
 def gradient_by_layer(critic: Ensemble, real: Tensor, fake: Tensor) -> Tensor:
-    """Norm of the gradient of the critic's loss with respect to the output of each hidden layer, from first to last.
-
-    real and fake are (S, B, 2); returns (S, depth - 1).
-    """
+    """Norms (S, depth - 1) of the gradient of the critic's loss with respect to the output of each hidden layer, from
+    first to last; real and fake are (S, B, 2)."""
     profiles = []
     for member, points in zip(critic.members(), torch.cat([real, fake], dim=1)):
         x, outputs = points, []
@@ -110,14 +101,10 @@ def gradient_by_layer(critic: Ensemble, real: Tensor, fake: Tensor) -> Tensor:
     return torch.stack(profiles)
 
 
-# the three methods, and an ensemble in which every member has a learning rate of its own
-
-
 @dataclass(frozen=True)
 class Method:
-    """A GAN as its paper trains it. seconds is the cost of one generator update relative to that of the GAN: what equal
-    seconds are counted in. Measured with the balanced architecture on one core: 2.7, 7.9 and 13.4 ms for an ensemble of
-    five, 7.1, 22 and 37 ms for 25. In passes of a batch through the discriminator it is 3, 11 and 21."""
+    """A GAN as its paper trains it. seconds is the cost of one generator update relative to the GAN's, in which equal
+    seconds are counted; measured with the balanced architecture on one core, an ensemble of 25: 7.1, 22, 37 ms."""
 
     adversarial: AdversarialLoss
     constraint: Callable[[torch.Generator], LipschitzConstraint] | None
@@ -157,10 +144,8 @@ def train(method: Method, generator: Ensemble, discriminator: Ensemble, rates: T
           steps: Collection[int] = (), look: Callable[[int], None] | None = None, seed: int = 0) -> None:
     """Train all members for `num_steps` updates of the generator. A member that is no longer finite disturbs no other.
 
-    Args:
-        rates: a learning rate for each member, (S,), of both networks.
-        batch: draws -> condition or None, and real points (S, B, K).
-        steps, look: look(step) is called after these numbers of updates.
+    rates are the learning rates of the members, (S,), of both networks; batch(draws) returns a condition or None, and
+    real points (S, B, K); look(step) is called after the numbers of updates in `steps`.
 
     Reference: Gulrajani et al. 2017, algorithm 1.
     """
@@ -186,9 +171,6 @@ def train(method: Method, generator: Ensemble, discriminator: Ensemble, rates: T
                              lambda_l1=0)
 
 
-# stability
-
-
 @dataclass(frozen=True)
 class Architecture:
     """Sizes of both networks of points."""
@@ -203,15 +185,9 @@ ARCHITECTURES = {"balanced": Architecture(), "normalised": Architecture(norm=Tru
                  "discriminator weak": Architecture(hidden_d=8, layers_d=2)}
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """Batch norm by the statistics of the batch, always: no buffers, so that an Ensemble takes it."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, track_running_stats=False)
-
-
 def make_generator(architecture: Architecture) -> PointGenerator:
-    return PointGenerator(norm=BatchNorm if architecture.norm else None)
+    """With batch norm, where there is a norm, by the batch's statistics always: an Ensemble takes no buffers."""
+    return PointGenerator(norm=partial(nn.BatchNorm1d, track_running_stats=False) if architecture.norm else None)
 
 
 def make_discriminator(architecture: Architecture) -> PointDiscriminator:
@@ -221,8 +197,7 @@ def make_discriminator(architecture: Architecture) -> PointDiscriminator:
 
 
 class Look(NamedTuple):
-    """One member after `step` updates: distance to the data, modes hit, the discriminator's loss on points it was not
-    trained on."""
+    """One member after `step` updates: distance to the data, modes hit, the discriminator's loss on held-out points."""
 
     step: int
     distance: float
@@ -239,10 +214,8 @@ class Cell(NamedTuple):
 
 def train_on(mixture: Mixture, method: Method, architecture: Architecture, rates: Sequence[float],
              seeds: Sequence[int], *, num_steps: int, steps: Collection[int]) -> list[Cell]:
-    """Train a method at every learning rate with every seed, all as one ensemble; one Cell for each rate.
-
-    A run that is no longer finite has fewer Looks than `steps`.
-    """
+    """Train a method at every learning rate with every seed, all as one ensemble; one Cell for each rate. A run that is
+    no longer finite has fewer Looks than `steps`."""
     members = [(rate, seed) for rate in rates for seed in seeds]
     generator = Ensemble([seeded(seed, lambda: make_generator(architecture)) for _, seed in members])
     discriminator = Ensemble([seeded(seed + 1000, lambda: make_discriminator(architecture)) for _, seed in members])
@@ -278,11 +251,8 @@ def one_point_distance(mixture: Mixture) -> float:
 
 
 def outcome_of(run: Sequence[Look], num_steps: int, mixture: Mixture) -> str:
-    """"diverged", "collapsed" or "fine", by the last quarter of the first `num_steps` updates.
-
-    diverged: no longer finite, or on average more than half as far from the data as a single point in their centre.
-    collapsed: not diverged, and on average more than one mode in eight is missing.
-    """
+    """"diverged", "collapsed" or "fine", by the last quarter of the first `num_steps` updates: no longer finite, or on
+    average more than half as far from the data as a point in their centre; more than one mode in eight is missing."""
     late = late_looks(run, num_steps)
     if not late or mean(seen.distance for seen in late) > 0.5 * one_point_distance(mixture):
         return "diverged"
@@ -301,15 +271,13 @@ def estimate_follows_distance(run: Sequence[Look]) -> float:
 
 
 class Grid:
-    """The result file of `stability_05.py`."""
+    """The result file of `stability_05.py`; cells is (method, architecture, learning rate, seed) -> numbers."""
 
     def __init__(self, record: dict) -> None:
-        self.record = record
-        self.seeds: list[int] = record["seeds"]
-        self.cells = {}
-        for run in record["runs"]:
-            method, shape, lr = run["name"].split(" | ")
-            self.cells[method, shape, float(lr), run["seed"]] = run
+        self.record, self.seeds = record, record["seeds"]
+        names = [(*run["name"].split(" | "), run["seed"]) for run in record["runs"]]
+        self.cells = {(method, shape, float(lr), seed): run
+                      for (method, shape, lr, seed), run in zip(names, record["runs"])}
 
     def share(self, key: str, method: str, shape: str | None = None, lr: float | None = None,
               seed: int | None = None) -> float:
@@ -323,11 +291,7 @@ class Grid:
         return [self.share(key, worse, seed=seed) - self.share(key, better, seed=seed) for seed in self.seeds]
 
 
-def read_grid(path: Path | None = None) -> Grid | None:
-    """The grid of a file, by default the committed one; None where there is none, or none that is finished."""
-    path = path or result_file("stability_05.json")
-    if path is None or not path.is_file():
-        return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    all_runs = len(METHODS) * len(record["architectures"]) * len(record["learning_rates"]) * len(record["seeds"])
-    return Grid(record) if len(record["runs"]) == all_runs else None
+def read_grid() -> Grid | None:
+    """The committed grid, where there is one."""
+    path = result_file("stability_05.json")
+    return path and Grid(json.loads(path.read_text(encoding="utf-8")))

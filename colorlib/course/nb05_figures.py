@@ -1,7 +1,5 @@
 """The figures of notebook 05. Data are black, generated points and critics have the colour of their method."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -10,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from colorlib.course.figures import COLOURS, LINES, METHODS, STYLE, band, colours_of, done
+from colorlib.course.figures import COLOURS, LINES, METHODS, STYLE, band, colours_of, done, drawing
 from colorlib.course.mixtures import Mixture
 from colorlib.course.nb05 import Cell, Grid, Look
 
@@ -48,33 +46,29 @@ def transport(p: np.ndarray, q: np.ndarray, plan: np.ndarray, real: Tensor, fake
 
 def lines(thetas: Tensor, divergence: Sequence[float], wasserstein: Sequence[float]) -> Figure:
     """Divergence and distance over theta."""
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(4.6, 2.8), layout="constrained")
+    with drawing(figsize=(4.6, 2.8)) as (figure, axis):
         axis.plot(thetas, divergence, color=METHODS["GAN"], label="Jensen-Shannon divergence", linestyle="--")
         axis.plot(thetas, wasserstein, color=METHODS["WGAN"], label="Wasserstein distance")
         axis.axhline(np.log(2), color="black", linewidth=0.8, linestyle=":", label="ln 2")
         axis.set(xlabel="theta: where the generated line is", ylabel="between the two lines")
         axis.legend(fontsize=8, loc="upper center")
-    return done(figure)
+    return figure
 
 
 def slopes(steps: Sequence[int], found: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     """Size of the generator's gradient over the steps of the discriminator or critic, one value per seed and step."""
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(5.6, 3.0), layout="constrained")
+    with drawing(figsize=(5.6, 3.0)) as (figure, axis):
         for (name, values), colour, line in zip(found.items(), colours_of(found), LINES):
             band(axis, steps, np.array(values).clip(1e-8), colour, linestyle=line, marker="o", markersize=3, label=name)
         axis.axhline(1, color="black", linewidth=0.8, linestyle=":", label="slope of W")
         axis.set(yscale="log", xlabel="steps of the discriminator or critic", ylabel="|d loss / d theta|")
         axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return done(figure)
+    return figure
 
 
 def critics(x: Tensor, values: Mapping[str, Tensor], real: Tensor, fake: Tensor) -> Figure:
     """Critics of one-dimensional points, each in its own panel, above the points that they were trained on."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, len(values), figsize=(2.3 * len(values), 2.9), layout="constrained", sharex=True,
-                                    height_ratios=[4, 1])
+    with drawing(2, len(values), figsize=(2.3 * len(values), 2.9), sharex=True, height_ratios=[4, 1]) as (figure, axes):
         for (top, bottom), (name, f) in zip(axes.T, values.items()):
             top.plot(x, f, color=METHODS["WGAN" if "clipping" in name else "WGAN-GP"], linewidth=1.8)
             top.set_title(name, fontsize=9)
@@ -83,14 +77,13 @@ def critics(x: Tensor, values: Mapping[str, Tensor], real: Tensor, fake: Tensor)
             bottom.set(xlabel="x", yticks=[])
         axes[0, 0].set_ylabel("f(x), mean 0")
         axes[1, 0].set_ylabel("points")
-    return done(figure)
+    return figure
 
 
 def training(clouds: Mapping[int, Tensor], history: Sequence[tuple[int, float, float]], mixture: Mixture) -> Figure:
     """Generated points after some updates; then for every measurement (update, distance, estimate) as two lines."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(clouds) + 1, figsize=(2.1 * len(clouds) + 3.4, 2.6), layout="constrained",
-                                    width_ratios=[1] * len(clouds) + [1.5])
+    with drawing(1, len(clouds) + 1, figsize=(2.1 * len(clouds) + 3.4, 2.6),
+                 width_ratios=[1] * len(clouds) + [1.5]) as (figure, axes):
         for axis, (step, points) in zip(axes, clouds.items()):
             _cloud(axis, points, mixture, METHODS["WGAN-GP"])
             axis.set_title(f"after {step} updates", fontsize=9)
@@ -99,17 +92,14 @@ def training(clouds: Mapping[int, Tensor], history: Sequence[tuple[int, float, f
         axes[-1].plot(steps, estimate, color=METHODS["WGAN-GP"], linestyle="--", label="minus the critic's loss")
         axes[-1].set(xlabel="updates of the generator", ylim=(0, None))
         axes[-1].legend(fontsize=8)
-    return done(figure)
+    return figure
 
 
 def estimates(exact: Tensor, estimated: Mapping[str, Tensor], names: Sequence[str], lambda_gp: float) -> Figure:
-    """Estimate against truth, a panel each; and the ratio of the two for every pair. All are (seeds, pairs).
-
-    The first panel gets the estimate that theory predicts under this lambda_gp.
-    """
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, len(estimated), figsize=(3.1 * len(estimated), 5.6), layout="constrained",
-                                    height_ratios=[1.1, 1], sharey="row")
+    """Estimate against truth, a panel each; and the ratio of the two for every pair. All are (seeds, pairs). The first
+    panel gets the estimate that theory predicts under this lambda_gp."""
+    with drawing(2, len(estimated), figsize=(3.1 * len(estimated), 5.6), height_ratios=[1.1, 1],
+                 sharey="row") as (figure, axes):
         largest = max(exact.max(), *(values.max() for values in estimated.values())).item() * 1.05
         for (top, bottom), (title, values) in zip(axes.T, estimated.items()):
             colour = METHODS["WGAN" if "clipping" in title else "WGAN-GP"]
@@ -128,7 +118,7 @@ def estimates(exact: Tensor, estimated: Mapping[str, Tensor], names: Sequence[st
         axes[0, 0].legend(fontsize=8)
         axes[0, 0].set_ylabel("estimate")
         axes[1, 0].set_ylabel("estimate / exact")
-    return done(figure)
+    return figure
 
 
 def profiles(norms: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Figure:
@@ -156,9 +146,7 @@ def profiles(norms: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Figu
 def clouds(cells: Mapping[str, Sequence[Cell]], rates: Sequence[float], outcomes: Mapping[str, Sequence[Sequence[str]]],
            mixture: Mixture) -> Figure:
     """A row for each method, a column for each rate: the first seed's last points, and how many runs failed."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(len(cells), len(rates), figsize=(1.75 * len(rates), 1.95 * len(cells)),
-                                    layout="constrained")
+    with drawing(len(cells), len(rates), figsize=(1.75 * len(rates), 1.95 * len(cells))) as (figure, axes):
         for row, (name, found) in zip(axes, cells.items()):
             for axis, cell, ends in zip(row, found, outcomes[name]):
                 _cloud(axis, cell.fake[0], mixture, METHODS[name])
@@ -167,14 +155,13 @@ def clouds(cells: Mapping[str, Sequence[Cell]], rates: Sequence[float], outcomes
             row[0].set_ylabel(name)
         for axis, rate in zip(axes[-1], rates):
             axis.set_xlabel(f"learning rate {rate:g}", fontsize=9)
-    return done(figure)
+    return figure
 
 
 def stability_grid(grid: Grid) -> Figure:
     """Share of failed runs, a panel for each method: learning rates across, architectures down."""
     rates, shapes = grid.record["learning_rates"], grid.record["architectures"]
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(9.4, 2.7), layout="constrained", sharey=True)
+    with drawing(1, 3, figsize=(9.4, 2.7), sharey=True) as (figure, axes):
         for axis, name in zip(axes, ("GAN", "WGAN", "WGAN-GP")):
             shares = np.array([[grid.share("failed", name, shape, lr) for lr in rates] for shape in shapes])
             axis.imshow(shares, cmap="Oranges", vmin=0, vmax=1, aspect="auto")
@@ -185,13 +172,12 @@ def stability_grid(grid: Grid) -> Figure:
             axis.set_xticks(range(len(rates)), [f"{lr:g}" for lr in rates])
             axis.set_yticks(range(len(shapes)), [shape.replace("weak", "too small") for shape in shapes])
             axis.set(title=name, xlabel="learning rate")
-    return done(figure)
+    return figure
 
 
 def loss_and_distance(runs: Mapping[str, Sequence[Sequence[Look]]]) -> Figure:
     """For each method the distance (black) and minus the loss over the updates; thin: seeds, thick: their mean."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, len(runs), figsize=(3.0 * len(runs), 4.2), layout="constrained", sharex=True)
+    with drawing(2, len(runs), figsize=(3.0 * len(runs), 4.2), sharex=True) as (figure, axes):
         for (top, bottom), (name, seeds) in zip(axes.T, runs.items()):
             steps = [seen.step for seen in seeds[0]]
             for axis, colour, values in ((top, "black", [[seen.distance for seen in run] for run in seeds]),
@@ -203,7 +189,7 @@ def loss_and_distance(runs: Mapping[str, Sequence[Sequence[Look]]]) -> Figure:
             bottom.set(xlabel="updates of the generator")
         axes[0, 0].set_ylabel("distance of the points")
         axes[1, 0].set_ylabel("minus the loss")
-    return done(figure)
+    return figure
 
 
 def _cloud(axis: Axes, fake: Tensor, mixture: Mixture, colour: str) -> None:

@@ -7,14 +7,11 @@ does not use, and writes learning_rates_06.json into COLORLIB_RESULTS (else buil
 it goes on where it was.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
@@ -29,11 +26,7 @@ SEARCHED = (1e-3, 3e-3, 1e-2)
 WITHOUT_NORM = (1e-4, 3e-4, 1e-3)  # a pilot diverged from 3e-3 on
 SEED, STACK_STEPS, UNET_STEPS = 100, 280, 240  # steps: the notebook's first version had as many
 NUM_TRAIN, NUM_VALIDATION = 2048, 160
-
-
-def taught() -> dict[str, Any]:
-    """The notebook's own classes and functions."""
-    return data.taught("06_residual_unet")
+Pairs = tuple[Tensor, Tensor]
 
 
 def without_norm(names: dict[str, Any], depth: int) -> nn.Module:
@@ -52,7 +45,7 @@ def unets(names: dict[str, Any]) -> dict[str, tuple[Callable[[], nn.Module], int
             "library's": (lambda: ResidualUNet(base_channels=24, levels=3), 2)}
 
 
-def pooled(pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def pooled(pairs: Pairs) -> Pairs:
     """Pairs at half the size."""
     return F.avg_pool2d(pairs[0], 2), F.avg_pool2d(pairs[1], 2)
 
@@ -69,13 +62,11 @@ def side_by_side(networks: Sequence[nn.Module]) -> nn.Module:
     return one
 
 
-def train_all(networks: Sequence[nn.Module], pairs: tuple[Tensor, Tensor], seeds: Sequence[int], num_steps: int,
+def train_all(networks: Sequence[nn.Module], pairs: Pairs, seeds: Sequence[int], num_steps: int,
               lr: float, every: int, measure: Callable[[int], object], batch_size: int = 16) -> None:
-    """Train every network as the notebook's `train` does, all next to each other: half the time of one by one.
-
-    A convolution of 16 channels is too small to keep a core busy. `measure(step)` is called every `every` steps, with
-    the weights of that step in `networks`.
-    """
+    """Train every network as the notebook's `train` does, all next to each other: half the time of one by one. A
+    convolution of 16 channels is too small to keep a core busy. `measure(step)` is called every `every` steps, with the
+    weights of that step in `networks`."""
     orders = [torch.Generator().manual_seed(seed) for seed in seeds]
     one = side_by_side(networks).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(one.parameters(), lr=lr, fused=True)
@@ -95,27 +86,37 @@ def train_all(networks: Sequence[nn.Module], pairs: tuple[Tensor, Tensor], seeds
 
 def line_panels(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]]],
                 xlabel: str | Mapping[str, str], ylabel: str, log: bool = False, share: bool = False) -> Figure:
-    """Panel title -> name -> (xs, one row of ys per seed): the mean, and a band from the least to the greatest.
-
-    xlabel may differ by panel; share=True gives all panels the same vertical scale.
-    """
+    """Panel title -> name -> (xs, one row of ys per seed): the mean, and a band from the least to the greatest. xlabel
+    may differ by panel; share=True gives all panels the same vertical scale."""
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     styles = dict(zip(names, zip(figures.colours_of(names), cycle(figures.LINES))))
-    with plt.rc_context(figures.STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(2.75 * len(panels) + 0.4, 3.1), squeeze=False,
-                                    layout="constrained", sharey=share)
+    with figures.drawing(1, len(panels), figsize=(2.75 * len(panels) + 0.4, 3.1), squeeze=False,
+                         sharey=share) as (figure, axes):
         for axis, (title, lines) in zip(axes.flat, panels.items()):
             for name, (xs, rows) in lines.items():
                 figures.band(axis, xs, list(zip(*rows)), styles[name][0], linestyle=styles[name][1], label=name)
-            axis.set(title=title, xlabel=xlabel if isinstance(xlabel, str) else xlabel[title], yscale="log" if log else "linear")
+            axis.set(title=title, xlabel=xlabel if isinstance(xlabel, str) else xlabel[title])
+            axis.set_yscale("log" if log else "linear")
         axes[0, 0].set_ylabel(ylabel)
         shown = {text: line for axis in axes.flat for line, text in zip(*axis.get_legend_handles_labels())}
         figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), fontsize=9)
-    return figures.done(figure)
+    return figure
+
+
+def search(results: ResultFile, names: dict[str, Any], name: str, make: Callable[[], nn.Module], train: Pairs,
+           held_out: Pairs, num_steps: int, batch_size: int, lrs: Sequence[float] = SEARCHED) -> float:
+    """The learning rate with the least error on held-out pictures, by one run of each; `names` are the notebook's."""
+    for lr in lrs:
+        if not results.has(f"{name}, lr {lr:g}", SEED):
+            run = names["train"](seeded(SEED, make), train, held_out, SEED, num_steps, lr,
+                                 every=max(1, num_steps // 10), batch_size=batch_size)
+            results.add(f"{name}, lr {lr:g}", SEED, {"l1": names["at"](run, num_steps)})
+    found = {run["name"]: run["l1"] for run in results.record["runs"]}
+    return min(lrs, key=lambda lr: found[f"{name}, lr {lr:g}"])
 
 
 def main() -> None:
-    names = taught()
+    names = data.taught("06_residual_unet")
     large = [scenes.render(num, size=32, seed=seed).L_ab() for num, seed in ((NUM_TRAIN, 1006), (NUM_VALIDATION, 1007))]
     small = [pooled(pairs) for pairs in large]
     results = ResultFile("learning_rates_06.json", {
@@ -125,21 +126,15 @@ def main() -> None:
         "steps": STACK_STEPS, "unet_steps": UNET_STEPS, "seeds": [SEED],
     })
 
-    def run(name: str, lr: float, make: Callable[[], nn.Module], pairs: list, num_steps: int, batch_size: int) -> None:
-        name = f"{name}, lr {lr:g}"
-        if not results.has(name, SEED):
-            record = names["train"](seeded(SEED, make), *pairs, SEED, num_steps, lr, every=max(1, num_steps // 10), batch_size=batch_size)
-            results.add(name, SEED, {"l1": names["at"](record, num_steps)})
-
-    for lr, lower in zip(SEARCHED, WITHOUT_NORM):
-        for depth in (8, 32, 64):
-            for kind, residual in (("plain", False), ("residual", True)):
-                run(f"{kind} {depth}", lr, lambda d=depth, r=residual: names["Stack"](d, r), small, STACK_STEPS, 16)
-            zero = lambda d=depth: names["zero_last_norms"](names["Stack"](d, True))
-            run(f"residual {depth}, zero", lr, zero, small, STACK_STEPS, 16)
-        run("plain 64, no norm, He", lower, lambda: without_norm(names, 64), small, STACK_STEPS, 16)
-        for name, (make, factor) in unets(names).items():
-            run(name, lr, make, large, factor * UNET_STEPS, 8)
+    for depth in (8, 32, 64):
+        for kind, residual in (("plain", False), ("residual", True)):
+            search(results, names, f"{kind} {depth}", lambda: names["Stack"](depth, residual), *small, STACK_STEPS, 16)
+        zero = lambda: names["zero_last_norms"](names["Stack"](depth, True))
+        search(results, names, f"residual {depth}, zero", zero, *small, STACK_STEPS, 16)
+    search(results, names, "plain 64, no norm, He", lambda: without_norm(names, 64), *small, STACK_STEPS, 16,
+           WITHOUT_NORM)
+    for name, (make, factor) in unets(names).items():
+        search(results, names, name, make, *large, factor * UNET_STEPS, 8)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,7 @@
-"""The definitions that notebook 07 shares with its tests, and its own figures."""
-
-from __future__ import annotations
+"""The figures of notebook 07 that no other notebook has."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -13,28 +9,20 @@ from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
 from colorlib.color import AB_SCALE, lab_to_rgb
-from colorlib.course import data
-from colorlib.course.figures import LINES, STYLE, band, colours_of, done
+from colorlib.course.figures import LINES, band, colours_of, drawing
 
 Path = Sequence[tuple[Sequence[float], Sequence[float]]]
 
 
-def taught() -> dict[str, Any]:
-    """The notebook's own classes and functions, with its sizes."""
-    return data.taught("07_wgan_residual_unet", BATCH=16, Z=8, N_CRITIC=2, WARM_UP=2, LAMBDA_L1=50.0)
-
-
 def distance_map(colours: Tensor, probabilities: Tensor, points: Mapping[str, Tensor], limit: float = 65.0) -> Figure:
     """The expected distance from one prediction to a colour that is drawn, for every prediction of the ab plane.
-
-    colours is (K, 2), CIE units, with probabilities (K,), drawn as discs in their own colour; points is name -> (2,).
-    """
+    colours is (K, 2), CIE units, with probabilities (K,), drawn as discs in their own colour; points is name ->
+    (2,)."""
     places = torch.linspace(-limit, limit, 131)
     b, a = torch.meshgrid(places, places, indexing="ij")
     distance = (torch.stack([a, b], -1)[..., None, :] - colours).norm(dim=-1) @ probabilities
     discs = lab_to_rgb(torch.cat([torch.full((len(colours), 1), 55.0), colours], 1).T[:, :, None])[..., 0].clamp(0, 1)
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.2, 3.8), layout="constrained")
+    with drawing(figsize=(6.2, 3.8)) as (figure, axis):
         lines = axis.contour(a, b, distance, levels=12, cmap="viridis", linewidths=0.9)
         axis.clabel(lines, fontsize=7)
         axis.scatter(*colours.T, s=1500 * probabilities, c=discs.T.numpy(), edgecolors="black", linewidths=1)
@@ -43,18 +31,14 @@ def distance_map(colours: Tensor, probabilities: Tensor, points: Mapping[str, Te
         axis.set(xlabel="a: green to red", ylabel="b: blue to yellow", aspect="equal")
         axis.grid(False)
         figure.legend(fontsize=8, loc="outside right upper")
-    return done(figure)
+    return figure
 
 
 def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
-    """How often each colour of the ab plane occurs, on a logarithmic scale; one panel per set of pixels.
-
-    colours is panel title -> ab / 110 of pixels, (N, 2); limit is half the side of the plane, CIE units.
-    """
+    """How often each colour of the ab plane occurs, on a logarithmic scale; one panel per set of pixels. colours is
+    panel title -> ab / 110 of pixels, (N, 2); limit is half the side of the plane, CIE units."""
     edges = np.linspace(-limit, limit, 41)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(colours), figsize=(2.4 * len(colours) + 0.5, 2.7), sharey=True,
-                                    layout="constrained")
+    with drawing(1, len(colours), figsize=(2.4 * len(colours) + 0.5, 2.7), sharey=True) as (figure, axes):
         for axis, (title, ab) in zip(axes, colours.items()):
             a, b = (AB_SCALE * ab.float()).T.numpy()
             share = np.histogram2d(b, a, bins=(edges, edges))[0] / len(ab)
@@ -66,17 +50,14 @@ def histograms(colours: Mapping[str, Tensor], limit: float = 80.0) -> Figure:
             axis.grid(False)
         axes[0].set_ylabel("b: blue to yellow")
         figure.colorbar(image, ax=axes, label="log10 of the share", shrink=0.9)
-    return done(figure)
+    return figure
 
 
 def trade_off(paths: Mapping[str, Path], points: Mapping[str, tuple[float, float]] | None = None) -> Figure:
     """Error against distance of the colours (logarithmic): lower left is better. Every seed a dot, every mean a sign.
-
     paths is name -> stops (errors, distances), one value per seed in each; an arrow joins the means of two stops.
-    points is name -> (error, distance) of what has no seeds.
-    """
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.2, 3.8), layout="constrained")
+    points is name -> (error, distance) of what has no seeds."""
+    with drawing(figsize=(6.2, 3.8)) as (figure, axis):
         for (name, path), colour in zip(paths.items(), colours_of(paths)):
             means = [(np.mean(errors), np.mean(distances)) for errors, distances in path]
             for errors, distances in path:
@@ -91,16 +72,14 @@ def trade_off(paths: Mapping[str, Path], points: Mapping[str, tuple[float, float
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_locator(NullLocator())
         figure.legend(fontsize=8, loc="outside right upper")
-    return done(figure)
+    return figure
 
 
 def estimates(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]]], xlabel: str,
               reference: Mapping[str, float] | None = None) -> Figure:
     """Panels of lines with a band from the least to the greatest seed; panels is title -> name -> (xs, for every x one
     value per seed), reference is title -> a level drawn across."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.1 * len(panels), 3.0), layout="constrained",
-                                    squeeze=False)
+    with drawing(1, len(panels), figsize=(4.1 * len(panels), 3.0), squeeze=False) as (figure, axes):
         for axis, (title, series) in zip(axes.flat, panels.items()):
             for (name, (xs, ys)), colour, line in zip(series.items(), colours_of(series), LINES):
                 band(axis, xs, ys, colour, linestyle=line, label=name)
@@ -109,4 +88,4 @@ def estimates(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[
             axis.set(xlabel=xlabel)
             axis.set_title(title, fontsize=10)
             axis.legend(fontsize=8)
-    return done(figure)
+    return figure

@@ -1,7 +1,5 @@
 """Notebook 09 and its script: placing hints, measuring their gain, and the effect of the render size."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 
@@ -38,10 +36,8 @@ def true_hint(real: Tensor, x: int, y: int) -> Hint:
 
 
 def highest(score: Tensor, taken: Sequence[Hint], apart: float = APART) -> tuple[int, int]:
-    """The point x, y of the highest score (H, W) that keeps its distance from the hints taken so far.
-
-    The distance is `apart` of the short side; ValueError where no point is that far from all of them.
-    """
+    """The point x, y of the highest score (H, W) that keeps its distance from the hints taken so far. The distance is
+    `apart` of the short side; ValueError where no point is that far from all of them."""
     height, width = score.shape
     down, across = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
     free = torch.ones(height, width, dtype=torch.bool)
@@ -81,11 +77,12 @@ def at_most_uncertain(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint
 
 def at_worst(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
     """Each at the largest actual error so far: an oracle, since it needs the true colours."""
-    return placed(real, num, lambda hints: around(error_map(colorizer.colorize(real, decode="mean", hints=hints), real)))
+    return placed(real, num, lambda hints: around(
+        error_map(colorizer.colorize(real, decode="mean", hints=hints), real)))
 
 
 def reach(real: Tensor, x: int, y: int) -> Tensor:
-    """How much of a hint at x, y counts where, (h, w), 0 to 1: see `hints.nearness`; at a small size, which is quick."""
+    """How much of a hint at x, y counts where, (h, w), 0 to 1 (see `hints.nearness`), at a small size, for speed."""
     full = real.shape[1:]
     size = render_shape(*full, REACH_SIZE)
     L = rgb_to_L(F.interpolate(real[None], size, mode="bilinear", antialias=True))
@@ -118,12 +115,8 @@ def without_network(real: Tensor, hints: Sequence[Hint]) -> float:
 
 
 def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str, list[float]]:
-    """The gain of one hint at `num` random points, and what the network predicts there beforehand.
-
-    Returns:
-        "gain": fall of the mean error, CIE units; "uncertainty": expected error around the point, CIE units; "reach": share of
-        the photograph that the hint counts in, 0 to 1; "error": the actual error around the point, CIE units.
-    """
+    """Of `num` random points: "gain", the fall of the mean error by one hint there; beforehand, in CIE units, the
+    expected "uncertainty" and the actual "error" around the point; "reach", the share of pixels it counts in."""
     generator = torch.Generator().manual_seed(seed)
     plain = error_map(colorizer.colorize(real, decode="mean"), real)
     unsure, error = around(colorizer.uncertainty(real)), around(plain)
@@ -142,7 +135,8 @@ def saved(by_chance: Sequence[float], error: float, without: float) -> float:
     return 100 * (sum(by_chance) / len(by_chance) - error) / without
 
 
-def errors(colorizer: Colorizer, real: Tensor, hints: Sequence[Hint], counts: Sequence[int] = COUNTS) -> dict[int, float]:
+def errors(colorizer: Colorizer, real: Tensor, hints: Sequence[Hint],
+           counts: Sequence[int] = COUNTS) -> dict[int, float]:
     """Mean error of ab of the mean decoding with the first `count` hints, for each count; CIE units."""
     return {count: float(error_map(colorizer.colorize(real, decode="mean", hints=hints[:count]), real).mean())
             for count in counts}

@@ -1,21 +1,17 @@
 """The figures of notebook 10: the parts of a step, one update in two processes, a run that was killed and resumed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from colorlib.course.diagrams import DATA, INK, LOSS, NETWORK, Sheet
-from colorlib.course.figures import COLOURS, STYLE, done
+from colorlib.course.figures import COLOURS, drawing
 
 
 def bars(values: Mapping[str, float], xlabel: str) -> Figure:
     """One horizontal bar per part, from top to bottom in the order of a step, with its value and its share."""
     total = sum(values.values())
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.4, 0.34 * len(values) + 0.6), layout="constrained")
+    with drawing(figsize=(6.4, 0.34 * len(values) + 0.6)) as (figure, axis):
         axis.barh(list(values), list(values.values()), color=COLOURS[0])
         for y, number in enumerate(values.values()):
             axis.text(number + 0.01 * max(values.values()), y, f"{number:.3g} ({100 * number / total:.0f} %)",
@@ -23,7 +19,7 @@ def bars(values: Mapping[str, float], xlabel: str) -> Figure:
         axis.set(xlabel=xlabel, xlim=(0, 1.22 * max(values.values())))
         axis.invert_yaxis()
         axis.grid(axis="y", visible=False)
-    return done(figure)
+    return figure
 
 
 def shares() -> Figure:
@@ -43,16 +39,9 @@ def shares() -> Figure:
 
 
 def coinciding(curves: Mapping[str, Sequence[float]], step: int, naive: Sequence[float]) -> Figure:
-    """The losses of an unbroken run as a line, those of a broken one as rings on it, and, from the step of its
-    checkpoint on, those of a run that continued from the weights alone.
-
-    Args:
-        curves: "unbroken" and "broken" -> one value per step.
-        step: of the checkpoint from which the broken run was resumed.
-        naive: one value per step from there on.
-    """
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.0, 3.0), layout="constrained")
+    """The losses of an unbroken run as a line, those of a broken one as rings on it, and naive, from the step of its
+    checkpoint on, those of a run that continued from the weights alone. curves is "unbroken" and "broken" -> losses."""
+    with drawing(figsize=(7.0, 3.0)) as (figure, axis):
         axis.plot(curves["unbroken"], color=COLOURS[0], label="never broken")
         axis.plot(curves["broken"], "o", color=COLOURS[1], markerfacecolor="none", markersize=5,
                   label="killed and resumed")
@@ -61,4 +50,4 @@ def coinciding(curves: Mapping[str, Sequence[float]], step: int, naive: Sequence
         axis.text(step, 1.0, " resumed here", transform=axis.get_xaxis_transform(), va="top", fontsize=8.5)
         axis.set(xlabel="step", ylabel="L1 of the generator")
         axis.legend(fontsize=8.5, loc="lower left")
-    return done(figure)
+    return figure

@@ -1,10 +1,4 @@
-"""Two baselines for a colorizer: colour transfer, which learns nothing, and regression by a small network.
-
-Colour transfer takes its colours from one reference picture. Regression, the network of notebook 01, is
-trained with a distance alone: no discriminator, no classes.
-"""
-
-from __future__ import annotations
+"""Two baselines of notebook 01: colour transfer, which learns nothing, and regression by a small network."""
 
 from collections.abc import Callable
 
@@ -23,37 +17,30 @@ def colour_transfer(L: Tensor, reference_L: Tensor, reference_ab: Tensor, *, num
     """Give every pixel the colour of the reference pixel that is most like it in lightness and texture.
 
     The reference's lightness is first shifted and stretched to the mean and deviation of the picture's. Then
-    `num_samples` pixels of the reference (rounded to whole cells of a grid, one random pixel in each) represent its
-    colours. Similarity is the sum of squared differences in lightness and in local standard deviation.
+    `num_samples` of its pixels (rounded to whole cells of a grid, one random pixel in each) represent its colours.
+    Similarity is the sum of squared differences in lightness and in local standard deviation.
 
     Args:
         L: pictures to colour, (B, 1, H, W), L / 50 - 1.
-        reference_L, reference_ab: one reference for each, (B, 1, h, w) of any size, and its colours, (B, 2, h, w), ab /
-            110.
+        reference_L, reference_ab: one reference for each, (B, 1, h, w) of any size, and its ab / 110, (B, 2, h, w).
         window: side of the neighbourhood whose deviation is the texture, odd.
 
-    Returns:
-        ab / 110, (B, 2, H, W). Every colour in it occurs in the reference.
-
-    Raises:
-        ValueError: shapes that do not belong together, or an even window.
+    Returns ab / 110, (B, 2, H, W). Raises ValueError for shapes that do not belong together, or an even window.
 
     Reference: Welsh, Ashikhmin, Mueller 2002, Transferring color to greyscale images, section 3 (global matching).
     Deviation: they work in the space l-alpha-beta, we in Lab, as everywhere in this library.
     """
     batch = L.shape[0]
     if L.dim() != 4 or L.shape[1] != 1 or reference_L.shape[:2] != (batch, 1):
-        raise ValueError(f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; needed are (B, 1, H, W) "
-                         "and (B, 1, h, w): one reference for each picture (repeat it with expand if it is the same)")
-    if reference_ab.shape != (batch, 2, *reference_L.shape[2:]):
-        raise ValueError(f"reference_ab has shape {tuple(reference_ab.shape)}; "
-                         f"needed is {(batch, 2, *reference_L.shape[2:])}")
+        raise ValueError(f"L has shape {tuple(L.shape)} and reference_L {tuple(reference_L.shape)}; needed are "
+                         "(B, 1, H, W) and (B, 1, h, w): one reference for each picture (expand a single one)")
+    if reference_ab.shape != (needed := (batch, 2, *reference_L.shape[2:])):
+        raise ValueError(f"reference_ab has shape {tuple(reference_ab.shape)}; needed is {needed}")
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window is {window}; it must be odd, so that it has a middle")
     remapped = remap_lightness(reference_L, L)
     features = torch.cat([L, texture(L, window)], dim=1).flatten(2).transpose(1, 2)  # (B, H W, 2)
-    offered = torch.cat([remapped, texture(remapped, window)], dim=1)
-    offered = offered.flatten(2).transpose(1, 2)  # (B, h w, 2)
+    offered = torch.cat([remapped, texture(remapped, window)], dim=1).flatten(2).transpose(1, 2)  # (B, h w, 2)
     places = jittered_grid(*reference_L.shape[2:], num_samples, seed).to(L.device)  # (K,)
     samples, colours = offered[:, places], reference_ab.flatten(2)[:, :, places]  # (B, K, 2), (B, 2, K)
     ab = torch.empty(batch, 2, features.shape[1], device=L.device, dtype=reference_ab.dtype)
@@ -92,11 +79,8 @@ def jittered_grid(height: int, width: int, num: int, seed: int) -> Tensor:
 
 
 def most_similar(L: Tensor, pool_L: Tensor, side: int = 8) -> Tensor:
-    """For each picture L (B, 1, H, W) the index (B,) of the one in pool_L (N, 1, h, w) whose grey thumbnail is most
-    like it.
-
-    Thumbnails of `side` pixels are brought to mean 0 and length 1 before they are compared.
-    """
+    """For each picture L (B, 1, H, W) the index (B,) of the one in pool_L (N, 1, h, w) whose grey thumbnail of `side`
+    pixels, brought to mean 0 and length 1, is most like its own."""
     def thumbnails(pictures: Tensor) -> Tensor:
         small = F.adaptive_avg_pool2d(pictures, side).flatten(1)
         return F.normalize(small - small.mean(1, keepdim=True), dim=1)
@@ -104,14 +88,9 @@ def most_similar(L: Tensor, pool_L: Tensor, side: int = 8) -> Tensor:
     return (thumbnails(L) @ thumbnails(pool_L).T).argmax(1)
 
 
-# ---------------------------------------------------------------------------------------------- regression
-
-
 class SmallCNN(nn.Sequential):
     """Five 3x3 convolutions at half the picture's size, dilated so that every pixel sees 42 x 42 around it.
-
-    out_channels is 2 for ab, 3 for RGB; width is the channels of each layer.
-    """
+    out_channels is 2 for ab, 3 for RGB; width is the channels of each layer."""
 
     def __init__(self, out_channels: int = 2, width: int = 24) -> None:
         layers, channels = [nn.PixelUnshuffle(2)], 4  # (B, 1, H, W) -> (B, 4, H / 2, W / 2)
@@ -125,12 +104,9 @@ class SmallCNN(nn.Sequential):
 def regress(network: nn.Module, L: Tensor, target: Tensor, loss: Callable[[Tensor, Tensor], Tensor], *, num_steps: int,
             seed: int, lr: float = 3e-3, watch: Callable[[nn.Module], float] | None = None,
             checkpoints: int = 4) -> list[float]:
-    """Make `loss(network(L), target)` small: Adam, batches of 16, lr in a straight line to 0.
-
-    The network is trained in place and left in evaluation mode. L (N, 1, H, W) and target (N, C, H, W) hold all the
-    training pictures; seed is of their order. Returns what `watch`, which measures the network in evaluation mode,
-    returned at `checkpoints` equal distances (num_steps is at least that), the last one after the last step.
-    """
+    """Make `loss(network(L), target)` small: Adam, batches of 16, lr in a straight line to 0. The network is left in
+    evaluation mode. L (N, 1, H, W) and target (N, C, H, W) are the training pictures; seed is of their order. Returns
+    what `watch` returned for the network at `checkpoints` equal distances, the last after the end."""
     generator, seen = torch.Generator().manual_seed(seed), []
     optimizer = torch.optim.Adam(network.parameters(), lr)
 
@@ -145,10 +121,10 @@ def regress(network: nn.Module, L: Tensor, target: Tensor, loss: Callable[[Tenso
         return {"loss": error}
 
     def look(k: int) -> None:
-        if watch is not None and k and k * checkpoints // num_steps > (k - 1) * checkpoints // num_steps:
+        if k and k * checkpoints // num_steps > (k - 1) * checkpoints // num_steps:
             seen.append(watch(network.eval()))
 
-    if run(step, num_steps, look=look, progress=False).interrupted:
+    if run(step, num_steps, look=watch and look, progress=False).interrupted:
         raise KeyboardInterrupt
     network.eval()
     return seen
@@ -165,11 +141,9 @@ def chroma(ab: Tensor) -> Tensor:
 
 
 def spread_at_equal_L(L: Tensor, ab: Tensor, num_bins: int = 50) -> Tensor:
-    """What L leaves open: the root mean square distance of a pixel's ab from the mean ab of its lightness, CIE units.
-
-    L (N,), L / 50 - 1, and ab (N, 2), ab / 110, are any number of pixels. Pixels in one of `num_bins` intervals of L
-    count as equally light. Returns (num_bins + 1,): of each interval (NaN where no pixel lies), last of all pixels.
-    """
+    """What L leaves open: the root mean square distance of a pixel's ab from the mean ab of its lightness, CIE units. L
+    (N,), L / 50 - 1, and ab (N, 2), ab / 110, are of any pixels; those in one of `num_bins` intervals of L count as
+    equally light. Returns (num_bins + 1,): of each interval (NaN where no pixel lies), last of all pixels."""
     place = ((L + 1) / 2 * num_bins).long().clamp(0, num_bins - 1)
     count = torch.bincount(place, minlength=num_bins).double()
     colours = ab.double() * AB_SCALE

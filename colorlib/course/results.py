@@ -1,7 +1,5 @@
 """Options and result files of the long scripts. A file is written after every run, so an interrupted script goes on."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -14,14 +12,8 @@ from colorlib.runtime import machine, results_dir
 
 
 def arguments(description: str | None, photographs: bool = True, **options: tuple[Any, str]) -> argparse.Namespace:
-    """The command line of a script.
-
-    Args:
-        description: the help text.
-        photographs: add --photos DIR, which COLORLIB_PHOTOS can replace; without either the exit code is 2.
-        options: name -> default and help. An option has the type of its default; None makes an optional path, False a
-            switch.
-    """
+    """The command line of a script: --photos DIR, unless COLORLIB_PHOTOS names it or photographs=False; and options,
+    name -> default and help, of the type of the default (None makes an optional path, False a switch)."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if photographs:
         folder = os.environ.get("COLORLIB_PHOTOS") or None
@@ -36,11 +28,8 @@ def arguments(description: str | None, photographs: bool = True, **options: tupl
 
 
 class ResultFile:
-    """One JSON file in `results_dir()`, written again after every run; runs that it holds are not repeated.
-
-    name is that of the file, or a whole path; header holds command, settings and so on: a file with others is started
-    anew.
-    """
+    """One JSON file in `results_dir()`, or at a whole path, written again after every run; runs that it holds are not
+    repeated. header holds command, settings and so on: a file with others is started anew."""
 
     def __init__(self, name: str | Path, header: dict) -> None:
         self.path = path = results_dir() / name

@@ -1,15 +1,9 @@
 """The same experiment under several seeds, as fast as the machine allows.
 
-A small network leaves most of a core idle between its many small operations, and a second torch thread does not
-help it. Two ways do:
-
-- `in_parallel`: one run per core, for convolutional networks;
-- `Ensemble`: all seeds as one model with a leading axis, for small fully connected networks and for a GPU.
-
-`python -m tests.benchmarks` measures both against one run after the other (group "seeds").
+A small network leaves most of a core idle between its many small operations, and a second torch thread does not help.
+`in_parallel` makes one run per core, for convolutional networks; an `Ensemble` is all seeds as one model with a leading
+axis, for small fully connected networks and for a GPU. The benchmark "seeds" measures both.
 """
-
-from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
@@ -26,24 +20,19 @@ Result = TypeVar("Result")
 
 
 def in_parallel(run: Callable[[int], Result], seeds: Sequence[int]) -> list[Result]:
-    """`[run(seed) for seed in seeds]`, as many at once as torch has threads, each with one of them.
-
-    A run takes every random number from a torch.Generator of its own and the weights from `seeded`. The threads share
-    torch's global generator, so draws from it depend on which thread comes first. Dropout draws from it: set it to 0.
-    """
+    """`[run(seed) for seed in seeds]`, as many at once as torch has threads, each with one of them. A run takes every
+    random number from a torch.Generator of its own and the weights from `seeded`. The threads share torch's global
+    generator, so draws from it depend on which thread comes first. Dropout draws from it: set it to 0."""
     return in_threads(run, seeds)
 
 
 class Ensemble(nn.Module):
     """S networks of one architecture as one: call it with tensors (S, B, ...), get tensors (S, B, ...).
 
-    Minimise the mean over S and B, as every loss here does. Each member's gradient is multiplied by S, so it is the
-    gradient of the member's own mean, and the members train as they would alone, up to rounding. Networks with a method
-    `entry` (inputs -> x) and a chain `layers` (x -> output) run layer by layer, twice as fast; any other network goes
-    through vmap.
-
-    The modules differ in their weights only and are copied. ValueError for none, or for one with buffers: batch norm's
-    running statistics would not reach the members.
+    Minimise the mean over S and B, as every loss here does: each member's gradient is multiplied by S, so the members
+    train as they would alone, up to rounding. Networks with a method `entry` (inputs -> x) and a chain `layers` run
+    layer by layer, twice as fast as by vmap, which all others take. The modules are copied; ValueError for none, or for
+    one with buffers, since batch norm's running statistics would not reach the members.
 
     Reference: torch.func, "Model ensembling" (stack_module_state and vmap).
     """
@@ -54,8 +43,8 @@ class Ensemble(nn.Module):
             raise ValueError("an ensemble of no modules; give at least one")
         stacked, buffers = stack_module_state(list(modules))
         if buffers:
-            raise ValueError(f"the modules have buffers ({', '.join(buffers)}): take a norm without running statistics, "
-                             "or train the seeds with in_parallel")
+            raise ValueError(f"the modules have buffers ({', '.join(buffers)}): take a norm without running "
+                             "statistics, or train the seeds with in_parallel")
         self.names = list(stacked)
         self.weights = nn.ParameterList(nn.Parameter(weight.detach().clone()) for weight in stacked.values())
         for weight in self.weights:
@@ -71,16 +60,12 @@ class Ensemble(nn.Module):
         """Each of `inputs` is (S, B, ...) or None, which every member gets."""
         if hasattr(self._one, "entry"):
             return self._through_layers(self._one.entry(*inputs))
-        given = [index for index, value in enumerate(inputs) if value is not None]
 
-        def call(weights: dict[str, Tensor], *values: Tensor) -> Tensor:
-            arguments: list[Tensor | None] = [None] * len(inputs)
-            for index, value in zip(given, values):
-                arguments[index] = value
-            return functional_call(self._one, weights, tuple(arguments))
+        def call(weights: dict[str, Tensor], *values: Tensor | None) -> Tensor:
+            return functional_call(self._one, weights, values)
 
-        return vmap(call, randomness="different")(
-            dict(zip(self.names, self.weights)), *(inputs[index] for index in given))
+        return vmap(call, (0, *(None if value is None else 0 for value in inputs)), randomness="different")(
+            dict(zip(self.names, self.weights)), *inputs)
 
     def _through_layers(self, x: Tensor) -> Tensor:
         """One batched product for each linear layer; in networks this small vmap's own work takes half of the time."""

@@ -6,25 +6,22 @@
 `python -m colorlib.course.long.showcases` trained them.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlib.course import scenes
 from colorlib.runtime import shipped_folder
 from colorlib.training.weights import NETWORKS, load_generator
 
-NAMES = ("02_digits", "03_digits", "03_scenes", "04_edges", "04_labels", "04_night", "04_grey", "06_scenes")
+NAMES = ("02_digits", "03_digits", "04_edges", "04_labels", "04_night", "04_grey", "06_scenes")
 
 
 def one_hot(label: Tensor | None, num_labels: tuple[int, ...]) -> Tensor:
     """int64 (B,) or (B, k), a column for each entry of num_labels -> float (B, sum of num_labels)."""
-    columns = None if label is None else label.reshape(len(label), -1).unbind(1)
-    if columns is None or len(columns) != len(num_labels):
+    columns = () if label is None else label.reshape(len(label), -1).unbind(1)
+    if len(columns) != len(num_labels):
         raise ValueError(f"the label is {None if label is None else tuple(label.shape)}; this network needs int64 "
                          f"(B, {len(num_labels)}), whose columns count to {num_labels}")
     return torch.cat([F.one_hot(column, count) for column, count in zip(columns, num_labels)], 1).float()
@@ -54,14 +51,13 @@ def scaled(x: Tensor, numbers: Tensor) -> Tensor:
 
 
 class NoiseToPicture(nn.Module):
-    """generator(z, label): z (B, z_channels) -> pictures (B, image_channels, S, S) in [-1, 1], S = 2 * 2^len(widths).
-
-    label is None, or int64 (B, k) for k numbers of labels in num_labels. `config` holds the arguments.
+    """generator(z, label): z (B, z_channels), label None or int64 (B, k) for the k numbers of num_labels -> pictures
+    (B, image_channels, S, S) in [-1, 1], S = 2 * 2^len(widths). `config` holds the arguments.
 
     Reference: Miyato et al. 2018, Spectral normalization for GANs, appendix B.4 (its blocks).
     """
 
-    def __init__(self, widths: list[int], image_channels: int = 3, z_channels: int = 64, num_labels: tuple = ()) -> None:
+    def __init__(self, widths: list[int], image_channels: int = 3, z_channels: int = 64, num_labels: tuple = ()):
         super().__init__()
         self.config = {"widths": list(widths), "image_channels": image_channels, "z_channels": z_channels,
                        "num_labels": list(num_labels)}
@@ -80,16 +76,6 @@ class NoiseToPicture(nn.Module):
 
 
 NETWORKS[NoiseToPicture.__name__] = NoiseToPicture  # so that `load_generator` builds it
-
-
-def seasons(drawn: scenes.Scenes, season: int | None = None, time: int | None = None) -> tuple[Tensor, Tensor]:
-    """Label map, season and time of day, each one-hot in [-1, 1], (N, 16 + 4 + 3, S, S) -> RGB. A season and a time that
-    are given replace the scenes' own."""
-    condition, target = scenes.labels_to_scene(drawn)
-    for own, given, count in ((drawn.season, season, len(scenes.SEASONS)), (drawn.time, time, len(scenes.TIMES))):
-        plane = F.one_hot(own if given is None else torch.full_like(own, given), count).float() * 2 - 1
-        condition = torch.cat([condition, plane[:, :, None, None].expand(-1, -1, *condition.shape[2:])], 1)
-    return condition, target
 
 
 def load(name: str) -> nn.Module:

@@ -1,14 +1,9 @@
-"""The small networks of notebooks 02, 03 and 05, and the step that trains a GAN from noise.
+"""The small networks of notebooks 02, 03 and 05, for points in the plane and for pictures, and what trains a GAN.
 
-Points in the plane: `PointGenerator`, `PointDiscriminator`. Pictures of 16 x 16 or 32 x 32: `PictureGenerator`,
-`PictureDiscriminator`. All take a label where they are made with num_labels > 0, and are called
+All take a label where they are made with num_labels > 0, else None, and are called
 
     generator(z, label) -> picture          discriminator(label, picture) -> (B, 1)
-
-`train_gan` gives `training.update_discriminator` and `training.update_generator` to the one loop, `training.loop.run`.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
@@ -27,11 +22,8 @@ SMALLEST = 4  # side of the coarsest features of both picture networks
 
 
 class PointGenerator(nn.Module):
-    """Noise to points: `num_layers` (at least 2) linear layers of width `hidden` with ReLU between them.
-
-    num_labels=0 makes a generator without a label; norm is a normalisation after every layer but the last, None for
-    none.
-    """
+    """Noise to points: `num_layers` (at least 2) linear layers of width `hidden` with ReLU between them, and norm,
+    where one is given, after every layer but the last. num_labels=0 makes a generator without a label."""
 
     def __init__(self, z_channels: int = 2, hidden: int = 64, num_layers: int = 3, out_channels: int = 2,
                  num_labels: int = 0, norm: type[nn.Module] | None = None) -> None:
@@ -44,7 +36,7 @@ class PointGenerator(nn.Module):
         return _with_label(z, label, self.num_labels)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """z (B, z_channels), label int64 (B,) -> points (B, out_channels). ValueError without a needed label."""
+        """z (B, z_channels), label int64 (B,) -> points (B, out_channels)."""
         return self.layers(self.entry(z, label))
 
 
@@ -69,12 +61,11 @@ class PointDiscriminator(nn.Module):
 class PictureGenerator(nn.Module):
     """Noise to pictures: a linear layer to 4 x 4 features, then enlargements and convolutions that double the side.
 
-    DCGAN has transposed convolutions instead, which draw a chequerboard (Odena et al. 2016). size is the picture's side,
-    a power of two from 8 on, else ValueError; base_channels those before the last layer, which double towards the coarse
-    end; num_labels=0 makes a generator without a label; norm stands after every layer but the last, nn.Identity for none.
+    size is the picture's side, a power of two from 8 on, else ValueError; base_channels those before the last layer,
+    which double towards the coarse end; norm stands after every layer but the last, nn.Identity for none.
 
-    Reference: Radford et al. 2016, Unsupervised Representation Learning with DCGANs, section 3; Mirza and Osindero 2014
-    for the label.
+    Reference: Radford et al. 2016 (DCGAN), section 3, whose transposed convolutions draw a chequerboard; Mirza and
+    Osindero 2014 for the label.
     """
 
     def __init__(self, z_channels: int = 64, image_channels: int = 3, size: int = 32, base_channels: int = 16,
@@ -97,11 +88,8 @@ class PictureGenerator(nn.Module):
 
 
 class PictureDiscriminator(nn.Module):
-    """Pictures to a logit, or to a critic's score: convolutions that halve the side down to 4 x 4, then a linear layer.
-
-    norm stands after every convolution but the first; under a gradient penalty none, layer or instance norm. The rest
-    is as in PictureGenerator.
-    """
+    """Pictures to a logit, or to a critic's score: convolutions that halve the side down to 4 x 4, then a linear layer;
+    norm (under a gradient penalty none, layer or instance norm) after every convolution but the first."""
 
     def __init__(self, image_channels: int = 3, size: int = 32, base_channels: int = 16, num_labels: int = 0,
                  norm: type[nn.Module] = nn.Identity) -> None:
@@ -138,18 +126,15 @@ def train_gan(generator: nn.Module, discriminator: nn.Module, batches: Iterator[
     """Train a GAN from noise. Each network makes its step on fresh noise, as in the first paper.
 
     Args:
-        generator: called as generator(z, label); has z_channels. An Ensemble too.
-        discriminator: called as discriminator(label, picture).
+        generator, discriminator: networks of this module's interface; of an Ensemble too.
         batches: endless (label or None, real pictures); the generated ones get the same labels.
-        num_steps: updates of the generator.
-        adversarial, lipschitz, n_critic: as in `training.fit`.
+        num_steps: updates of the generator; adversarial, lipschitz and n_critic are as in `training.fit`.
         lr, betas: Adam's; lr_discriminator where the discriminator's differs.
         schedule: progress in [0, 1] -> factor of both learning rates, such as `training.linear_decay`.
         every, look: look(step) is called before the first step and then every `every` steps.
 
     Returns name of a loss -> one value per step ("discriminator", "generator", with a constraint "penalty").
-    Raises FloatingPointError where a loss is no longer finite (checked every 25 steps); KeyboardInterrupt for Ctrl-C,
-    once the step under way is finished.
+    Raises FloatingPointError for a loss that is not finite (checked every 25 steps); KeyboardInterrupt for Ctrl-C.
 
     Reference: Goodfellow et al. 2014, algorithm 1; Gulrajani et al. 2017, algorithm 1.
     """
@@ -176,18 +161,17 @@ def train_gan(generator: nn.Module, discriminator: nn.Module, batches: Iterator[
             discriminator, optimizer_g, adversarial, label, None, generator(z, label), lambda_l1=0)
 
     def look_now(k: int) -> None:
-        if look is not None and (k % every == 0 if every else k == 0):
+        if k % (every or num_steps + 1) == 0:
             look(k)
 
-    history = run(step, num_steps, look=look_now, progress=False)
+    history = run(step, num_steps, look=look and look_now, progress=False)
     if history.interrupted:
         raise KeyboardInterrupt
     return history.losses
 
 
 def _linear_layers(channels: int, hidden: int, num_layers: int, out: int, activation: nn.Module,
-                  norm: type[nn.Module] | None = None) -> nn.Sequential:
-    """Linear layers; after each but the last a norm, where there is one, and the activation."""
+                   norm: type[nn.Module] | None) -> nn.Sequential:
     if num_layers < 2:
         raise ValueError(f"num_layers is {num_layers}; it must be at least 2")
     widths, layers = [channels, *[hidden] * (num_layers - 1)], []
@@ -206,11 +190,9 @@ def _num_doublings(size: int) -> int:
 def _one_hot(label: Tensor | None, shape: torch.Size, num_labels: int) -> Tensor:
     if label is None or label.shape != shape or label.dtype != torch.int64:
         actual = None if label is None else f"{label.dtype} {tuple(label.shape)}"
-        raise ValueError(f"the label is {actual}; this network needs int64 {tuple(shape)}, each from 0 to {num_labels - 1}")
+        raise ValueError(f"the label is {actual}; needed is int64 {tuple(shape)}, each from 0 to {num_labels - 1}")
     return F.one_hot(label, num_labels)
 
 
 def _with_label(x: Tensor, label: Tensor | None, num_labels: int) -> Tensor:
-    if not num_labels:
-        return x
-    return torch.cat([x, _one_hot(label, x.shape[:-1], num_labels).to(x.dtype)], dim=-1)
+    return torch.cat([x, _one_hot(label, x.shape[:-1], num_labels).to(x.dtype)], dim=-1) if num_labels else x

@@ -34,12 +34,9 @@ def imagenet(tmp_path, monkeypatch):
     return cached_imagenet()
 
 
-@pytest.mark.parametrize("arguments", [{}, {"out_channels": 3, "tanh": False, "blur": False}], ids=str)
-def test_passes_the_network_tester(arguments):
+def test_passes_the_network_tester():
     torch.manual_seed(0)
-    generator = DynamicUNet(**arguments)
-    assert generator.config | arguments == generator.config  # what rebuilds it
-    check_generator(generator, sizes=SIZES)
+    check_generator(DynamicUNet(), sizes=SIZES)
 
 
 def test_fastai_is_imported_only_when_one_is_made():
@@ -69,7 +66,7 @@ def test_the_rest_of_the_network_is_fastais_and_sees_the_encoder(generator):
     """Every level of the encoder reaches the answer by a way of its own."""
     L = torch.rand(1, 1, 64, 64) * 2 - 1
     whole = predict(generator, L).ab
-    steps = [layer for layer in generator.decoder if hasattr(layer, "hook")]
+    steps = [layer for layer in generator.unet.layers[1:] if hasattr(layer, "hook")]
     assert len(steps) == 4
     for step in steps:  # zero what one decoder step gets from the encoder, and nothing else
         handle = step.bn.register_forward_hook(lambda module, given, out: torch.zeros_like(out))
@@ -78,8 +75,9 @@ def test_the_rest_of_the_network_is_fastais_and_sees_the_encoder(generator):
     assert torch.equal(predict(generator, L).ab, whole)
 
 
-def test_cached_imagenet_weights_are_used(imagenet):
-    generator = DynamicUNet(pretrained=True, say=pytest.fail)
+def test_cached_imagenet_weights_are_used(imagenet, capsys):
+    generator = DynamicUNet(pretrained=True)
+    assert not capsys.readouterr().out
     cached = torch.load(imagenet, weights_only=True)
     assert generator.pretrained
     assert torch.equal(generator.encoder[0].weight, cached["conv1.weight"])
@@ -87,12 +85,12 @@ def test_cached_imagenet_weights_are_used(imagenet):
     assert not DynamicUNet().pretrained
 
 
-def test_without_them_it_says_so_and_asks_no_network(imagenet, monkeypatch):
+def test_without_them_it_says_so_and_asks_no_network(imagenet, monkeypatch, capsys):
     imagenet.unlink()
     monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("asked the network"))
-    said = []
-    assert not DynamicUNet(pretrained=True, say=said.append).pretrained
-    assert len(said) == 1 and "no ImageNet weights" in said[0] and "45 MB" in said[0]
+    assert not DynamicUNet(pretrained=True).pretrained
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and "no ImageNet weights" in said and "45 MB" in said
 
 
 def test_download_only_when_asked_for(imagenet, monkeypatch):
@@ -144,15 +142,11 @@ def test_a_copy_is_a_network_of_its_own(generator):
     assert torch.equal(predict(twin, L).ab, changed)
 
 
-def test_bounded_with_tanh_alone(generator):
-    logits = copy.deepcopy(generator)
-    logits.tanh = False
-    for network in (generator, logits):
-        for bias in [weight for weight in network.decoder.parameters() if weight.shape == (2,)]:
-            torch.nn.init.constant_(bias, 3.0)  # of the last convolution
-    L = torch.randn(1, 1, 32, 32) * 50
-    assert predict(generator, L).ab.abs().max() <= 1 < predict(logits, L).ab.abs().max()
-    assert not DynamicUNet(tanh=False).tanh
+def test_the_prediction_is_bounded(generator):
+    strong = copy.deepcopy(generator)
+    for bias in [weight for weight in strong.unet.layers[1:].parameters() if weight.shape == (2,)]:
+        torch.nn.init.constant_(bias, 3.0)  # of the last convolution
+    assert 0.9 < predict(strong, torch.randn(1, 1, 32, 32) * 50).ab.abs().max() <= 1
 
 
 def test_takes_no_hints(generator):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from colorlib.course import nb06
+from colorlib.course import data, nb06
 from colorlib.course.blocks import ResidualBlock
 from colorlib.course.seeds import seeded
 
@@ -15,7 +15,7 @@ from colorlib.course.seeds import seeded
 @pytest.fixture(scope="module")
 def taught():
     """The notebook's own classes and functions, as its scripts get them too."""
-    return nb06.taught()
+    return data.taught("06_residual_unet")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from colorlib.course import nb07, scenes
+from colorlib.course import data, nb07, scenes
 from colorlib.course.blocks import DynamicUNet
 from colorlib.course.long import flagship_data
 from colorlib.discriminators import Critic, PatchDiscriminator
@@ -18,7 +18,7 @@ from colorlib.training import update_discriminator, update_generator
 @pytest.fixture(scope="module")
 def taught():
     """The notebook's own classes and functions."""
-    return nb07.taught()
+    return data.taught("07_wgan_residual_unet", BATCH=16, Z=8, N_CRITIC=2, WARM_UP=2, LAMBDA_L1=50.0)
 
 
 @pytest.fixture(scope="module")

@@ -66,8 +66,9 @@ def test_seeds_and_batches():
         assert torch.equal(getattr(first, name), getattr(render(9, 64, seed=3), name))
         assert torch.equal(getattr(first, name)[:4], getattr(render(4, 64, seed=3), name))
     assert not torch.equal(first.rgb, render(9, 64, seed=4).rgb)
-    stream = world.batches(64, 3, seed=3)
-    assert torch.equal(torch.cat([next(stream).rgb for _ in range(3)]), first.rgb)
+    stream = world.scene_batches(64, 3, seed=3)
+    for number, made in enumerate(zip(*(next(stream) for _ in range(3)))):
+        assert torch.equal(torch.cat(made), first.L_ab()[number])
 
 
 def test_tiles_change_nothing(monkeypatch):
@@ -86,7 +87,7 @@ def test_bad_arguments(name, value):
     if name != "num":
         arguments["batch_size"] = arguments.pop("num")
         with pytest.raises(ValueError, match=name):
-            world.batches(**arguments)
+            world.scene_batches(**arguments)
 
 
 def test_all_classes_seasons_times(many):
@@ -197,39 +198,6 @@ def test_closed_forms_against_scipy(kind):
         assert np.linalg.norm(colors - best.numpy(), axis=1).min() > 0.2
 
 
-def test_unknown_kind():
-    with pytest.raises(ValueError, match="'boat'.*roof, car, flower"):
-        world.best_l1("boat")
-
-
-def test_distances_tell_mean_mode_and_distribution_apart():
-    scenes = render(200, 48, seed=9)
-    true = scenes.L_ab()[1]
-    for number, kind in enumerate(KINDS, 1):
-        p = PALETTES[kind].probabilities
-
-        def constant(color):
-            return color.view(1, 2, 1, 1).expand_as(true)
-
-        median = world.distances(constant(world.best_l1(kind)), scenes)[kind]
-        assert median.pixels == int((scenes.free == number).sum()) and median.to_best_l1 < 1e-6
-        assert median.to_nearest_mode > 0.2 and median.near_mode.sum() == 0
-        assert median.chroma_ratio == pytest.approx(
-            float(world.best_l1(kind).norm() / (p @ PALETTES[kind].ab.norm(dim=1))), rel=0.1
-        )
-        mean = world.distances(constant(world.best_l2(kind)), scenes)[kind]
-        assert mean.to_best_l2 < 1e-6 < mean.to_best_l1
-        mode = world.distances(constant(PALETTES[kind].ab[1]), scenes)[kind]
-        assert mode.to_nearest_mode < 1e-6 and mode.near_mode.tolist() == [
-            float(i == 1) for i in range(len(p))
-        ]
-        truth = world.distances(true, scenes)[kind]
-        assert truth.near_mode.sum() == pytest.approx(1) and truth.chroma_ratio == pytest.approx(1)
-        assert (truth.near_mode - p).abs().max() < 0.12 and truth.to_nearest_mode < 0.01
-    with pytest.raises(ValueError, match="must be"):
-        world.distances(true[:, :, :24], scenes)
-
-
 # What goes with a picture
 
 
@@ -308,12 +276,10 @@ def test_paint_is_alpha_compositing():
     ],
 )
 def test_pairs(make_pair, channels_in, channels_out):
-    stream = world.pairs(make_pair, size=32, batch_size=5, seed=2)
-    condition, target = next(stream)
+    condition, target = make_pair(render(5, 32, seed=2))
     assert condition.shape == (5, channels_in, 32, 32) and target.shape == (5, channels_out, 32, 32)
     for tensor in (condition, target):
         assert tensor.dtype == torch.float32 and tensor.min() >= -1.01 and tensor.max() <= 1.01
-    assert not torch.equal(condition, next(stream)[0])
 
 
 def test_pairs_show_what_they_say():

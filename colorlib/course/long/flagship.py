@@ -6,14 +6,13 @@
 Colours of photographs of 64 x 64 pixels from their lightness. Six variants, each trained with every seed for the same
 number of generator updates, on batches of the same size: L1 alone, pix2pix (GAN + 100 L1) and WGAN-GP + 100 L1, each
 with both generators, which have equally many parameters (within 2 %) and the same noise z (8 numbers from N(0, 1)).
-Then the four adversarial variants with 10 L1. A WGAN-GP critic makes 2 updates per update of the generator, each on a
-batch of its own, after 100 updates alone, with Adam (0, 0.9); a GAN's discriminator makes one, with batch norm and
-Adam (0.5, 0.999), as in pix2pix. Both have the same convolutions. Learning rates are constant for half of the run,
-then fall to 0. A WGAN-GP update costs more time than a GAN's: the updates are equal, the seconds are reported.
+Then the four adversarial variants with 10 L1. A WGAN-GP critic makes 2 updates per update of the generator, after 100
+alone, with Adam (0, 0.9); a GAN's discriminator makes one, with batch norm and Adam (0.5, 0.999), as in pix2pix. Both
+have the same convolutions. Learning rates are constant for half of the run, then fall to 0.
 
-Photographs are split by their file names; folders take turns, so that none dominates; grey photographs are left out.
-The learning rates of generator and discriminator of each variant are those with the least sum of error and distance of
-colours on the validation split, in shorter runs on a seed of their own (100). All results are of the test split.
+Photographs are split by their file names; folders take turns; grey photographs are left out. The learning rates of each
+variant are those with the least sum of error and distance of colours on the validation split, in shorter runs on a seed
+of their own (100). All results are of the test split.
 
 Thresholds, set before the run, of WGAN-GP with the residual U-Net against pix2pix with the U-Net:
 C26   ab error, ratio < 0.95
@@ -28,8 +27,6 @@ a CPU runs follow each other. Writes flagship.json, flagship_lr.json and the gen
 (else build/results), after every run on a CPU; the same command goes on from there. --pack FILE holds the pictures
 instead of --photos, for a machine that has no photographs: --write-pack FILE makes it.
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Callable
@@ -249,8 +246,7 @@ def found(runs: list[dict]) -> dict[tuple[str, str], tuple[float, float]]:
 
 
 def main() -> None:
-    options = arguments(__doc__, photographs=False,
-                        photos=("", "folder of photographs"), pack=("", "file of them instead"),
+    options = arguments(__doc__, photographs=False, photos=("", "a folder"), pack=("", "a file of photographs instead"),
                         write_pack=(None, "write the photographs of --photos there, and stop"),
                         updates=(3000, "of the generator, per run"), seeds=(8, "runs per variant"),
                         minutes=(0.0, "of a GPU: as many updates as fit"))
@@ -282,7 +278,6 @@ def main() -> None:
         results.record["grey"] = measures(L, torch.zeros_like(ab), ab, vivid)
         known[split] = L, ab, vivid, results.record["grey"]["error"]
     print(f"{time.perf_counter() - start:.0f} s: pictures ready, grey {results.record['grey']}", flush=True)
-    trained = []  # seconds of training
 
     def together(jobs: list[Run], updates: int, seconds: float, into: ResultFile, split: str) -> int:
         """On a GPU side by side, else in turn. Returns the number of updates."""
@@ -291,11 +286,8 @@ def main() -> None:
             for run in runs if cuda else []:
                 run.capture()
             print(f"{time.perf_counter() - start:.0f} s: {len(runs)} runs ready", flush=True)
-            began = time.perf_counter()
             updates = train(runs, updates, data, seconds, checks=CHECKS if final else 0)
-            trained.append(time.perf_counter() - began)
-            numbers_of = partial(measured, known=known[split])
-            for run, numbers in zip(runs, in_threads(numbers_of, runs)):
+            for run, numbers in zip(runs, in_threads(partial(measured, known=known[split]), runs)):
                 name = str(run.variant) if final else pilot_name(run.variant, run.lr)
                 if final:
                     into.record.setdefault("curves", {}).setdefault(name, {})[str(run.seed)] = [
@@ -310,27 +302,21 @@ def main() -> None:
             print(f"{time.perf_counter() - start:.0f} s: measured", flush=True)
         return updates
 
-    whole, began, besides = 60 * options.minutes, time.perf_counter(), 1.0
+    whole = 60 * options.minutes
     jobs = [Run(variant, PILOT_SEED, lr, data) for variant, lr in pilots()
             if not searched.has(pilot_name(variant, lr), PILOT_SEED)]
     together(jobs, options.updates // 4, 0.15 * whole, searched, "validation")
     rates, updates = found(searched.record["runs"]), options.updates
-    if jobs:  # seconds of a run for all but training
-        besides = 1.2 * (time.perf_counter() - began - sum(trained)) / len(jobs)
     waves = [[(variant, seed) for seed in range(first, min(first + WAVE, options.seeds)) for variant in VARIANTS]
              for first in range(0, options.seeds, WAVE)]
     waves.append([(variant, seed) for seed in range(min(WAVE, options.seeds)) for variant in LESS])
-    first, cost = 0.0, [sum(COST[variant.loss] for variant, _ in wave) for wave in waves]
+    cost = [sum(COST[variant.loss] for variant, _ in wave) for wave in waves]
+    # with --minutes the first wave sets the number of updates; a quarter of the time is for all but training
+    seconds = 0.75 * (whole - time.perf_counter() + start) * cost[0] / sum(cost) if whole else 0.0
     for number, wave in enumerate(waves):
-        left = whole - (time.perf_counter() - start) - besides * sum(map(len, waves[number:]))
-        if whole and number and first * cost[number] / cost[0] > left:
-            print(f"{left:.0f} s left: too few for another {len(wave)} runs", flush=True)
-            break
         jobs = [Run(variant, seed, rates[variant.loss, variant.generator], data) for variant, seed in wave
                 if not results.has(str(variant), seed)]
-        share = left * cost[0] / sum(cost) if whole and not number else 0.0  # the first wave sets the number of updates
-        updates = together(jobs, updates, share, results, "test")
-        first = first or sum(trained[-1:])
+        updates = together(jobs, updates, 0.0 if number else seconds, results, "test")
 
 
 if __name__ == "__main__":

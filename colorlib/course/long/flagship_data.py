@@ -7,8 +7,6 @@ size they were trained at, and writes flagship_colours.npz there: their names, a
 squares, (8, 2, 64, 64) int8, where 127 is 110 CIE units.
 """
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from colorlib.color import AB_SCALE, L_ab_to_rgb8, rgb_to_L_ab
+from colorlib.course.nb04 import pixels
 from colorlib.files import write_atomically
 from colorlib.generators import Generator, predict
 from colorlib.metrics import colourfulness, sliced_wasserstein
@@ -55,8 +55,6 @@ def central(rgb: Tensor, side: int = STORED) -> Tensor:
 
 def write_pack(path: Path, pictures: dict[str, list[Tensor]]) -> None:
     """All pictures in one file, as WebP of quality 80."""
-    from PIL import Image
-
     arrays = {}
     for split, those in pictures.items():
         files = []
@@ -70,8 +68,6 @@ def write_pack(path: Path, pictures: dict[str, list[Tensor]]) -> None:
 
 
 def read_pack(path: str | Path) -> dict[str, list[Tensor]]:
-    from PIL import Image
-
     pictures = {}
     with np.load(path) as arrays:
         for split in NUM:
@@ -90,7 +86,7 @@ class Data(NamedTuple):
     test: tuple[Tensor, Tensor]
 
     @classmethod
-    def of(cls, pictures: dict[str, list[Tensor]], where: torch.device) -> Data:
+    def of(cls, pictures: dict[str, list[Tensor]], where: torch.device) -> "Data":
         pairs = {split: rgb_to_L_ab(torch.stack(those)) for split, those in pictures.items()}
         edge = (STORED - SIZE) // 2
         held = [tuple(part[..., edge : edge + SIZE, edge : edge + SIZE].to(where) for part in pairs[split])
@@ -131,17 +127,13 @@ def vividness(L: Tensor, ab: Tensor) -> float:
     return float(np.mean([colourfulness(rgb) for rgb in L_ab_to_rgb8(L.cpu(), ab.cpu())]))
 
 
-def some_pixels(ab: Tensor) -> Tensor:
-    return ab[..., 4::8, 4::8].permute(0, 2, 3, 1).reshape(-1, 2).cpu()
-
-
 def measures(L: Tensor, ab_fake: Tensor, ab_real: Tensor, vivid: float) -> dict[str, float]:
     """What is compared; `vivid` is the vividness of the real pictures."""
-    edges = steepest(L)
+    edges, some = steepest(L), [pixels(ab[..., 4::8, 4::8]).cpu() for ab in (ab_fake, ab_real)]
     return {
         "error": error_of(ab_fake, ab_real),
         "colourfulness": vividness(L, ab_fake) / vivid,
-        "distance of colours": AB_SCALE * sliced_wasserstein(some_pixels(ab_fake), some_pixels(ab_real), 16),
+        "distance of colours": AB_SCALE * sliced_wasserstein(*some, 16),
         "detail": detail(ab_fake, ab_real),
         "edges / elsewhere": error_of(ab_fake, ab_real, edges) / error_of(ab_fake, ab_real, ~edges),
     }

@@ -7,8 +7,6 @@ name and trains on 48 x 48 squares with three seeds. Writes photographs_01.json,
 COLORLIB_RESULTS (else build/results).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Objectives and patch sizes of notebook 04: on photographs of 64 x 64, and, at the paper's sizes, on scenes of 256 x 256.
+"""Objectives and patch sizes of notebook 04: on photographs of 64 x 64, and the paper's sizes on scenes of 256 x 256.
 
     python -m colorlib.course.long.photographs_04 --photos DIR       photographs_04.json
     python -m colorlib.course.long.photographs_04                    patch_sizes.json
@@ -6,8 +6,6 @@
 Photographs are split by their file names; the numbers are from the test split. Networks are narrow and runs short, so
 that a laptop does it. Writes into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 
@@ -58,9 +56,9 @@ def of_photographs(folder: str, size: int = 64, num_test: int = 400, batch_size:
                 "colour_distance": AB_SCALE * colour_distance(pixels(ab), pixels(ab_real)),
                 "chroma_ratio": float(pixels(ab).norm(dim=1).mean() / pixels(ab_real).norm(dim=1).mean())}
 
-    header = {"claim": "C14, C16 on photographs", "command": f"{COMMAND} --photos DIR",
+    header = {"claim": "C14, C16 on photographs", "command": f"{COMMAND} --photos DIR", "steps": 250,
               "data": f"{len(photographs.train)} photographs to train on, {num_test} of the test split to measure on, "
-                      f"{size} x {size}; grey ones left out", "steps": 250, "base_channels": 12, "batch_size": batch_size}
+                      f"{size} x {size}; grey ones left out", "base_channels": 12, "batch_size": batch_size}
     record("photographs_04.json", RUNS, header, 5, 16,
            lambda seed: photographs.batches("train", size, batch_size, seed), measure)
 

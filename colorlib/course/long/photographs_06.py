@@ -7,15 +7,14 @@ every network and on a seed of its own; the numbers are from the test split. Wri
 photographs_06_unets.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import nn
 
 from colorlib import photos
 from colorlib.color import AB_SCALE
-from colorlib.course.nb06 import SEARCHED, SEED, WITHOUT_NORM, pooled, taught, unets, without_norm
+from colorlib.course.data import taught
+from colorlib.course.nb06 import SEARCHED, WITHOUT_NORM, pooled, search, unets, without_norm
 from colorlib.course.results import ResultFile, arguments
 from colorlib.course.seeds import seeded
 
@@ -25,7 +24,7 @@ Make = Callable[[], nn.Module]
 
 def main() -> None:
     options = arguments(__doc__, steps=(280, "updates per run"), seeds=(5, "runs per setting"))
-    names, steps, seeds = taught(), options.steps, list(range(options.seeds))
+    names, steps, seeds = taught("06_residual_unet"), options.steps, list(range(options.seeds))
     photographs = photos.source(options.photos, short_side=photos.crop_side(SIZE))
     split = {part: next(photographs.batches(part, SIZE, min(num, len(getattr(photographs, part))), seed=0))
              for part, num in (("train", NUM_TRAIN), ("validation", NUM_TEST), ("test", NUM_TEST))}
@@ -37,16 +36,10 @@ def main() -> None:
         return {"claim": what, "command": "python -m colorlib.course.long.photographs_06 --photos DIR",
                 "data": f"{data}; {size} x {size}", "steps": steps, "batch_size": batch_size, "seeds": seeds}
 
-    def chosen_lr(file: str, name: str, make: Make, parts: dict, num_steps: int, batch_size: int, lrs: tuple) -> float:
+    def chosen_lr(file: str, name: str, make: Make, parts: dict, *settings: object) -> float:
         """The best of three learning rates on the validation split."""
-        searched = ResultFile(file, header("learning rates", len(parts["train"][0][0, 0]), batch_size))
-        for lr in lrs:
-            if not searched.has(f"{name}, lr {lr:g}", SEED):
-                run = names["train"](seeded(SEED, make), parts["train"], parts["validation"], SEED, num_steps, lr,
-                                     every=num_steps // 10, batch_size=batch_size)
-                searched.add(f"{name}, lr {lr:g}", SEED, {"l1": names["at"](run, num_steps)})
-        found = {run["name"]: run["l1"] for run in searched.record["runs"]}
-        return min(lrs, key=lambda lr: found[f"{name}, lr {lr:g}"])
+        searched = ResultFile(file, header("learning rates", len(parts["train"][0][0, 0]), settings[1]))
+        return search(searched, names, name, make, parts["train"], parts["validation"], *settings)
 
     constant = small["train"][1].median(0).values
     print(f"best constant picture: {AB_SCALE * float((small['test'][1] - constant).abs().mean()):.3f}", flush=True)
@@ -75,7 +68,7 @@ def main() -> None:
                                      split["train"][0][:8], split["train"][1][:8]) if todo else {}
     for seed, name in todo:
         make, factor = variants[name]
-        lr = chosen_lr("photographs_06_unets_lr.json", name, make, split, factor * steps, 8, SEARCHED)
+        lr = chosen_lr("photographs_06_unets_lr.json", name, make, split, factor * steps, 8)
         run = names["train"](seeded(seed, make), split["train"], split["test"], seed, factor * steps, lr,
                              steps // 10, 8)
         in_time = min(factor_ * steps * cost[other] for other, (_, factor_) in variants.items())

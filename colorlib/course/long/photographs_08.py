@@ -2,12 +2,10 @@
 
     python -m colorlib.course.long.photographs_08 --photos DIR
 
-DIR holds the folders landscapes and objects, measured separately. The split is by file name (`photos.split_of`), as in training; grey
+DIR holds the folders landscapes and objects, measured separately. The split is by file name, as in training; grey
 photographs are left out. The grey photograph is the zero line. The thresholds stand below.
 Writes photographs_08.json and the claims into COLORLIB_RESULTS (else build/results): numbers, no photograph.
 """
-
-from __future__ import annotations
 
 import os
 from pathlib import Path
@@ -27,7 +25,7 @@ from colorlib.training.weights import shipped
 
 KINDS = ("landscapes", "objects")
 COMMAND = "python -m colorlib.course.long.photographs_08 --photos DIR"
-# One point of AuC is 1.5 units of ab less error, a tenth of what grey has to lose: less than that would hardly be seen. That
+# One point of AuC is 1.5 units of ab less error, a tenth of what grey has to lose: less would hardly be seen. That
 # threshold is older than the weights; the other two came with a review of them, since AuC alone rewards caution.
 GOOD = (value("AuC of the default decoding minus the grey photograph's, points", "> 1"),
         ratio("colourfulness / the real photograph's", "> 0.7", parity=0.7),
@@ -65,21 +63,20 @@ def main() -> None:
         reals = [real for real in photos.load_photos(paths[:options.num])[0] if not photos.is_grey(real)]
         counts.append(f"{len(reals)} {kind}")
         cloud = lambda rgbs: torch.cat([sample(rgb_to_lab(rgb)[1:], k) for k, rgb in enumerate(rgbs)])
-        real_vivid = sum(map(metrics.colourfulness, reals)) / len(reals)
-        ways = {"grey": rgb_to_grey} | {
-            decode: lambda real, decode=decode: colorizer.colorize(real, decode=decode) for decode in ("default", "mean")}
+        ways = {"grey": rgb_to_grey, "default": colorizer.colorize,
+                "mean": lambda real: colorizer.colorize(real, decode="mean")}
         if sibling is not None:
             ways["L1 sibling"] = sibling.colorize
         rows = {}
         for way, colour in ways.items():
-            answers = [colour(real) for real in reals]
-            rows[way] = [measured(rgb, real) for rgb, real in zip(answers, reals)]
-            share = [float(row["auc"] > grey["auc"]) for row, grey in zip(rows[way], rows["grey"])]
-            summary[f"{kind}, {way}"] = {name: spread([row[name] for row in rows[way]]) for name in ("auc", "psnr", "delta_e")} | {
-                "colourfulness_ratio": f"{sum(row['colourfulness'] for row in rows[way]) / len(reals) / real_vivid:.3g}",
-                "ab_distance": f"{metrics.sliced_wasserstein(cloud(answers), cloud(reals)):.3g}",
-                "share_above_grey": f"{sum(share) / len(share):.3g}",
-            }
+            coloured = [colour(real) for real in reals]
+            rows[way] = [measured(rgb, real) for rgb, real in zip(coloured, reals)]
+            vivid = sum(row["colourfulness"] for row in rows[way]) / sum(map(metrics.colourfulness, reals))
+            better = [row["auc"] > grey["auc"] for row, grey in zip(rows[way], rows["grey"])]
+            means = {name: spread([row[name] for row in rows[way]]) for name in ("auc", "psnr", "delta_e")}
+            summary[f"{kind}, {way}"] = means | {
+                "colourfulness_ratio": f"{vivid:.3g}", "share_above_grey": f"{sum(better) / len(better):.3g}",
+                "ab_distance": f"{metrics.sliced_wasserstein(cloud(coloured), cloud(reals)):.3g}"}
             print(f"{kind}, {way}: {summary[f'{kind}, {way}']}", flush=True)
         found = decided(rows["default"], rows["grey"], reals)
         gains[kind] = found[0]
@@ -87,7 +84,8 @@ def main() -> None:
     SHARE.decide([float(gain > 0) for kind in KINDS for gain in gains[kind]], of="photographs")
     write_json(results_dir() / "photographs_08.json", {
         "claim": "C27 on photographs", "command": COMMAND,
-        "data": f"{' and '.join(counts)} of the test split, at full size; grey ones left out; means and their 95 % intervals",
+        "data": f"{' and '.join(counts)} of the test split, at full size; grey ones left out; means and their "
+                "95 % intervals",
         "weights": colorizer.metadata.get("sha256", ""), "machine": machine(), "summary": summary,
     })
 

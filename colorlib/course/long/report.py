@@ -3,25 +3,21 @@
     OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR                     # the test split
     OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR --choose --weights FILE
 
-Each folder directly below DIR is reported for itself, photographs at full size. Rows: the grey photograph, the sibling
-trained without a critic, and the colorizer's mean, default and six other colourings. Further numbers: the rank
-correlation of its uncertainty with its error, the distance between the colourings, the fall of the error with hints at random
-points, and the deviation from a hint at its point. With --squeezenet FILE, an .npz of torchvision's ImageNet weights of
-SqueezeNet 1.1, LPIPS too.
+Each folder directly below DIR is reported for itself, photographs at full size, grey ones left out. Rows: the grey
+photograph, the sibling trained without a critic, and the colorizer's mean, default and six other colourings; with
+--squeezenet FILE, an .npz of torchvision's ImageNet weights of SqueezeNet 1.1, LPIPS too.
 
 --choose tries render sizes and colourfulness (the first number of z) on the validation split, and prints a table.
-Writes colorizer_report.json into COLORLIB_RESULTS (else build/results); grey photographs are left out and counted.
+Writes colorizer_report.json into COLORLIB_RESULTS (else build/results).
 """
-
-from __future__ import annotations
 
 import random
 import sys
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 import torch
@@ -29,9 +25,10 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from colorlib import metrics, photos
-from colorlib.color import rgb_to_grey, rgb_to_lab
+from colorlib.color import rgb_to_grey
 from colorlib.colorizer import Colorizer, Hint
 from colorlib.course.features import lpips
+from colorlib.course.nb09 import ab_of
 from colorlib.course.results import arguments
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
@@ -45,12 +42,11 @@ CHOICES = {"render size": (96, 128, 160, 192, 224, 256), "colourfulness": (1.0, 
 
 def groups(folder: Path, split: str) -> dict[str, list[Tensor]]:
     """Folder below `folder` -> colour photographs of the split, or of "all"."""
-    found: dict[str, list[Tensor]] = defaultdict(list)
+    found: dict[str, list[Tensor]] = {}
     for path in photos.scan(folder) if split == "all" else photos.scan_splits(folder)[split]:
-        rgb = photos.read_photo(path).rgb
-        if not photos.is_grey(rgb):
-            found[path.relative_to(folder).parts[0]].append(rgb)
-    return dict(found)
+        if not photos.is_grey(rgb := photos.read_photo(path).rgb):
+            found.setdefault(path.relative_to(folder).parts[0], []).append(rgb)
+    return found
 
 
 def load_squeeze(path: str) -> Callable[[Tensor, Tensor], Tensor]:
@@ -64,10 +60,6 @@ def load_squeeze(path: str) -> Callable[[Tensor, Tensor], Tensor]:
     return partial(network.eval(), normalize=True)
 
 
-def ab_of(rgb: Tensor) -> Tensor:
-    return rgb_to_lab(rgb)[1:]
-
-
 def sample(ab: Tensor, number: int) -> Tensor:
     """PIXELS colours of one photograph, (PIXELS, 2); the same places for every way of colouring it."""
     places = torch.randint(0, ab[0].numel(), (PIXELS,), generator=torch.Generator().manual_seed(number))
@@ -76,24 +68,20 @@ def sample(ab: Tensor, number: int) -> Tensor:
 
 def measured(painted: list[Tensor], real: list[Tensor]) -> dict[str, float]:
     """Means over photographs; the ab distribution over all of them."""
-    def mean(values: list[float]) -> float:
-        return sum(values) / len(values)
-
-    colourful = [mean([metrics.colourfulness(rgb) for rgb in group]) for group in (painted, real)]
+    vivid = [fmean(map(metrics.colourfulness, group)) for group in (painted, real)]
     clouds = [torch.cat([sample(ab_of(rgb), k) for k, rgb in enumerate(group)]) for group in (painted, real)]
-    return {
-        "auc": mean([metrics.auc(ab_of(a), ab_of(b)) for a, b in zip(painted, real)]),
-        "psnr": mean([metrics.psnr(a, b) for a, b in zip(painted, real)]),
-        "colourfulness, % of real": 100 * colourful[0] / colourful[1],
-        "sliced Wasserstein of ab": metrics.sliced_wasserstein(*clouds),
-    }
+    return rounded({
+        "auc": fmean(metrics.auc(ab_of(a), ab_of(b)) for a, b in zip(painted, real)),
+        "psnr": fmean(map(metrics.psnr, painted, real)),
+        "colourfulness, % of real": 100 * vivid[0] / vivid[1],
+        "sliced Wasserstein of ab": metrics.sliced_wasserstein(*clouds)})
 
 
 def rounded(row: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in row.items()}
 
 
-def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor], network: Callable | None, num_hinted: int) -> dict:
+def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor], network: Callable | None, hints: int) -> dict:
     """Every number of one group."""
     # all variants of one photograph one after the other: the colorizer remembers which draws it chose for it
     variants = [*zip(*([colorizer.colorize(rgb, variant=variant) for variant in VARIANTS] for rgb in real))]
@@ -103,12 +91,12 @@ def report(colorizer: Colorizer, sibling: Colorizer, real: list[Tensor], network
         "mean": [colorizer.colorize(rgb, decode="mean") for rgb in real],
         "default": [colorizer.colorize(rgb) for rgb in real],
     }
-    rows = {name: rounded(measured(painted, real)) for name, painted in ways.items()}
+    rows = {name: measured(painted, real) for name, painted in ways.items()}
     for name, painted in ways.items() if network is not None else ():
-        rows[name]["lpips"] = round(sum(lpips(a, b, network) for a, b in zip(painted, real)) / len(real), 4)
-    rows |= {f"variant {number}": rounded(measured(painted, real)) for number, painted in zip(VARIANTS, variants)}
+        rows[name]["lpips"] = round(fmean(lpips(a, b, network) for a, b in zip(painted, real)), 4)
+    rows |= {f"variant {number}": measured(painted, real) for number, painted in zip(VARIANTS, variants)}
     return {"photographs": len(real), "rows": rows, "variants": diversity([ways["default"], *variants], real),
-            "uncertainty": uncertainty(colorizer, ways["mean"], real), "hints": hinted(colorizer, real, num_hinted)}
+            "uncertainty": uncertainty(colorizer, ways["mean"], real), "hints": hinted(colorizer, real, hints)}
 
 
 def diversity(variants: list[list[Tensor]], real: list[Tensor]) -> dict[str, float]:
@@ -116,12 +104,11 @@ def diversity(variants: list[list[Tensor]], real: list[Tensor]) -> dict[str, flo
     apart, least, best = [], [], []
     for number, truth in enumerate(real):
         painted = [ab_of(group[number]) for group in variants]
-        pairs = [(a, b) for k, a in enumerate(painted) for b in painted[k + 1:]]
-        distances = [float((a - b).norm(dim=0).mean()) for a, b in pairs]
-        apart.append(sum(distances) / len(pairs)), least.append(min(distances))
+        distances = [float((a - b).norm(dim=0).mean()) for a, b in combinations(painted, 2)]
+        apart.append(fmean(distances)), least.append(min(distances))
         best.append(max(metrics.auc(ab, ab_of(truth)) for ab in painted))
-    return rounded({"mean distance of two": sum(apart) / len(apart), "least distance of two, median": median(least),
-                    "auc of the best": sum(best) / len(best)})
+    return rounded({"mean distance of two": fmean(apart), "least distance of two, median": median(least),
+                    "auc of the best": fmean(best)})
 
 
 def uncertainty(colorizer: Colorizer, painted: list[Tensor], real: list[Tensor]) -> dict[str, float]:
@@ -135,29 +122,26 @@ def uncertainty(colorizer: Colorizer, painted: list[Tensor], real: list[Tensor])
         expected.append(float(expects.mean())), actual.append(float(error.mean()))
     return rounded({
         "rank correlation over photographs": float(spearmanr(expected, actual).statistic),
-        "rank correlation over the pixels of a photograph, mean": sum(within) / len(within),
-        "mean expected error": sum(expected) / len(expected), "mean error": sum(actual) / len(actual)})
+        "rank correlation over the pixels of a photograph, mean": fmean(within),
+        "mean expected error": fmean(expected), "mean error": fmean(actual)})
 
 
 def hinted(colorizer: Colorizer, real: list[Tensor], num_photos: int) -> dict[str, float]:
     """AuC of the mean decoding with hints in the real colours at random points; how far a hint is off at its point."""
-    chosen = random.Random(0).sample(real, min(num_photos, len(real)))
-    result = {"auc with 0": sum(metrics.auc(ab_of(colorizer.colorize(rgb, decode="mean")), ab_of(rgb)) for rgb in chosen)
-              / len(chosen)}
-    off = []
-    for count in HINTS:
+    result, off = {}, []
+    for count in (0, *HINTS):
         scores = []
-        for number, rgb in enumerate(chosen):
+        for number, rgb in enumerate(random.Random(0).sample(real, min(num_photos, len(real)))):
             draw, ab = random.Random(number), ab_of(rgb)
             places = [(draw.randrange(rgb.shape[2]), draw.randrange(rgb.shape[1])) for _ in range(count)]
             hints = [Hint(x, y, *ab[:, y, x].tolist()) for x, y in places]
             painted = ab_of(colorizer.colorize(rgb, decode="mean", hints=hints))
             scores.append(metrics.auc(painted, ab))
-            if count == 1:
-                off += [float((painted[:, y, x] - ab[:, y, x]).abs().max()) for x, y in places]
-        result[f"auc with {count}"] = sum(scores) / len(scores)
+            off += [float((painted[:, y, x] - ab[:, y, x]).abs().max()) for x, y in places if count == 1]
+        result[f"auc with {count}"] = fmean(scores)
     off.sort()
-    return rounded(result | {"off at the point, median": off[len(off) // 2], "off at the point, 95 %": off[int(0.95 * len(off))]})
+    result["off at the point, median"], result["off at the point, 95 %"] = off[len(off) // 2], off[int(0.95 * len(off))]
+    return rounded(result)
 
 
 def choose(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
@@ -168,11 +152,12 @@ def choose(colorizer: Colorizer, real: dict[str, list[Tensor]]) -> dict:
         rows = {}
         for size in CHOICES["render size"]:
             colorizer.render_size, colorizer.large_render_size = size, None
-            rows[f"mean, render size {size}"] = rounded(measured([colorizer.colorize(rgb, decode="mean") for rgb in group], group))
+            painted = [colorizer.colorize(rgb, decode="mean") for rgb in group]
+            rows[f"mean, render size {size}"] = measured(painted, group)
         colorizer.render_size, colorizer.large_render_size = own
         for first in CHOICES["colourfulness"]:
             colorizer.z["default"] = torch.tensor([first, *[0.0] * (len(colorizer.z["mean"]) - 1)])
-            rows[f"default, z = {first}"] = rounded(measured([colorizer.colorize(rgb) for rgb in group], group))
+            rows[f"default, z = {first}"] = measured([colorizer.colorize(rgb) for rgb in group], group)
         table[name] = rows
     return table
 
@@ -183,25 +168,23 @@ def show(rows: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    options = arguments(__doc__, weights=(None, "else those that ship"), sibling=(None, "else the l1 weights that ship"),
-                        render_size=(0, "instead of the file's"), squeezenet=("", "an .npz of its weights"),
+    options = arguments(__doc__, weights=(None, "else those that ship"), squeezenet=("", "an .npz of its weights"),
                         hinted=(60, "photographs of a group that hints are tried on"),
-                        choose=(False, "try settings on the validation split"), split=("", "instead of it: train, validation, test or all"))
+                        choose=(False, "try settings on the validation split"),
+                        split=("", "instead of it: train, validation, test or all"))
     torch.set_num_threads(1)
     colorizer = Colorizer.load(options.weights, "cpu")
-    if options.render_size:
-        colorizer.render_size, colorizer.large_render_size = options.render_size, None
     split = options.split or ("validation" if options.choose else "test")
     real = groups(Path(options.photos), split)
     if options.choose:
         table = choose(colorizer, real)
         for name, rows in table.items():
             print(name, file=sys.stderr), show(rows)
-        write_json(results_dir() / "colorizer_choice.json", {"command": "colorizer_report.py --choose", "split": split,
-                                                             "machine": machine(), "groups": table})
-        return
+        return write_json(results_dir() / "colorizer_choice.json", {
+            "command": "python -m colorlib.course.long.report --choose --photos DIR", "split": split,
+            "machine": machine(), "groups": table})
     network = load_squeeze(options.squeezenet) if options.squeezenet else None
-    sibling = Colorizer.load(options.sibling or shipped("l1"), "cpu")
+    sibling = Colorizer.load(shipped("l1"), "cpu")
     sibling.render_size, sibling.large_render_size = colorizer.render_size, colorizer.large_render_size
     result = {"command": "OMP_NUM_THREADS=1 python -m colorlib.course.long.report --photos DIR", "split": split,
               "machine": machine(), "weights": colorizer.metadata.get("sha256", "")[:16],

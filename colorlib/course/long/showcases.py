@@ -5,9 +5,6 @@
 Writes NAME.safetensors and NAME.json (steps, seconds, what was measured on held-out pictures).
 """
 
-from __future__ import annotations
-
-import argparse
 import copy
 import subprocess
 import sys
@@ -22,22 +19,22 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from colorlib.color import AB_SCALE
 from colorlib.course import scenes
-from colorlib.course.showcase import NAMES, NoiseToPicture, load, one_hot, seasons
+from colorlib.course.results import arguments
+from colorlib.course.showcase import NAMES, NoiseToPicture, one_hot
 from colorlib.discriminators import PatchDiscriminator
 from colorlib.files import write_json
 from colorlib.generators import ResidualUNet, UNet
 from colorlib.runtime import device, machine, seed_everything
 from colorlib.training.weights import save_weights
 
-TRANSLATIONS = {"03_scenes": seasons, "04_edges": scenes.edges_to_scene, "04_labels": scenes.labels_to_scene,
-                "04_night": scenes.day_to_night,
+TRANSLATIONS = {"04_edges": scenes.edges_to_scene, "04_labels": scenes.labels_to_scene, "04_night": scenes.day_to_night,
                 "04_grey": scenes.grey_to_color, "06_scenes": scenes.grey_to_color}
 SIZE, SCENE_SEEDS = 96, {"train": 0, "test": 1 << 41}  # no scene is in both
 Batch = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def digits(split: str) -> tuple[Tensor, Tensor]:
-    """scikit-learn's digits, enlarged to 16 x 16: pictures (N, 1, 16, 16) in [-1, 1] and labels; every fifth is "test"."""
+    """scikit-learn's digits, enlarged: pictures (N, 1, 16, 16) in [-1, 1] and labels; every fifth is "test"."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -47,7 +44,9 @@ def digits(split: str) -> tuple[Tensor, Tensor]:
 
 
 def data(name: str, num: int, split: str) -> tuple[int, Batch]:
-    """How many pictures a split has, and a function from their numbers to the condition (a label, a picture) and target."""
+    """How many pictures a split has, and a function from their numbers to condition (label or picture) and target."""
+    if name not in NAMES:
+        raise ValueError(f"--only is {name!r}: choose one of {', '.join(NAMES)}")
     if name not in TRANSLATIONS:
         pictures, label = digits(split)
         return len(pictures), lambda i: (label[i], pictures[i])
@@ -56,8 +55,8 @@ def data(name: str, num: int, split: str) -> tuple[int, Batch]:
 
 
 class DigitDiscriminator(nn.Module):
-    """discriminator(label, picture) -> (B, 1), for 16 x 16; the label's part is the product of its weights and the features
-    (Miyato and Koyama 2018, cGANs with projection discriminator). Pictures are shifted at random, since there are few."""
+    """discriminator(label, picture) -> (B, 1), for 16 x 16; the label's part is the product of its weights and the
+    features (Miyato and Koyama 2018, projection discriminator). Pictures are shifted at random, since there are few."""
 
     def __init__(self, num_labels: tuple[int, ...], width: int = 24) -> None:
         super().__init__()
@@ -76,11 +75,12 @@ class DigitDiscriminator(nn.Module):
         grid = F.affine_grid(move, list(x.shape), align_corners=False)
         x = F.grid_sample(x.float(), grid, padding_mode="border", align_corners=False)
         x = 2 * self.layers(x)  # a leaky ReLU loses some of the signal, and the norms of the layers are bounded
-        spread = x.float().unflatten(0, (-1, 8)).std(1, correction=0)  # how much eight pictures differ, as one more channel
+        spread = x.float().unflatten(0, (-1, 8)).std(1, correction=0)  # how much eight pictures differ, a channel more
         spread = spread.mean((1, 2, 3)).repeat_interleave(8)[:, None, None, None].expand(-1, 1, *x.shape[2:])
         x = F.leaky_relu(self.last(torch.cat([x, spread.to(x)], 1)), 0.2).flatten(1)
-        score = self.value(x)
-        return score if self.of_label is None else score + (self.of_label(one_hot(label, self.num_labels)) * x).sum(1, True)
+        if self.of_label is None:
+            return self.value(x)
+        return self.value(x) + (self.of_label(one_hot(label, self.num_labels)) * x).sum(1, True)
 
 
 def networks(name: str) -> tuple[nn.Module, nn.Module]:
@@ -93,11 +93,6 @@ def networks(name: str) -> tuple[nn.Module, nn.Module]:
     else:
         labels = (10,) if name == "03_digits" else ()
         generator, discriminator = NoiseToPicture([48, 32, 24], 1, num_labels=labels), DigitDiscriminator(labels)
-    if name == "03_scenes":  # goes on from 04_labels, its new inputs at 0
-        before = load("04_labels").state_dict()
-        first = next(iter(before))
-        before[first] = F.pad(before[first], (0, 0, 0, 0, 0, condition - before[first].shape[1]))
-        generator.load_state_dict(before)
     for layer in list(discriminator.modules()):
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.orthogonal_(layer.weight)
@@ -139,7 +134,6 @@ def train(name: str, seconds: float, seed: int, num: int) -> tuple[nn.Module, di
         discriminator.requires_grad_(False)
         with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
             loss_g = -discriminator(condition, fake).float().mean()
-        loss_g = 0 * loss_g if name == "03_scenes" and done < 0.3 else loss_g  # its discriminator is new
         loss_g = loss_g + 10 * (fake.float() - real).abs().mean() if name in TRANSLATIONS else loss_g
         optimizer_g.zero_grad()
         loss_g.backward()
@@ -167,10 +161,10 @@ def settled(average: nn.Module, batch: Batch, num: int) -> nn.Module:
 
 @torch.no_grad()
 def measure(name: str, generator: nn.Module, num: int = 256) -> dict[str, float]:
-    """On held-out pictures, beside a baseline. A translation: its error and that of the mean training picture (distance of
-    ab in CIE units, or mean difference of RGB in 8-bit steps). 03_digits: the share that a classifier trained on real digits
-    gives the wanted label. 02_digits: mean distance of a held-out digit to the nearest of 1,437 drawn ones; the baseline is
-    a normal distribution with the mean and the covariance of the training digits, the best possible about that of real ones."""
+    """On held-out pictures, with a baseline. A translation: its error and that of the mean training picture (distance
+    of ab in CIE units, or mean difference of RGB in 8-bit steps). 03_digits: the share that a classifier trained on
+    real digits gives the wanted label. 02_digits: mean distance of a held-out digit to the nearest of 1,437 drawn ones;
+    the baseline is a normal distribution with the training digits' mean and covariance, "real" these digits."""
     torch.manual_seed(0)
     (known, batch), (held, batch_test) = data(name, 2 * num, "train"), data(name, num, "test")
     label, train_pictures = batch(torch.arange(known, device=device()))
@@ -186,23 +180,20 @@ def measure(name: str, generator: nn.Module, num: int = 256) -> dict[str, float]
 
         classifier = SVC(C=10).fit(small, label.cpu())
         drawn = F.avg_pool2d(generate(generator, condition), 2).flatten(1).cpu()
-        return {"control": classifier.score(drawn, condition.cpu()), "baseline": 0.1, "real": classifier.score(test, condition.cpu())}
-    normal = torch.distributions.MultivariateNormal(small.mean(0), small.T.cov() + 1e-4 * torch.eye(64)).sample((known,))
+        wanted = condition.cpu()
+        return {"control": classifier.score(drawn, wanted), "baseline": 0.1, "real": classifier.score(test, wanted)}
+    normal = torch.distributions.MultivariateNormal(small.mean(0), small.T.cov() + 1e-4 * torch.eye(64))
+    baseline = normal.sample((known,)).clamp(-1, 1)
     drawn = F.avg_pool2d(generate(generator, label), 2).flatten(1).cpu()
-    distance, baseline, best = (torch.cdist(test, x).min(1).values.mean().item() for x in (drawn, normal.clamp(-1, 1), small))
-    return {"distance": distance, "baseline": baseline, "real": best}
+    return {name: torch.cdist(test, x).min(1).values.mean().item()
+            for name, x in (("distance", drawn), ("baseline", baseline), ("real", small))}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/showcases"))
-    parser.add_argument("--only", choices=NAMES)
-    parser.add_argument("--seconds", type=float, default=150.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--pictures", type=int, default=8192, help="scenes to train on")
-    given = parser.parse_args()
+    given = arguments(__doc__, photographs=False, out=(Path("runs/showcases"), "folder"), only=("", "a single one"),
+                      seconds=(150.0, "of training"), seed=(0, "of a run"), pictures=(8192, "scenes to train on"))
     given.out.mkdir(parents=True, exist_ok=True)
-    if given.only is None:
+    if not given.only:
         command, started = [sys.executable, "-m", "colorlib.course.long.showcases", *sys.argv[1:]], []
         for name in NAMES:
             started.append(subprocess.Popen([*command, "--only", name]))

@@ -2,16 +2,13 @@
 
 Most colours of a scene follow from the thing, the season and the light. The colours of roofs, cars and flowers are
 *free*: each is drawn from a fixed palette, independently of everything else, and shading changes its L only. The grey
-picture holds no information about them, so the palette itself is the best possible prediction. The best answers to L1
-and L2 regression, their errors and the entropy are known in closed form, and a colorizer can be compared with them.
+picture holds no information about them, so the best predictions under L1 and L2 are known in closed form.
 
-The seasons: spring, summer and autumn colour vegetation differently at the same L, so the grey picture leaves
-them open, and the label `season` tells them apart. Winter shows in the grey picture, by its snow.
+Spring, summer and autumn colour vegetation differently at the same L, so the grey picture leaves them open, and the
+label `season` distinguishes them. Winter shows in the grey picture, by its snow.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -22,14 +19,13 @@ from colorlib.color import lab_to_rgb8, rgb_to_L_ab
 from colorlib.course.scenes.canvas import NUM_DRAWS
 from colorlib.course.scenes.landscape import draw
 from colorlib.course.scenes.materials import CLASSES, FACTS_OF_SLOT, KINDS, LABELS, SEASONS, TIMES
-from colorlib.course.scenes.optimum import (PALETTES, Distances, Palette, best_l1, best_l2, distances, entropy,
-                                            expected_l2)
+from colorlib.course.scenes.optimum import PALETTES, best_l1, best_l2, entropy, expected_l2
 from colorlib.course.scenes.ramps import tables
 from colorlib.runtime import in_threads, num_shares
 
-__all__ = ["CLASSES", "KINDS", "LABELS", "NUM_LABELS", "PALETTES", "SEASONS", "TIMES", "Distances", "Palette", "Scenes",
-           "batches", "best_l1", "best_l2", "day_to_night", "distances", "edges_to_scene", "entropy", "expected_l2",
-           "grey_to_color", "labels_to_scene", "pairs", "render", "scene_batches"]
+__all__ = ["CLASSES", "KINDS", "LABELS", "NUM_LABELS", "PALETTES", "SEASONS", "TIMES", "Scenes", "best_l1", "best_l2",
+           "day_to_night", "edges_to_scene", "entropy", "expected_l2", "grey_to_color", "labels_to_scene", "render",
+           "scene_batches"]
 
 NUM_LABELS = len(LABELS)
 MIN_SIZE = 32
@@ -38,29 +34,17 @@ _PIXELS_AT_ONCE = 64 * 64 * 64  # scenes are drawn in tiles of this many pixels,
 
 @dataclass
 class Scenes:
-    """A batch of N scenes of S x S pixels.
+    """A batch of N scenes of S x S pixels; the pictures are uint8, the facts int64."""
 
-    Attributes:
-        rgb: uint8 (N, 3, S, S), by day.
-        night: uint8 (N, 3, S, S), the same scene by night: darker, bluish, windows lit, moon and stars.
-        labels: uint8 (N, S, S), index into LABELS.
-        edges: uint8 (N, 1, S, S), 1 on outlines. They follow from the shapes alone, not from colours.
-        free: uint8 (N, S, S), 0 where the colour follows from the scene, k where it was drawn from
-            PALETTES[KINDS[k - 1]]. Pixels on the soft edge of such a thing are 0.
-        scene_class, season, time: int64 (N,), index into CLASSES, SEASONS, TIMES.
-        roof, car, flower: int64 (N, things), the colours that were drawn, also for things that are not in the
-        picture.
-    """
-
-    rgb: Tensor
-    night: Tensor
-    labels: Tensor
-    edges: Tensor
-    free: Tensor
-    scene_class: Tensor
-    season: Tensor
-    time: Tensor
-    roof: Tensor
+    rgb: Tensor  # (N, 3, S, S), by day
+    night: Tensor  # (N, 3, S, S), the same by night: darker, bluish, windows lit, moon and stars
+    labels: Tensor  # (N, S, S), index into LABELS
+    edges: Tensor  # (N, 1, S, S), 1 on outlines, which follow from the shapes alone, not from colours
+    free: Tensor  # (N, S, S), k where the colour was drawn from PALETTES[KINDS[k - 1]], 0 elsewhere and on soft edges
+    scene_class: Tensor  # (N,), index into CLASSES
+    season: Tensor  # (N,), into SEASONS
+    time: Tensor  # (N,), into TIMES
+    roof: Tensor  # (N, things), the colours that were drawn, also for things that are not in the picture
     car: Tensor
     flower: Tensor
 
@@ -134,29 +118,21 @@ def _render(generator: np.random.Generator, num: int, size: int, device: str | t
 
 
 def render(num: int, size: int = 64, seed: int = 0, device: str | torch.device = "cpu") -> Scenes:
-    """Draw scenes. The same seed gives the same scenes; the first n of a longer batch are the shorter batch.
-
-    Args:
-        num: how many, at least 1.
-        size: side in pixels, at least 32. The same scene looks alike at every size.
-        seed: at least 0.
-        device: where the pictures are made.
-
-    Raises:
-        ValueError: num, size or seed out of range.
-    """
+    """Draw `num` scenes of `size` pixels (at least 32) on `device`; ValueError where num, size or seed are too small.
+    The same seed gives the same scenes, alike at every size; the first n of a longer batch are the shorter batch."""
     _check(num, size, seed)
     return _render(np.random.default_rng(seed), num, size, device)
 
 
-def batches(size: int, batch_size: int, seed: int = 0, device: str | torch.device = "cpu") -> Iterator[Scenes]:
-    """Fresh scenes without end; together they are render(very many, size, seed). Arguments as in render."""
+def scene_batches(size: int, batch_size: int, seed: int = 0,
+                  device: str | torch.device = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
+    """(L, ab) of fresh scenes without end; together they are render(very many, size, seed). Arguments as in render."""
     _check(batch_size, size, seed, "batch_size")
     generator = np.random.default_rng(seed)
 
-    def endless() -> Iterator[Scenes]:
+    def endless() -> Iterator[tuple[Tensor, Tensor]]:
         while True:
-            yield _render(generator, batch_size, size, device)
+            yield _render(generator, batch_size, size, device).L_ab()
 
     return endless()
 
@@ -187,16 +163,3 @@ def labels_to_scene(scenes: Scenes) -> tuple[Tensor, Tensor]:
     """Label map, one-hot in [-1, 1]: (N, NUM_LABELS, S, S), 1 in the channel of the label -> RGB (N, 3, S, S)."""
     channels = torch.arange(NUM_LABELS, device=scenes.labels.device, dtype=torch.uint8)[:, None, None]
     return (scenes.labels[:, None] == channels).float() * 2 - 1, _to_float(scenes.rgb)
-
-
-def pairs(make_pair: Callable[[Scenes], tuple[Tensor, Tensor]], size: int, batch_size: int, seed: int = 0,
-          device: str | torch.device = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
-    """Fresh pairs without end. make_pair is grey_to_color, edges_to_scene, day_to_night, labels_to_scene, or your own;
-    the rest is as in `render`."""
-    return map(make_pair, batches(size, batch_size, seed, device))
-
-
-def scene_batches(size: int, batch_size: int, seed: int = 0,
-                  device: str | torch.device = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
-    """(L, ab) of fresh scenes without end: pairs(grey_to_color, ...)."""
-    return pairs(grey_to_color, size, batch_size, seed, device)

@@ -1,16 +1,13 @@
 """Noise, and the canvas that a batch of scenes is drawn on. `colorlib.course.scenes` is the public side.
 
-A whole batch is drawn at once, layer by layer from back to front. A pixel is not a colour while it is drawn
-but a code, `slot * 256 + tone`: which thing it shows (sky, the roof of house 2, flower 17 ...) and how light
-it is there. At the end a table of ramps turns codes into colours, one table for the day and one for the
-night, so that the night picture costs one look-up more. Edges keep two codes and a weight, and are mixed in
-Lab, so the lightness of a mixed pixel carries no information about a free colour.
+A batch is drawn at once, layer by layer from back to front. A pixel is a code, `slot * 256 + tone`: which thing it
+shows (sky, the roof of house 2 ...) and how light it is there. At the end a table of ramps turns codes into colours,
+one table for the day and one for the night. Edges keep two codes and a weight, and are mixed in Lab, so the lightness
+of a mixed pixel carries no information about a free colour.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor
@@ -114,7 +111,7 @@ class Canvas:
     def __init__(self, front: Tensor, behind: Tensor, share: Tensor):
         self.front, self.behind, self.share = front, behind, share
 
-    def band(self, rows: slice) -> Canvas:
+    def band(self, rows: slice) -> "Canvas":
         """The same canvas, some rows of it: what is painted there is painted here."""
         return Canvas(self.front[:, rows], self.behind[:, rows], self.share[:, rows])
 
@@ -136,11 +133,8 @@ class Canvas:
 
 
 class Patch(Canvas):
-    """A window of a canvas around one object per row of `picks`; `commit` writes it back.
-
-    x is the middle of the window, y its lower side. Windows of one scene must not overlap: `cell` is the
-    least distance of their x, and the width follows from it.
-    """
+    """A window of a canvas around one object per row of `picks`; `commit` writes it back. x is its middle, y its lower
+    side. Windows of one scene must not overlap: `cell`, their width, is the least distance of their x."""
 
     def __init__(self, canvas: Canvas, picks: Tensor, x: Tensor, y: Tensor, cell: float, height: float):
         size = canvas.front.shape[-1]
@@ -160,9 +154,8 @@ class Patch(Canvas):
 
     def commit(self) -> None:
         index = self.index.view(-1)
-        self.canvas.front.view(-1).scatter_(0, index, self.front.view(-1))
-        self.canvas.behind.view(-1).scatter_(0, index, self.behind.view(-1))
-        self.canvas.share.view(-1).scatter_(0, index, self.share.view(-1))
+        for name in ("front", "behind", "share"):
+            getattr(self.canvas, name).view(-1).scatter_(0, index, getattr(self, name).view(-1))
 
     def cover(self, distance: Tensor, sharpness: float = 1.0) -> Tensor:
         """Signed distance to the outline (inside > 0, in picture widths) -> share of the pixel that is covered."""
@@ -170,10 +163,7 @@ class Patch(Canvas):
 
 
 def least(*distances: Tensor) -> Tensor:
-    smallest = distances[0]
-    for distance in distances[1:]:
-        smallest = torch.minimum(smallest, distance)
-    return smallest
+    return reduce(torch.minimum, distances)
 
 
 def wide(values: Tensor) -> Tensor:

@@ -1,15 +1,14 @@
 """A batch of landscapes: what is where, drawn from the sky to the flowers in front."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from colorlib.course.scenes.canvas import Canvas, Draws, noise_bank, wide, windows
 from colorlib.course.scenes.materials import (CARS, CLOUD, COAST, FAR_HILL, FAR_ROCK, FAR_SNOW, FLOWERS, GRASS, HILL,
                                               HOUSES, KINDS, LINE, ROAD, ROCK, SAND, SEA, SKY, SNOW, STAR, SUN, TREES,
-                                              WINTER, palette)
+                                              WINTER)
 from colorlib.course.scenes.objects import Row, cars, flowers, houses, trees
+from colorlib.course.scenes.optimum import PALETTES
 from colorlib.course.scenes.ramps import slot_ramps
 
 # By class: coast, mountains, meadow, village, forest.
@@ -38,11 +37,8 @@ def choose(uniform: Tensor, probabilities: Tensor) -> Tensor:
 
 
 def draw(table: Tensor, size: int) -> tuple[Canvas, Tensor, dict[str, Tensor]]:
-    """Draw one scene of `size` pixels a side per row of a table (n, NUM_DRAWS) of uniform numbers in [0, 1).
-
-    Returns the canvas; the ramp of every slot (n, NUM_SLOTS); and scene_class, season, time (n,) with, for each free
-    kind, the drawn colours of its slots (n, slots of the kind).
-    """
+    """Draw one scene of `size` pixels a side per row of a table (n, NUM_DRAWS) of uniform numbers in [0, 1). Returns
+    the canvas; the ramp of every slot (n, NUM_SLOTS); and the facts of `Scenes`, by name."""
     painter = _Painter(table, size)
     painter.paint_sky()
     painter.paint_mountains()
@@ -181,7 +177,7 @@ class _Painter:
     def paint_things(self) -> Tensor:
         """Things in rows towards us; the class sets their number. Returns the ramp of every slot (n, NUM_SLOTS)."""
         draws, canvas, kind, light, grain = self.draws, self.canvas, self.scene_class, self.light, self.grain
-        self.facts |= {name: choose(draws.take(count), palette(name)[1].to(self.device))
+        self.facts |= {name: choose(draws.take(count), PALETTES[name].probabilities.to(self.device))
                        for name, count in zip(KINDS, (HOUSES, CARS, FLOWERS))}
         firs = draws.take(TREES) < _of_class(_FIR, kind)[:, None]
         bare = self.winter.float()

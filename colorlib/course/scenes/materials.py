@@ -1,11 +1,6 @@
 """What there is in a scene: slots, their labels, and the free colours."""
 
-from __future__ import annotations
-
 import torch
-from torch import Tensor
-
-from colorlib.color import AB_SCALE
 
 CLASSES = ("coast", "mountains", "meadow", "village", "forest")
 SEASONS = ("spring", "summer", "autumn", "winter")
@@ -34,11 +29,6 @@ NUM_SLOTS = FLOWER + FLOWERS
 FREE = {"roof": (((45, 32), (5, -38), (-38, 12), (8, 48)), (0.31, 0.29, 0.25, 0.15), (46.0, 66.0)),
         "car": (((54, 34), (6, -45), (-36, 12), (2, 45)), (0.27, 0.30, 0.23, 0.20), (47.0, 61.0)),
         "flower": (((52, -22), (-2, 52), (5, -40), (42, 32), (-32, -8)), (0.22, 0.26, 0.16, 0.17, 0.19), (58.0, 69.0))}
-
-
-def palette(kind: str) -> tuple[Tensor, Tensor, tuple[float, float]]:
-    colors, probabilities, lightness = FREE[kind]
-    return torch.tensor(colors) / AB_SCALE, torch.tensor(probabilities), lightness
 
 
 def _label(slot: int) -> str:

@@ -1,7 +1,5 @@
 """Houses, trees, cars and flowers. Each call draws one row of them, at most one per cell, so that none overlap."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +31,7 @@ class Row:
         return wide(self.number).int()
 
     def patch(self, below: float = 0.0, flip: Tensor | None = None) -> tuple[Patch, Tensor, Tensor, Tensor]:
-        """The windows, which reach `below` under the feet; the scale; each pixel's place u, v from the foot, in scales."""
+        """The windows, which reach `below` under the feet; the scale; a pixel's place u, v from the foot, in scales."""
         patch = Patch(self.canvas, self.picks, self.x, self.y + below * self.scale, self.cell, self.height)
         s = wide(self.scale)
         u, v = (patch.x - wide(self.x)) / s, (wide(self.y) - patch.y) / s

@@ -1,7 +1,5 @@
 """The colours of things: ramps from tone to colour, by day and by night."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import torch
@@ -16,26 +14,26 @@ from colorlib.course.scenes.materials import (CAR, CHIMNEY, CLOUD, DOOR, FAR_HIL
 # Skies: Lab from the zenith to the horizon, the light they cast (factor on L, shift of a and b), and their clouds.
 _SKIES = (
     # morning: lilac to peach, fresh blue to gold, pink
-    (((58, 6, -32), (72, 10, -18), (84, 14, 2), (92, 8, 18)), (0.95, 3, 2), ((68, 10, -10), (88, 12, 4),
-     (97, 4, 6))),
-    (((60, -3, -32), (75, 0, -17), (88, 4, 6), (94, 2, 22)), (0.98, 1, 5), ((70, 4, -8), (90, 4, 6),
-     (98, 1, 8))),
-    (((60, 12, -26), (73, 18, -10), (85, 17, 8), (92, 7, 20)), (0.95, 5, 3), ((66, 14, -10), (86, 16, 4),
-     (97, 5, 6))),
+    (((58, 6, -32), (72, 10, -18), (84, 14, 2), (92, 8, 18)), (0.95, 3, 2),
+     ((68, 10, -10), (88, 12, 4), (97, 4, 6))),
+    (((60, -3, -32), (75, 0, -17), (88, 4, 6), (94, 2, 22)), (0.98, 1, 5),
+     ((70, 4, -8), (90, 4, 6), (98, 1, 8))),
+    (((60, 12, -26), (73, 18, -10), (85, 17, 8), (92, 7, 20)), (0.95, 5, 3),
+     ((66, 14, -10), (86, 16, 4), (97, 5, 6))),
     # noon: deep blue, bright, milky
-    (((50, -2, -42), (65, -6, -34), (81, -7, -19), (93, -4, -6)), (1.0, 0, 0), ((76, -2, -7),
-     (93, -1, -2), (100, 0, 0))),
-    (((56, -6, -37), (72, -9, -26), (87, -7, -11), (95, -3, -3)), (1.0, 0, 1), ((78, -2, -7),
-     (94, -1, -2), (100, 0, 0))),
-    (((62, -4, -25), (75, -5, -18), (88, -3, -8), (94, -1, 1)), (0.97, 0, 0), ((72, -1, -5), (89, 0, -1),
-     (98, 0, 1))),
+    (((50, -2, -42), (65, -6, -34), (81, -7, -19), (93, -4, -6)), (1.0, 0, 0),
+     ((76, -2, -7), (93, -1, -2), (100, 0, 0))),
+    (((56, -6, -37), (72, -9, -26), (87, -7, -11), (95, -3, -3)), (1.0, 0, 1),
+     ((78, -2, -7), (94, -1, -2), (100, 0, 0))),
+    (((62, -4, -25), (75, -5, -18), (88, -3, -8), (94, -1, 1)), (0.97, 0, 0),
+     ((72, -1, -5), (89, 0, -1), (98, 0, 1))),
     # evening: purple to gold, blue to orange, rose
-    (((34, 14, -40), (52, 30, -26), (68, 36, 16), (82, 18, 52)), (0.82, 9, 11), ((42, 20, -18),
-     (66, 34, 12), (86, 16, 32))),
-    (((38, 2, -38), (56, 10, -24), (73, 24, 20), (84, 14, 48)), (0.85, 6, 11), ((46, 10, -16),
-     (70, 24, 14), (88, 12, 32))),
-    (((44, 22, -34), (60, 34, -12), (74, 34, 18), (85, 12, 40)), (0.84, 8, 8), ((50, 24, -16),
-     (72, 34, 10), (90, 14, 22))),
+    (((34, 14, -40), (52, 30, -26), (68, 36, 16), (82, 18, 52)), (0.82, 9, 11),
+     ((42, 20, -18), (66, 34, 12), (86, 16, 32))),
+    (((38, 2, -38), (56, 10, -24), (73, 24, 20), (84, 14, 48)), (0.85, 6, 11),
+     ((46, 10, -16), (70, 24, 14), (88, 12, 32))),
+    (((44, 22, -34), (60, 34, -12), (74, 34, 18), (85, 12, 40)), (0.84, 8, 8),
+     ((50, 24, -16), (72, 34, 10), (90, 14, 22))),
 )
 _NIGHT_SKY = ((7, 6, -24), (13, 5, -28), (21, 2, -28), (31, -1, -24))
 
@@ -58,10 +56,8 @@ _SNOW = ((56, 0, -16), (78, -1, -9), (92, 0, -3), (99, 0, 1))
 
 def _by_season(lightness, colors, winter) -> list[list[tuple]]:
     """Stops (L, a, b) for each variant and season."""
-    variants = len(colors["spring"])
-    green = [[tuple((L, *ab) for L, ab in zip(lightness, colors[season][variant])) for season in SEASONS[:3]]
-             for variant in range(variants)]
-    return [seasons + [winter[v % len(winter)]] for v, seasons in enumerate(green)]
+    return [[tuple((L, *ab) for L, ab in zip(lightness, colors[season][variant])) for season in SEASONS[:3]]
+            + [winter[variant % len(winter)]] for variant in range(len(colors["spring"]))]
 
 
 def _always(*variants) -> list[list[tuple]]:
@@ -74,30 +70,30 @@ _FIR_AB = {s: (((-10, 4), (-17, 11), (-18, 17), (-15, 20)), ((-11, 8), (-19, 17)
 _FIR_WINTER = (((15, -8, 1), (32, -10, 4), (68, -4, -5), (97, 0, -2)),)
 # name -> (ramps [variant][season or only one], haze 0..1, by night: factor on L)
 _MATERIALS = {
-    "rock": (_always(((24, 2, -10), (42, 3, -4), (60, 3, 6), (77, 3, 11)), ((26, 0, -6), (45, 4, 3),
-        (62, 5, 11), (79, 4, 15))), 0.22, 0.42),
-    "far rock": (_always(((26, 2, -12), (42, 2, -8), (58, 2, 0), (72, 2, 6)), ((28, 1, -8), (44, 4, 0),
-        (60, 4, 6), (74, 3, 8))), 0.52, 0.42),
+    "rock": (_always(((24, 2, -10), (42, 3, -4), (60, 3, 6), (77, 3, 11)),
+                     ((26, 0, -6), (45, 4, 3), (62, 5, 11), (79, 4, 15))), 0.22, 0.42),
+    "far rock": (_always(((26, 2, -12), (42, 2, -8), (58, 2, 0), (72, 2, 6)),
+                         ((28, 1, -8), (44, 4, 0), (60, 4, 6), (74, 3, 8))), 0.52, 0.42),
     "snow": (_always(((52, 0, -20), (74, -1, -12), (91, 0, -3), (99, 0, 2))), 0.1, 0.5),
     "far snow": (_always(((56, 0, -18), (76, -1, -11), (91, 0, -3), (98, 0, 2))), 0.38, 0.5),
     "far hill": (_by_season((26, 40, 52, 64), _GRASS_AB, (_SNOW,)), 0.45, 0.36),
     "hill": (_by_season((24, 42, 56, 70), _GRASS_AB, (_SNOW,)), 0.2, 0.36),
     "grass": (_by_season(_GRASS_L, _GRASS_AB, (_SNOW,)), 0.0, 0.36),
-    "sea": (_always(((28, -6, -24), (44, -12, -26), (60, -14, -20), (88, -4, -6)), ((30, -14, -16),
-        (48, -22, -16), (64, -20, -10), (90, -4, -3))), 0.12, 0.36),
+    "sea": (_always(((28, -6, -24), (44, -12, -26), (60, -14, -20), (88, -4, -6)),
+                    ((30, -14, -16), (48, -22, -16), (64, -20, -10), (90, -4, -3))), 0.12, 0.36),
     "sand": (_always(((52, 6, 20), (70, 5, 24), (84, 3, 20), (93, 1, 14))), 0.0, 0.38),
-    "road": (_always(((30, 0, -4), (42, 0, -3), (54, 1, 0), (66, 1, 2)), ((42, 5, 12), (56, 6, 18),
-        (68, 5, 20), (78, 4, 18))), 0.0, 0.42),
+    "road": (_always(((30, 0, -4), (42, 0, -3), (54, 1, 0), (66, 1, 2)),
+                     ((42, 5, 12), (56, 6, 18), (68, 5, 20), (78, 4, 18))), 0.0, 0.42),
     "line": (_always(((76, 0, 4), (84, 0, 4), (90, 0, 4), (95, 0, 4))), 0.0, 0.45),
     "trunk": (_always(((14, 6, 8), (24, 8, 12), (36, 9, 16), (50, 8, 18))), 0.0, 0.36),
     "leaf": (_by_season(_LEAF_L, _LEAF_AB, _BARE), 0.0, 0.34),
     "far leaf": (_by_season(_LEAF_L, _LEAF_AB, _BARE), 0.22, 0.34),
     "fir": (_by_season(_BUSH_L, _FIR_AB, _FIR_WINTER), 0.0, 0.34),
     "far fir": (_by_season(_BUSH_L, _FIR_AB, _FIR_WINTER), 0.22, 0.34),
-    "wall": (_always(((54, 2, 0), (72, 2, 6), (88, 1, 8), (96, 0, 6)), ((50, 6, 12), (68, 7, 22),
-        (84, 5, 26), (94, 3, 22)),
-                     ((50, 10, 8), (68, 12, 14), (83, 9, 14), (93, 6, 12)), ((50, -2, -8), (68, -3, -10),
-                         (84, -3, -8), (94, -1, -4))), 0.0, 0.4),
+    "wall": (_always(((54, 2, 0), (72, 2, 6), (88, 1, 8), (96, 0, 6)),
+                     ((50, 6, 12), (68, 7, 22), (84, 5, 26), (94, 3, 22)),
+                     ((50, 10, 8), (68, 12, 14), (83, 9, 14), (93, 6, 12)),
+                     ((50, -2, -8), (68, -3, -10), (84, -3, -8), (94, -1, -4))), 0.0, 0.4),
     "window": (_always(((22, -2, -8), (34, -3, -12), (52, -4, -14), (74, -4, -12))), 0.0, 0.4),
     "door": (_always(((20, 8, 10), (30, 12, 16), (42, 14, 22), (54, 14, 24))), 0.0, 0.4),
     "wheel": (_always(((8, 0, -2), (14, 0, -2), (30, 0, -3), (72, 0, -2))), 0.0, 0.4),
@@ -127,11 +123,6 @@ def ramp_of(name: str, sky: Tensor, season: Tensor | int = 0, variant: Tensor | 
     return first + ((variant % variants) * seasons + (season if seasons > 1 else 0)) * NUM_SKIES + sky
 
 
-def free_ramp(kind: str, choice: Tensor) -> Tensor:
-    """The number of the ramp of a colour of a free kind. It depends on nothing else, by design."""
-    return _layout()[0][kind][0] + choice
-
-
 def _ramp(stops) -> Tensor:
     """Stops (L, a, b) at equal distances -> (256, 3)."""
     stops = torch.tensor(stops, dtype=torch.float32)
@@ -148,8 +139,7 @@ def _night(day: Tensor, factor: float) -> Tensor:
 
 
 class Tables:
-    """Colours of all codes: Lab (2, 3, ramps * 256) for the mixes, packed 8-bit RGB (2, ramps * 256); 0 day,
-    1 night."""
+    """Colours of all codes, by day (0) and night (1): Lab (2, 3, ramps * 256) to mix, packed RGB (2, ramps * 256)."""
 
     def __init__(self, device: torch.device):
         first, count = _layout()
@@ -192,19 +182,13 @@ def _lit(ramp: Tensor, gain: float, da: float, db: float) -> Tensor:
     return torch.cat([L, ramp[:, 1:] + torch.tensor([float(da), float(db)]) * (L / 60).clamp(max=1)], 1)
 
 
-@lru_cache(maxsize=4)
-def tables(device: torch.device) -> Tables:
-    return Tables(device)
+tables = lru_cache(maxsize=4)(Tables)
 
 
 def slot_ramps(variants: Tensor, walls: Tensor, leaves: Tensor, firs: Tensor, sky: Tensor, season: Tensor,
                chosen: dict[str, Tensor]) -> Tensor:
-    """The ramp of every slot of every scene, int64 (n, NUM_SLOTS).
-
-    variants (n, 5), walls (n, HOUSES) and leaves (n, TREES) hold which variant of a material, whole numbers; firs (n,
-    TREES) is where a tree is a conifer; sky and season are (n,); chosen holds for each free kind the drawn colours (n,
-    things).
-    """
+    """The ramp of every slot of every scene, int64 (n, NUM_SLOTS): variants (n, 5), walls (n, HOUSES) and leaves
+    (n, TREES) of the materials, conifers (n, TREES), sky and season (n,), and the colours drawn of each free kind."""
     ramps = torch.zeros(len(sky), NUM_SLOTS, dtype=torch.long, device=sky.device)
     rock, hill, grass, sea, road = variants.unbind(1)
     for name, variant, slots in (
@@ -224,5 +208,5 @@ def slot_ramps(variants: Tensor, walls: Tensor, leaves: Tensor, firs: Tensor, sk
         trees = torch.where(firs, ramp_of(fir_name, sky, season, leaves), ramp_of(leaf_name, sky, season, leaves))
         ramps[:, LEAF : LEAF + TREES] = torch.where(here, trees, ramps[:, LEAF : LEAF + TREES])
     for first, kind in ((ROOF, "roof"), (CAR, "car"), (FLOWER, "flower")):
-        ramps[:, first : first + chosen[kind].shape[1]] = free_ramp(kind, chosen[kind])
+        ramps[:, first : first + chosen[kind].shape[1]] = _layout()[0][kind][0] + chosen[kind]  # and on nothing else
     return ramps
