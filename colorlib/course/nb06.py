@@ -2,9 +2,8 @@
 
     python -m colorlib.course.nb06
 
-tries the same three learning rates for every network of the notebook, on a seed and on scenes that the notebook
-does not use, and writes learning_rates_06.json into COLORLIB_RESULTS (else build/results). Interrupt it as you like:
-it goes on where it was.
+tries the same three learning rates for every network of the notebook, on a seed and on scenes that it does not use.
+Writes learning_rates_06.json into COLORLIB_RESULTS (else build/results). Interrupted, the same command goes on.
 """
 
 import copy

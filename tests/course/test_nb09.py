@@ -234,6 +234,7 @@ def test_script_on_photographs(tmp_path, monkeypatch):
     monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("COLORLIB_PRESET", "laptop")
     monkeypatch.setenv("COLORLIB_COMMAND", "")
+    monkeypatch.setattr(photographs_09, "POINTS", 3)
     monkeypatch.setattr(photographs_09, "SIZES", (32, 64, 192))
     monkeypatch.setattr(nb09, "COUNTS", (0, 1, 5))
     monkeypatch.setattr(nb09.errors, "__defaults__", ((0, 1, 5),))

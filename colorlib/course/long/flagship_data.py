@@ -2,9 +2,8 @@
 
     python -m colorlib.course.long.flagship_data
 
-colours the sample photographs with the generators that flagship left in COLORLIB_RESULTS (else build/results), at the
-size they were trained at, and writes flagship_colours.npz there: their names, and for each variant ab of their central
-squares, (8, 2, 64, 64) int8, where 127 is 110 CIE units.
+colours the sample photographs with the generators that flagship left in COLORLIB_RESULTS (else build/results). Writes
+flagship_colours.npz there: names, and for each variant ab of central squares, (8, 2, 64, 64) int8, 127 for 110 units.
 """
 
 import io

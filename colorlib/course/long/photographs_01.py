@@ -2,9 +2,8 @@
 
     python -m colorlib.course.long.photographs_01 --photos DIR      (about 4 minutes on 2 cores)
 
-Takes every photograph below DIR (default: the folder in COLORLIB_PHOTOS), leaves the grey ones out, splits by file
-name and trains on 48 x 48 squares with three seeds. Writes photographs_01.json, whose table notebook 01 shows, into
-COLORLIB_RESULTS (else build/results).
+Photographs are split by their file names, grey ones left out; networks train on 48 x 48 squares with three seeds.
+Writes photographs_01.json, whose table notebook 01 shows, into COLORLIB_RESULTS (else build/results).
 """
 
 import torch

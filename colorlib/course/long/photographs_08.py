@@ -3,8 +3,7 @@
     python -m colorlib.course.long.photographs_08 --photos DIR
 
 DIR holds the folders landscapes and objects, measured separately. The split is by file name, as in training; grey
-photographs are left out. The grey photograph is the zero line. The thresholds stand below.
-Writes photographs_08.json and the claims into COLORLIB_RESULTS (else build/results): numbers, no photograph.
+photographs are left out. Writes photographs_08.json and the claims into COLORLIB_RESULTS (else build/results).
 """
 
 import os

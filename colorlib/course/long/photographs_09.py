@@ -17,7 +17,7 @@ from torch import Tensor
 from colorlib import photos
 from colorlib.colorizer import Colorizer
 from colorlib.course import nb09
-from colorlib.course.claims import Claim, ratio, value
+from colorlib.course.claims import Claim, rank_correlation, ratio, value
 from colorlib.course.results import arguments, spread
 from colorlib.files import write_json
 from colorlib.runtime import machine, results_dir
@@ -25,7 +25,7 @@ from colorlib.runtime import machine, results_dir
 KINDS = ("landscapes", "objects")
 COMMAND = "python -m colorlib.course.long.photographs_09 --photos DIR"
 SIZES = (32, 48, 64, 96, 128, 192)  # a photograph is enlarged twofold at most; these are 100 to 160 pixels high
-SEEDS, NUM_HINTS = 3, 5
+SEEDS, POINTS, NUM_HINTS = 3, 16, 5
 EARLIER = 100  # landscapes of an earlier run, by which ways of placing hints were compared: left out
 # On the validation split five random hints took off about a fifth of the error, and ten not quite a third: with 5 %
 # more, five hints do what eight random ones do, which a user would notice.
@@ -49,6 +49,7 @@ def measured(colorizer: Colorizer, real: Tensor, seed: int) -> dict:
         "uncertain reach": nb09.at_uncertain_reach(colorizer, real, most),
         "worst": nb09.at_worst(colorizer, real, most)}
     return {"ways": {way: nb09.errors(colorizer, real, hints) for way, hints in ways.items()},
+            "single": nb09.single(colorizer, real, POINTS, seed),
             "sizes": {size: nb09.rendered(colorizer, real, size) for size in SIZES}}
 
 
@@ -71,6 +72,9 @@ def summary(rows: list[dict]) -> dict:
         "errors": {way: {c: spread([errors[c] for errors in of]) for c in counts} for way, of in ways.items()},
         "saved": {way: {c: spread([saved(row, way, c) for row in rows]) for c in counts[1:]}
                   for way in ways if way != "random"},
+        "rank correlation with the gain of one hint": {
+            name: spread([rank_correlation(row["single"][name], row["single"]["gain"]) for row in rows])
+            for name in ("uncertainty", "reach", "error")},
         "sizes": {size: {name: spread([row["sizes"][size][name] for row in rows]) for name in first}
                   for size, first in rows[0]["sizes"].items()},
     }
