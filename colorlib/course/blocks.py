@@ -71,18 +71,18 @@ class DynamicUNet(Generator):
     Reference: fastai, vision.models.unet; Ronneberger et al. 2015; Shi et al. 2016 and Aitken et al. 2017.
     """
 
-    def __init__(self, pretrained: bool = False, download: bool = False) -> None:
+    def __init__(self, out_channels: int = 2, pretrained: bool = False, download: bool = False) -> None:
         super().__init__(in_channels=1, hint_channels=0, z_channels=0)
         if download and not pretrained:
             raise ValueError("download=True with pretrained=False: there is nothing to download; set pretrained=True")
-        self.config = {}  # a weights file includes the encoder, so loading it needs no ImageNet weights
+        self.config = {"out_channels": out_channels}  # a weights file includes the encoder: loading it needs no others
         self.pretrained = pretrained and (download or cached_imagenet().is_file())
         if pretrained and not self.pretrained:
             print(f"no ImageNet weights in torch hub's cache ({cached_imagenet().name}): the encoder starts at random; "
                   "download=True fetches them (45 MB)")
         encoder = nn.Sequential(*list(_encoder(self.pretrained).children())[:-2])  # without pooling and classifier
         # with a picture of 64 x 64 fastai finds where the encoder halves it; any size works later
-        self.unet = _fastai_unet()(encoder, 2, (64, 64), blur=True, blur_final=True)
+        self.unet = _fastai_unet()(encoder, out_channels, (64, 64), blur=True, blur_final=True)
         expects = ResNet18_Weights.IMAGENET1K_V1.transforms()
         self.register_buffer("mean", torch.tensor(expects.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(expects.std)[:, None, None], persistent=False)
@@ -94,7 +94,7 @@ class DynamicUNet(Generator):
         return self.unet.layers[0]
 
     def predict_from(self, x: Tensor) -> Prediction:
-        return Prediction(torch.tanh(self.unet(((x + 1) / 2 - self.mean) / self.std)))  # 1 -> 3 -> 2 channels
+        return Prediction(torch.tanh(self.unet(((x + 1) / 2 - self.mean) / self.std)))  # 1 -> 3 -> out channels
 
 
 NETWORKS[DynamicUNet.__name__] = DynamicUNet  # so that `load_generator` builds it once this module is imported

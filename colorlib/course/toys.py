@@ -190,7 +190,7 @@ def _num_doublings(size: int) -> int:
 def _one_hot(label: Tensor | None, shape: torch.Size, num_labels: int) -> Tensor:
     if label is None or label.shape != shape or label.dtype != torch.int64:
         actual = None if label is None else f"{label.dtype} {tuple(label.shape)}"
-        raise ValueError(f"the label is {actual}; needed is int64 {tuple(shape)}, each from 0 to {num_labels - 1}")
+        raise ValueError(f"label is {actual}; this network needs int64 {tuple(shape)}, each from 0 to {num_labels - 1}")
     return F.one_hot(label, num_labels)
 
 
