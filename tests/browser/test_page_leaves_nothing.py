@@ -3,6 +3,8 @@
 `make test` runs it short; `pytest -m slow` opens ten pages and moves the slider 200 times.
 """
 
+import contextlib
+import json
 import time
 
 import psutil
@@ -37,14 +39,25 @@ def opened(server, browser):
     return page
 
 
-def connections(server):
-    return [path.name for path in server.files() if path.name.startswith("kernel-")]
+def kernel_of(page):
+    return json.loads(page.locator("#jupyter-config-data").text_content())["kernelId"]
 
 
-def wait_until_ended(server):
+def process_of(server, kernel):
+    for process in kernels(server):
+        with contextlib.suppress(psutil.Error):  # it ends just now
+            if kernel in " ".join(process.cmdline()):
+                return process
+    return None
+
+
+def wait_until_ended(server, ended):
+    """The kernels of pages that were closed: neither their processes run, nor are their connection files there. (The
+    server may have one kernel more: it starts the first page's before the page is opened.)"""
     end = time.monotonic() + jupyter.PATIENCE  # culling would take longer: this is what closing does
-    while kernels(server) or connections(server):
-        assert time.monotonic() < end, f"{len(kernels(server))} kernels of closed pages run, {connections(server)}"
+    while left := [kernel for kernel in ended if process_of(server, kernel)
+                   or f"kernel-{kernel}.json" in [path.name for path in server.files()]]:
+        assert time.monotonic() < end, f"kernels of closed pages run: {left}"
         time.sleep(0.1)
 
 
@@ -52,8 +65,9 @@ def wait_until_ended(server):
 def test_moving_a_slider_leaves_memory_as_it_was(server, browser, number):
     """Of the kernel, and of the browser: its heap, and the pictures that it holds as blobs."""
     page = opened(server, browser)
-    (kernel,), devtools = kernels(server), page.context.new_cdp_session(page)
+    kernel, devtools = kernel_of(page), page.context.new_cdp_session(page)
     page.locator(".widget-slider", has=page.get_by_text("Colour strength", exact=True)).get_by_role("slider").focus()
+    process = process_of(server, kernel)
 
     def move(times):
         for k in range(times):
@@ -64,7 +78,7 @@ def test_moving_a_slider_leaves_memory_as_it_was(server, browser, number):
     def measured():
         devtools.send("HeapProfiler.collectGarbage")
         heap = devtools.send("Runtime.getHeapUsage")["usedSize"]
-        return page.evaluate("window.alive"), heap / MEGABYTES, psutil.Process(kernel.pid).memory_info().rss / MEGABYTES
+        return page.evaluate("window.alive"), heap / MEGABYTES, process.memory_info().rss / MEGABYTES
 
     move(10)  # what is cached once
     pictures, heap, memory = measured()
@@ -76,15 +90,16 @@ def test_moving_a_slider_leaves_memory_as_it_was(server, browser, number):
     assert after[1] < heap + 5 + 0.02 * number
     assert after[2] < memory + 20 + 0.1 * number  # of 1.3 MB that a preview has
     page.close(run_before_unload=True)
-    wait_until_ended(server)
+    wait_until_ended(server, [kernel])
 
 
 @pytest.mark.parametrize("number", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_closed_pages_leave_no_kernel(server, browser, number):
+    ended = []
     for _ in range(number):
         page = opened(server, browser)
-        assert kernels(server) and connections(server)
-        page.close(run_before_unload=True)
-        page.context.close()
-    wait_until_ended(server)
-    assert server.process.poll() is None
+        ended.append(kernel_of(page))
+        assert process_of(server, ended[-1])
+        page.close(run_before_unload=True)  # its browser stays, to send what a closed page sends
+    wait_until_ended(server, ended)
+    assert len(set(ended)) == number and server.process.poll() is None
