@@ -96,7 +96,7 @@ def settings(folder: Path, port: int, token: str):
         connection_dir_root=str(folder),
         tornado_settings={
             "allow_remote_access": False,  # a name of another machine that leads here (DNS rebinding) is refused
-            "ws_ping_timeout": 30_000,  # tornado warns about the default, which is longer than the interval
+            "ws_ping_interval": 0,  # a crowded machine may be silent for longer than a ping waits, and the page be lost
             "disable_check_xsrf": True,  # otherwise Voila's page cannot end its kernel; the cookie below protects instead
             "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"},
         },

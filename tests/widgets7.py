@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION = "7.7.1"
@@ -65,11 +66,16 @@ def environment(folder: Path) -> dict[str, str]:
 def _installed(name: str, packages: list[str], into) -> Path:
     """build/widgets7/NAME with these packages; the one that is there, where it has them all."""
     folder = ROOT / "build" / "widgets7" / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # tests of two files may run at once
+        return _made(folder, packages, into)
+
+
+def _made(folder: Path, packages: list[str], into) -> Path:
     done, wanted = folder / "installed.txt", "\n".join([sys.version, *packages])
     if done.exists() and done.read_text() == wanted:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     python, options = into(folder)
     uv = _uv()
     pip = [*uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]

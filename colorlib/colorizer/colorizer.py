@@ -126,6 +126,7 @@ class Colorizer:
         the generator for its own surface alone. The weights must not change meanwhile."""
         other = copy(self)
         other._known, other.sibling = OrderedDict(), self.sibling and self.sibling.remembering()
+        other.generator = self.generator.remembering()
         return other
 
     def _generate(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:

@@ -1,5 +1,7 @@
 """A U-Net whose encoder is an EfficientNet-Lite0 pretrained on ImageNet. Import it from `colorlib.generators`."""
 
+from copy import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -112,16 +114,32 @@ class PretrainedUNet(Generator):
         for target, value in zip(own, given):
             target.copy_(value)
 
-    def predict_from(self, x: Tensor) -> Prediction:
-        height, width = x.shape[-2:]
-        x, given, z = self.parts_of(x)
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
-        features = []
+    def features(self, L: Tensor) -> list[Tensor]:
+        """The encoder's, which depend on L alone, for each level of the decoder, from fine to coarse."""
+        x, found = self.stem(L.contiguous(memory_format=torch.channels_last)), []
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if number in SKIPS:
-                features.append(x)
-        features = [lateral(feature) for lateral, feature in zip(self.laterals, [*features, x])]
+                found.append(x)
+        return [lateral(feature) for lateral, feature in zip(self.laterals, [*found, x])]
+
+    def remembering(self) -> "PretrainedUNet":
+        other, kept = copy(self), []  # the latest two L, which are a picture and its mirror image, with their features
+
+        def features(L: Tensor) -> list[Tensor]:
+            for seen, found in kept:
+                if torch.equal(seen, L):
+                    return found
+            kept[:] = [*kept[-1:], (L, self.features(L))]
+            return kept[-1][1]
+
+        other.features = features
+        return other
+
+    def predict_from(self, x: Tensor) -> Prediction:
+        height, width = x.shape[-2:]
+        x, given, z = self.parts_of(x)
+        features = list(self.features(x))
         for number, layer in enumerate(self.hints):
             given = coarser_hints(given, 2)
             features[number] = features[number] + layer(unhinted(given))

@@ -3,16 +3,14 @@
 const SLOP = 4; // CSS pixels that a pointer may move and still click
 const PATIENCE = 2000; // ms to wait for an answer
 const AGAIN = 300; // ms within which a second click at the same place makes a double click
-const TALLEST = 560; // CSS pixels; not a share of the window, because Colab sizes the window by its content
-const WIDEST = 800;
 const IDLE = 250; // ms after the last change before something that may wait is requested
 const SWEEP = 1400; // ms of the divider's first way across a new photograph
 
 function render({ model, el }) {
   const parts = makeBoard();
-  const { stage, after, detail, before, note, line, knob, bar, name, working, undo, redo, strip } = parts;
+  const { board, stage, after, detail, before, note, line, knob, divider, name, working, undo, redo, strip } = parts;
   const markers = [];
-  el.append(parts.board);
+  el.append(board);
 
   let press = null; // the pointer that is down: on what, where it began, whether it has moved
   let held = null; // a marker ahead of the model: dragged, or released and not answered yet
@@ -20,7 +18,6 @@ function render({ model, el }) {
   let busyUntil = 0; // the answer to it is expected before this time
   let tap = { time: -AGAIN, x: 0, y: 0 }; // the last click that made a hint
   let shown = ""; // the photograph that the divider has swept
-  let sweeping = 0;
   let idle = 0;
   let sharp = false; // the detail of this view was requested
 
@@ -41,12 +38,7 @@ function render({ model, el }) {
   // ---- traits to pictures
 
   function drawSize() {
-    const [width, height] = shape();
-    stage.style.aspectRatio = `${width} / ${height}`;
-    const tallest = TALLEST - (parts.films.hidden ? 0 : 84); // so that all stays on one screen
-    const widest = Math.min(WIDEST, Math.max(1.5 * width, 320), Math.max((tallest * width) / height, 160));
-    stage.style.maxWidth = `${widest}px`;
-    for (const each of [bar, strip, parts.films]) each.style.maxWidth = `${Math.max(widest, 640)}px`;
+    board.style.cssText = `--width: ${model.get("width")}; --height: ${model.get("height")}`;
     drawView();
   }
 
@@ -87,32 +79,19 @@ function render({ model, el }) {
 
   function sweep() {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches || model.get("divider") > 0) return;
-    const from = performance.now();
-    const frame = (now) => {
-      const share = clamp((now - from) / SWEEP, 0, 1);
-      if (press || !sweeping) return;
-      drawDivider(1 - (share < 0.5 ? 2 * share * share : 1 - 2 * (1 - share) ** 2));
-      sweeping = share < 1 ? requestAnimationFrame(frame) : 0;
-      if (!sweeping) drawDivider();
-    };
-    sweeping = requestAnimationFrame(frame);
+    stage.animate({ "--share": [1, 0] }, { duration: SWEEP, easing: "ease-in-out" });
   }
 
-  function drawDivider(at = model.get("divider")) {
-    const share = clamp(at, 0, 1);
-    before.style.clipPath = `inset(-1px ${100 * (1 - clamp(view.x + share / view.zoom, 0, 1))}% -1px -1px)`;
-    line.style.left = `${100 * share}%`;
-    knob.style.left = `clamp(20px, ${100 * share}%, 100% - 20px)`;
-    knob.hidden = after.hidden || before.hidden;
-    line.hidden = knob.hidden || share === 0 || share === 1;
-    knob.setAttribute("aria-valuenow", Math.round(100 * share));
-    knob.setAttribute("aria-valuetext", `${Math.round(100 * share)} % before`);
+  function drawDivider() {
+    const share = clamp(model.get("divider"), 0, 1);
+    stage.style.setProperty("--share", share);
+    divider.value = 100 * share;
+    knob.hidden = line.hidden = after.hidden || before.hidden;
   }
 
   function drawView() {
     sharp = false;
     detail.hidden ||= view.zoom === 1;
-    drawDivider();
     drawHints();
     later();
   }
@@ -147,7 +126,7 @@ function render({ model, el }) {
     const labels = Array.from({ length: model.get("variants") }, (_, index) => (index ? `Colouring ${index}` : "Usual colouring"));
     colourings.draw(labels, model.get("variant"));
     films.draw(names.length > 1 ? names : [], model.get("film"));
-    drawSize();
+    drawView();
   }
 
   function drawHints() {
@@ -161,7 +140,7 @@ function render({ model, el }) {
       const gone = markers.pop();
       const focused = gone.matches(":focus");
       gone.remove();
-      if (focused) (markers.at(-1) ?? knob).focus({ preventScroll: true });
+      if (focused) (markers.at(-1) ?? divider).focus({ preventScroll: true });
     }
     while (markers.length < hints.length) {
       markers.push(node("button", "hint"));
@@ -170,9 +149,8 @@ function render({ model, el }) {
     hints.forEach((hint, index) => {
       const { x, y } = held?.index === index ? held : hint;
       const [marker, [width, height]] = [markers[index], shape()];
-      marker.style.left = `${100 * view.zoom * ((x + 0.5) / width - view.x)}%`;
-      marker.style.top = `${100 * view.zoom * ((y + 0.5) / height - view.y)}%`;
-      marker.style.background = hint.erase ? "transparent" : hint.color;
+      marker.style.cssText = `--right: ${(x + 0.5) / width}; --down: ${(y + 0.5) / height}; ` +
+        `background: ${hint.erase ? "transparent" : hint.color}`;
       marker.setAttribute("aria-pressed", index === model.get("selected"));
       marker.setAttribute("aria-label", `Hint ${index + 1} of ${hints.length}, ${hint.color}, at ${x}, ${y}`);
     });
@@ -231,21 +209,17 @@ function render({ model, el }) {
     if (zoom.pinching()) press = null; // a second finger: no click
     if (event.button !== 0 || !event.isPrimary || after.hidden) return;
     const on = event.target.closest(".hint, .knob, .line");
-    sweeping = 0;
     const { clientX: x, clientY: y } = event;
     const again = performance.now() - tap.time < AGAIN && Math.hypot(x - tap.x, y - tap.y) < 2 * SLOP;
     press = { on, again, index: markers.indexOf(on), x, y, moved: false };
-    if (!on) {
-      drawDivider();
-      if (view.zoom > 1) stage.setPointerCapture(event.pointerId);
-      return;
-    }
+    for (const sweeping of stage.getAnimations()) sweeping.finish();
+    if (!on) return view.zoom > 1 && stage.setPointerCapture(event.pointerId);
     const box = on.getBoundingClientRect();
     press.dx = box.left + box.width / 2 - event.clientX; // a marker keeps its distance from the pointer
     press.dy = box.top + box.height / 2 - event.clientY;
     sent = null;
     on.setPointerCapture(event.pointerId);
-    (on === line ? knob : on).focus({ preventScroll: true });
+    (press.index < 0 ? divider : on).focus({ preventScroll: true });
     event.preventDefault();
   });
 
@@ -303,13 +277,6 @@ function render({ model, el }) {
       const from = held?.index === index ? held : model.get("hints")[index];
       const step = (at, sign, full) => clamp(at + sign * Math.max(1, Math.round(full / 100)), 0, full - 1);
       hold(index, { x: step(from.x, arrow[0], width), y: step(from.y, arrow[1], height) });
-    } else if (event.target === knob) {
-      const share = model.get("divider");
-      const step = { PageUp: 0.1, PageDown: -0.1 }[event.key] ?? (arrow ? 0.02 * (arrow[0] - arrow[1]) : 0);
-      const to = { Home: 0, End: 1 }[event.key] ?? share + step;
-      if (to === share && !arrow) return;
-      setDivider(Math.round(100 * to) / 100);
-      model.save_changes();
     } else if (event.target === stage && event.key === "Enter" && !after.hidden) {
       click(pixel([0.5, 0.5]));
     } else if (event.target === stage && arrow && view.zoom > 1) zoom.pan(-0.1 * arrow[0], -0.1 * arrow[1]);
@@ -319,12 +286,16 @@ function render({ model, el }) {
   });
 
   for (const over of ["keyup", "focusout"]) stage.addEventListener(over, () => press || release());
+  divider.addEventListener("input", () => {
+    setDivider(divider.value / 100);
+    model.save_changes();
+  });
   undo.addEventListener("click", () => send("undo"));
   redo.addEventListener("click", () => send("redo"));
   parts.films.addEventListener("scroll", later);
   after.onerror = before.onerror = () => (note.textContent = "The browser cannot show this picture.");
 
-  const drawn = { width: drawSize, height: drawSize, picture: drawAfter, before: drawBefore, divider: () => drawDivider(),
+  const drawn = { width: drawSize, height: drawSize, picture: drawAfter, before: drawBefore, divider: drawDivider,
     hints: drawHints, selected: drawHints, offer: popover.fill, name: drawName, variants: drawTiles, variant: drawTiles,
     films: drawTiles, film: drawTiles, reference: popover.refer, busy: drawBusy, draft: refine,
     can_undo: () => (undo.disabled = !model.get("can_undo")), can_redo: () => (redo.disabled = !model.get("can_redo")) };
@@ -334,7 +305,7 @@ function render({ model, el }) {
     if (content.kind === "tile") (content.row === "strip" ? colourings : films).paint(content.index, bytes);
     later();
   });
-  for (const draw of [drawBefore, drawAfter, popover.fill, popover.refer, drawn.can_undo, drawn.can_redo, drawName]) draw();
+  for (const draw of [drawSize, drawBefore, drawAfter, popover.fill, popover.refer, drawn.can_undo, drawn.can_redo, drawName]) draw();
   const named = nameControls(el);
   model.set("ready", true);
   model.save_changes();

@@ -4,21 +4,22 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 const WAYS = "also: double click, two fingers, plus and minus, or the wheel (with Ctrl where the page scrolls)";
 const BOARD = `
 <div class="bar">
-  <button class="open" title="One, or several as a film strip; or drop them on the picture">Open photographs</button>
-  <span class="name"></span><span class="working" role="status"></span>
-  <button class="undo" title="Takes the last change back: a colour, a place, a slider">Undo</button>
-  <button class="redo" title="Makes the change again that Undo took back">Redo</button>
-  <button class="out" aria-label="Zoom out" title="Zoom out; ${WAYS}">−</button>
-  <button class="fit" aria-label="Show the whole photograph" title="Show the whole photograph">100 %</button>
-  <button class="into" aria-label="Zoom in" title="Zoom in; ${WAYS}">+</button>
+  <div class="opened"><span class="name"></span><span class="working" role="status"></span></div>
+  <div class="tools">
+    <button class="open" title="One, or several as a film strip; or drop them on the picture">Open photographs</button>
+    <button class="undo" title="Takes the last change back: a colour, a place, a slider">Undo</button>
+    <button class="redo" title="Makes the change again that Undo took back">Redo</button>
+    <button class="out" aria-label="Zoom out" title="Zoom out; ${WAYS}">−</button>
+    <button class="fit" aria-label="Show the whole photograph" title="Show the whole photograph">100 %</button>
+    <button class="into" aria-label="Zoom in" title="Zoom in; ${WAYS}">+</button>
+  </div>
 </div>
 <div class="stage" role="group" tabindex="0"
     aria-label="Photograph: click, or press Enter, to colour a surface; plus and minus zoom">
   <div class="sheet"><img class="after" alt="The photograph in colour"><img class="detail" alt="">
     <img class="before" alt="The photograph before"></div>
   <div class="note" role="status"></div><div class="line"></div>
-  <div class="knob" role="slider" tabindex="0" aria-label="Divider between before and after"
-      aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100">
+  <div class="knob"><input class="divider" type="range" step="2" value="0" aria-label="Divider between before and after">
     <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5" fill="none" stroke="currentColor"
       stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg></div>
 </div>

@@ -1,4 +1,5 @@
-"""The studio's state, apart from the photograph: an immutable value. Every action of the user returns a new one."""
+"""The studio's state, apart from the photograph: an immutable value. Every action of the user returns a new one; `move`,
+`delete`, `select`, `undo` and `redo` have the names of the board's messages."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class State:
         others = tuple(other for other in self.settings.hints if other[:2] != hint[:2])
         return self._hinted((*others, hint), len(others), "add")
 
-    def moved(self, index: int, x: float, y: float) -> State:
+    def move(self, index: int, x: float, y: float) -> State:
         return self._hinted(self._changed(index, x=x, y=y), index, "move")
 
     def recolored(self, index: int, a: float, b: float) -> State:
@@ -40,11 +41,11 @@ class State:
         """With another `reach` or `erase` of a hint."""
         return self._hinted(self._changed(index, **values), index, "tune")
 
-    def deleted(self, index: int) -> State:
+    def delete(self, index: int) -> State:
         hints = self._changed(index)
         return self._hinted(hints[:index] + hints[index + 1 :], -1, "delete")
 
-    def picked(self, index: int) -> State:
+    def select(self, index: int) -> State:
         """With another hint selected; -1 selects none."""
         hints = self._changed(index) if index >= 0 else self.settings.hints
         return replace(self, selected=index, point=self._place(hints, index), last=None)
@@ -53,16 +54,13 @@ class State:
         """With other settings; changes one after the other of the same `about` are one step for undo."""
         return self._with(settings, "set", about)
 
-    def loaded(self, settings: Settings) -> State:
-        return replace(self._with(settings, "load", None), selected=-1)
-
-    def undone(self) -> State:
+    def undo(self) -> State:
         if not self.past:
             return self
         return replace(self, settings=self.past[-1], selected=-1, last=None, past=self.past[:-1],
                        future=(self.settings, *self.future))
 
-    def redone(self) -> State:
+    def redo(self) -> State:
         if not self.future:
             return self
         return replace(self, settings=self.future[0], selected=-1, last=None, past=(*self.past, self.settings),

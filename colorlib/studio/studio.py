@@ -238,15 +238,10 @@ class Studio(VBox):
         match content:
             case {"kind": "add", "x": x, "y": y}:
                 self._add(x, y)
-            case {"kind": "withdraw"}:
-                if self.state is self._clicked[1]:
-                    self._show(self._clicked[0])
-            case {"kind": "move", "index": index, "x": x, "y": y}:
-                self._show(self.state.moved(index, x, y))
-            case {"kind": "delete", "index": index}:
-                self._show(self.state.deleted(index))
-            case {"kind": "select", "index": index}:
-                self._show(self.state.picked(index))
+            case {"kind": "withdraw"} if self.state is self._clicked[1]:
+                self._show(self._clicked[0])
+            case {"kind": "move" | "delete" | "select" | "undo" | "redo" as step, **values}:
+                self._show(getattr(self.state, step)(**values))
             case {"kind": "color", "a": a, "b": b}:
                 self._color(a, b)
             case {"kind": "color", "code": code}:
@@ -257,14 +252,9 @@ class Studio(VBox):
                 self._color(*ab_at(self._reference, x, y))
             case {"kind": "reach" | "erase" as name, "value": value}:
                 self._show(self.state.tuned(self._selected("change"), **{name: value}))
-            case {"kind": "undo"}:
-                self._show(self.state.undone())
-            case {"kind": "redo"}:
-                self._show(self.state.redone())
-            case {"kind": "refine"}:
-                if self.parts.board.draft:
-                    self._show(self.state)
-                    self._preview.prepare(self.settings)
+            case {"kind": "refine"} if self.parts.board.draft:
+                self._show(self.state)
+                self._preview.prepare(self.settings)
             case {"kind": "film", "index": index}:
                 self._choose_film(index)
             case {"kind": "variant", "index": index}:
@@ -288,7 +278,7 @@ class Studio(VBox):
     def _open_file(self, path: Path, data: bytes, use: str) -> None:
         film = Film(path, partial(decode_photo, data, path, self._max_pixels), held=len(data))
         if path.suffix.lower() == ".json":
-            self._show(self.state.loaded(Settings.from_json(data, path.name)))
+            self._show(self.state.select(-1).set(Settings.from_json(data, path.name)))
         elif use == "reference":
             rgb = film.open().rgb
             self._reference = shrunk(rgb, REFERENCE / max(rgb.shape))

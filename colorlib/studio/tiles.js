@@ -1,49 +1,42 @@
 // A row of small pictures of which one is chosen: the colourings, the film strip. In one module with board.js.
 
 function makeTiles(row, pick) {
+  const group = `tiles ${Math.random()}`; // radio buttons of this row alone
   const tiles = row.children;
+  let chosen = 0;
 
   // One tile for each name; those whose name stays keep their pictures.
-  function draw(names, chosen) {
+  function draw(names, index) {
     row.hidden = !names.length;
+    chosen = index;
     while (tiles.length > names.length) tiles[tiles.length - 1].remove();
-    names.forEach((name, index) => {
-      if (tiles[index]?.title === name) return;
-      const tile = node("button", "tile", { role: "radio", title: name, "aria-label": name });
-      tiles[index] ? tiles[index].replaceWith(tile) : row.append(tile);
-    });
-    [...tiles].forEach((tile, index) => {
-      tile.setAttribute("aria-checked", index === chosen);
-      tile.tabIndex = index === (tiles[chosen] ? chosen : 0) ? 0 : -1; // arrow keys go from one to the next
+    names.forEach((name, at) => {
+      if (tiles[at]?.title === name) return;
+      const tile = node("label", "tile", { title: name });
+      tile.append(node("input", "", { type: "radio", name: group, "aria-label": name }));
+      tiles[at] ? tiles[at].replaceWith(tile) : row.append(tile);
     });
     const tile = tiles[chosen];
-    if (tile) row.scrollLeft = clamp(row.scrollLeft, tile.offsetLeft + tile.offsetWidth - row.clientWidth, tile.offsetLeft);
+    if (!tile) return;
+    tile.firstChild.checked = true;
+    row.scrollLeft = clamp(row.scrollLeft, tile.offsetLeft + tile.offsetWidth - row.clientWidth, tile.offsetLeft);
   }
 
   function paint(index, bytes) {
     const tile = tiles[index];
     if (!tile) return;
-    tile.replaceChildren(node("img", "", { alt: "", draggable: "false" }));
-    showBytes(tile.firstChild, bytes);
-    if (!bytes.byteLength) tile.textContent = "cannot be opened";
+    const shown = bytes.byteLength ? node("img", "", { alt: "", draggable: "false" }) : node("span", "", {}, "cannot be opened");
+    tile.replaceChildren(tile.firstChild, shown);
+    if (bytes.byteLength) showBytes(shown, bytes);
   }
 
   // The first one in sight, or of all, that has no picture yet, else -1.
-  const missing = (all = false) => [...tiles].findIndex((tile) => !tile.firstChild && (all ||
+  const missing = (all = false) => [...tiles].findIndex((tile) => tile.children.length === 1 && (all ||
     (tile.offsetLeft < row.scrollLeft + row.clientWidth && tile.offsetLeft + tile.offsetWidth > row.scrollLeft)));
 
-  row.addEventListener("click", (event) => {
-    const index = [...tiles].indexOf(event.target.closest(".tile"));
-    if (index >= 0) pick(index);
-  });
-  row.addEventListener("keydown", (event) => {
-    const arrow = ARROWS[event.key];
-    const tile = arrow && tiles[[...tiles].indexOf(event.target) + arrow[0] + arrow[1]];
-    if (!tile) return;
-    event.preventDefault();
-    event.stopPropagation();
-    tile.focus();
-    tile.click();
+  row.addEventListener("change", (event) => {
+    pick([...tiles].indexOf(event.target.parentNode));
+    tiles[chosen].firstChild.checked = true; // until the kernel has taken it
   });
   return { draw, paint, missing };
 }

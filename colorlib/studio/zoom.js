@@ -3,13 +3,13 @@
 const CLOSEST = 16; // largest zoom
 
 // `moved` is called after each change, `shares` gives a place of the window in shares of the stage.
-function makeZoom({ stage, sheet, out, fit, into, shares, moved }) {
+function makeZoom({ stage, out, fit, into, shares, moved }) {
   const view = { zoom: 1, x: 0, y: 0 }; // x, y: shares of the photograph left of and above the stage
   const fingers = new Map(); // on the stage: [x, y] in pixels of the window
 
   function show(zoom, x, y) {
     Object.assign(view, { zoom, x: clamp(x, 0, 1 - 1 / zoom), y: clamp(y, 0, 1 - 1 / zoom) });
-    sheet.style.transform = `scale(${zoom}) translate(${-100 * view.x}%, ${-100 * view.y}%)`;
+    for (const [name, value] of Object.entries(view)) stage.style.setProperty(`--${name}`, value);
     stage.classList.toggle("zoomed", zoom > 1);
     fit.textContent = `${Math.round(100 * zoom)} %`;
     out.disabled = fit.disabled = zoom <= 1;

@@ -27,7 +27,7 @@ AFTER, STAGE = ".colorlib-board img.after", ".colorlib-board .stage"
 WATCH = f"""() => {{ window.painted = new Promise((done) => {{
     const [img, stage] = [document.querySelector("{AFTER}"), document.querySelector("{STAGE}")];
     let from = 0;
-    setTimeout(() => done(null), 8000);
+    setTimeout(() => done(null), 30000);
     const start = () => (from ||= performance.now());
     for (const kind of ["pointerup", "click", "keydown"]) document.addEventListener(kind, start, {{ capture: true, once: true }});
     const drawn = (then) => img.decode().catch(() => {{}}).then(() => requestAnimationFrame(() => setTimeout(() =>
@@ -58,13 +58,14 @@ def rows() -> list[dict[str, object]]:
             browser = playwright.chromium.launch(executable_path=jupyter.browser_path(), args=jupyter.FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(address, timeout=1000 * jupyter.PATIENCE)
-            page.wait_for_function("document.querySelectorAll('.colorlib-board .tile img').length === 7", timeout=90_000)
+            page.wait_for_function("document.querySelectorAll('.colorlib-board .tile img').length === 7",
+                                   timeout=1000 * jupyter.PATIENCE)
             for state, number in (("idle", 0), ("busy", os.cpu_count() or 1)):
                 with loops(number):
                     for name, act in controls(page).items():
                         times = [measured(page, act, k) for k in range(REPEATS + WARM_UP)][WARM_UP:]
                         if None in times:
-                            raise RuntimeError(f"{name}: no other picture within 8 s")
+                            raise RuntimeError(f"{name}: no other picture within 30 s")
                         first, last = zip(*times, strict=True)
                         later = f"; the network's {statistics.median(last):.0f} ms, longest {max(last):.0f}" if first != last else ""
                         result.append({"group": "studio in the browser", "name": f"{name}, {state}",

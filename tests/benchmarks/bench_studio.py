@@ -56,7 +56,7 @@ def rows() -> list[dict[str, object]]:
     studio.parts.reset.click()
 
     def move(repeat: int) -> None:
-        studio._show(studio.state.moved(0, 200 + 5 * repeat, 210))
+        studio._show(studio.state.move(0, 200 + 5 * repeat, 210))
 
     row("a hint is dragged", move, NETWORK)
     row("a hint is recoloured", lambda repeat: studio._color(40 - 4 * repeat, 20), NETWORK)

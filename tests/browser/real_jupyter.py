@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE = 90.0  # seconds for a server or a kernel to start on two busy cores
+PATIENCE = 300.0  # seconds for a server or a kernel to start on crowded cores; a test that passes never waits so long
+SOON = 60.0  # seconds for an answer of one that runs
+LOCAL = ["--ip=127.0.0.1", *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
 ERROR = re.compile(rb'"msg_type": ?"error"')
 
 # Console messages of JupyterLab's own page at any start.
@@ -74,9 +76,11 @@ def free_port() -> int:
 
 
 class Server:
-    """A server process (JupyterLab, Voila) on this machine, with its own folders; its log is in `folder`/server.log."""
+    """A server process (JupyterLab, the classic notebook) on this machine, with its own folders; its log is in
+    `folder`/server.log. `python` runs it; `variables` are of its environment."""
 
-    def __init__(self, command: list[str], folder: Path, *, alive: str):
+    def __init__(self, command: list[str], folder: Path, *, alive: str, python: str | Path = sys.executable,
+                 **variables: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -88,10 +92,10 @@ class Server:
             "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
             "IPYTHONDIR": str(folder / "ipython"),
             "PYTHONPATH": str(ROOT),  # kernels import the tree that is tested
-        }
+        } | variables
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *command, f"--port={self.port}"],
+                [python, "-m", *command, "--no-browser", f"--port={self.port}"],
                 cwd=folder, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         try:
@@ -128,11 +132,10 @@ def lab_server(folder: Path) -> Server:
     quiet = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
-    command = ["jupyterlab", "--no-browser", "--ip=127.0.0.1", "--ServerApp.port_retries=0"]
-    command += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True",]
+    command = ["jupyterlab", *LOCAL, "--ServerApp.port_retries=0", "--IdentityProvider.token="]
+    command += ["--LabApp.expose_app_in_browser=True"]
     command += [f"--ServerApp.root_dir={folder / 'work'}"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")
+    command += ["--ServerApp.tornado_settings={'ws_ping_interval': 0}"]  # crowded cores may be silent for longer
     return Server(command, folder, alive="/api/status")
 
 
@@ -162,7 +165,7 @@ class Problems(list):
         self.clear()
         assert not found, f"unexpected in the browser:\n{found}"
 
-    def expect(self, part: str, timeout: float = 20.0) -> str:
+    def expect(self, part: str, timeout: float = SOON) -> str:
         """Wait for a problem that contains `part`, and take it out of the list."""
 
         def found() -> str | None:
@@ -171,7 +174,7 @@ class Problems(list):
         return wait_for(self.page, found, timeout)
 
 
-def wait_for(page, found: Callable[[], object], timeout: float = 20.0):
+def wait_for(page, found: Callable[[], object], timeout: float = SOON):
     """Call `found` until what it returns is true, and return that."""
     end = time.monotonic() + timeout
     while not (value := found()):
@@ -223,16 +226,22 @@ class Notebook:
         if error := self.page.evaluate(RUN, code):
             raise AssertionError(f"{code}: {error}")
 
-    def wait_for(self, expression: str, timeout: float = 20.0):
-        """The same, as soon as it is true: callbacks run after the cells."""
-        return wait_for(self.page, lambda: self.ask(expression), timeout)
+    def wait_for(self, expression: str, timeout: float = SOON):
+        """The same, as soon as it is true: callbacks run after the cells, and what it speaks of may not be there yet."""
+        def found():
+            try:
+                return self.ask(expression)
+            except AssertionError:
+                return None
+
+        return wait_for(self.page, found, timeout)
 
 
 @contextmanager
 def new_notebook(server: Server, browser, name: str) -> Iterator[Callable[..., Notebook]]:
     """Gives open_and_run(*cells, width=1280): writes a notebook into a fresh folder, opens it in a fresh page, runs all."""
     context = browser.new_context(has_touch=True)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(1000 * SOON)
     notebook = Notebook(context.new_page(), Problems())
     notebook.problems.watch(notebook.page)
 

@@ -1,13 +1,8 @@
 """The studio in the classic notebook (6.5.7 with ipywidgets 7.7.1): the front end of that version, in a browser."""
 
 import json
-import os
 import re
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 
 import nbformat
 import numpy as np
@@ -37,36 +32,17 @@ def address(tmp_path):
     written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)],
                                        metadata={"kernelspec": {"name": "seven", "display_name": "seven"}})  # fmt: skip
     nbformat.write(written, tmp_path / "work" / "test.ipynb")
-    own = {f"JUPYTER_{name}_DIR": str(tmp_path / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    own |= {"JUPYTER_PATH": str(tmp_path / "jupyter"), "IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONPATH": ""}
-    port = jupyter.free_port()
-    command = [python, "-m", "notebook", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--port-retries=0"]
-    command += ["--NotebookApp.token=", f"--notebook-dir={tmp_path / 'work'}"]
-    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with open(tmp_path / "log", "w") as log:
-        server = subprocess.Popen(command, cwd=tmp_path, env=os.environ | own, stdout=log, stderr=log)
-    try:
-        wait_for_server(f"http://127.0.0.1:{port}/api", server, tmp_path / "log")
-        yield f"http://127.0.0.1:{port}/notebooks/test.ipynb"
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def wait_for_server(url: str, server: subprocess.Popen, log) -> None:
-    end = time.monotonic() + jupyter.PATIENCE
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (urllib.error.URLError, OSError):
-            assert server.poll() is None and time.monotonic() < end, log.read_text()[-3000:]
-            time.sleep(0.1)
+    command = ["notebook", *jupyter.LOCAL, "--port-retries=0", "--NotebookApp.token="]
+    command += [f"--notebook-dir={tmp_path / 'work'}"]
+    server = jupyter.Server(command, tmp_path, alive="/api", python=python, PYTHONPATH="",
+                            JUPYTER_PATH=str(tmp_path / "jupyter"))
+    yield f"{server.url}/notebooks/test.ipynb"
+    server.stop()
 
 
 def test_a_slider_and_a_click_on_the_board(address, browser):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(1000 * jupyter.SOON)
     problems = jupyter.Problems()
     problems.watch(page)
     patience = 1000 * jupyter.PATIENCE

@@ -18,7 +18,7 @@ def lab_of_make(tmp_path, monkeypatch):
     config, options = re.search(r"^JUPYTER_CONFIG_PATH=(\S+) .*/jupyter lab notebooks(.*)$", plan, re.MULTILINE).groups()
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(jupyter.ROOT / config))
     shutil.copytree(jupyter.ROOT / "notebooks", tmp_path / "notebooks")
-    command = ["jupyterlab", "notebooks", *options.split(), "--no-browser", "--IdentityProvider.token="]
+    command = ["jupyterlab", "notebooks", *options.split(), "--IdentityProvider.token="]
     server = jupyter.Server(command, tmp_path, alive="/api/status")
     yield server
     server.stop()

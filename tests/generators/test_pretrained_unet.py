@@ -46,6 +46,17 @@ def test_a_hint_and_z_change_ab_and_never_the_prior():
     assert torch.equal(plain.code, other.code)
 
 
+def test_a_remembering_network_answers_the_same_and_encodes_a_picture_once():
+    network = full().eval()
+    kept, encoded = network.remembering(), []
+    L, other = torch.randn(2, 1, 1, 40, 64)
+    expected = [predict(network, each, torch.ones(1, 3, 40, 64), z) for each in (L, L.flip(3)) for z in torch.eye(6)[:2, None]]
+    network.stem.register_forward_hook(lambda *_: encoded.append(1))
+    found = [predict(kept, each, torch.ones(1, 3, 40, 64), z) for each in (L, L.flip(3)) for z in torch.eye(6)[:2, None]]
+    assert all(torch.equal(a, b) for one, two in zip(expected, found) for a, b in zip(one, two)) and len(encoded) == 2
+    assert torch.equal(predict(kept, other, z=torch.zeros(1, 6)).ab, predict(network, other, z=torch.zeros(1, 6)).ab)
+
+
 def test_gradient_reaches_the_first_layer():
     network = full()
     network(torch.randn(2, 1, 64, 64), z=torch.randn(2, 6)).ab.sum().backward()

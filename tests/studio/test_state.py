@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from colorlib.colorizer import Hint, Settings
 from colorlib.studio.state import State
 
-ACTIONS = st.lists(st.tuples(st.sampled_from(["added", "moved", "recolored", "deleted"]), st.integers(0, 3),
+ACTIONS = st.lists(st.tuples(st.sampled_from(["added", "move", "recolored", "delete"]), st.integers(0, 3),
                              st.integers(0, 9), st.integers(0, 9)), max_size=12)  # fmt: skip
 
 
@@ -21,7 +21,7 @@ def acted(state, action, index, x, y):
         return state.added(at(x, y))
     if index >= len(state.settings.hints):
         return state
-    return state.deleted(index) if action == "deleted" else getattr(state, action)(index, x, y)
+    return state.delete(index) if action == "delete" else getattr(state, action)(index, x, y)
 
 
 @given(ACTIONS)
@@ -32,30 +32,30 @@ def test_undo_goes_back_to_nothing_and_redo_to_where_it_was(actions):
     last = state.settings.hints
     steps = len(state.past)
     for _ in range(steps):
-        state = state.undone()
-    assert state.settings.hints == () and not state.past and state.undone() is state
+        state = state.undo()
+    assert state.settings.hints == () and not state.past and state.undo() is state
     for _ in range(steps):
-        state = state.redone()
-    assert state.settings.hints == last and not state.future and state.redone() is state
+        state = state.redo()
+    assert state.settings.hints == last and not state.future and state.redo() is state
 
 
 def test_a_drag_is_one_step():
     state = State().added(at(1, 1)).added(at(5, 5))
     for x in range(10):
-        state = state.moved(0, x, 20)
-    assert len(state.past) == 3 and state.undone().settings.hints[0][:2] == (1, 1)
-    state = state.moved(1, 7, 7).moved(0, 3, 3)  # another hint between: steps of their own
+        state = state.move(0, x, 20)
+    assert len(state.past) == 3 and state.undo().settings.hints[0][:2] == (1, 1)
+    state = state.move(1, 7, 7).move(0, 3, 3)  # another hint between: steps of their own
     assert len(state.past) == 5
 
 
 def test_choosing_a_hint_ends_a_drag():
-    state = State().added(at(1, 1)).moved(0, 2, 2).picked(0).moved(0, 3, 3)
-    assert state.undone().settings.hints[0][:2] == (2, 2)
+    state = State().added(at(1, 1)).move(0, 2, 2).select(0).move(0, 3, 3)
+    assert state.undo().settings.hints[0][:2] == (2, 2)
 
 
 def test_a_new_action_forgets_what_was_undone():
-    state = State().added(at(1, 1)).undone().added(at(2, 2))
-    assert not state.future and state.redone().settings.hints == state.settings.hints
+    state = State().added(at(1, 1)).undo().added(at(2, 2))
+    assert not state.future and state.redo().settings.hints == state.settings.hints
 
 
 def test_a_recoloured_hint_leaves_its_colour_among_the_recent_ones():
@@ -63,7 +63,7 @@ def test_a_recoloured_hint_leaves_its_colour_among_the_recent_ones():
     assert state.recent == () and state.selected == 1 and state.point == (3, 3)
     state = state.recolored(1, -5.0, 7.0)
     assert state.recent == ((-5.0, 7.0),) and state.settings.hints[1] == Hint(3, 3, -5.0, 7.0)
-    picked = state.picked(0)
+    picked = state.select(0)
     assert (picked.recent, picked.point, picked.selected) == (((-5.0, 7.0),), (1, 1), 0)
 
 
@@ -78,7 +78,7 @@ def test_reach_and_eraser_of_a_hint():
     state = State().added(at(1, 1)).tuned(0, reach=2.5).tuned(0, erase=True)
     assert state.settings.hints[0] == Hint(1, 1, 10.0, 20.0, 2.5, True)
     assert state.recolored(0, 1.0, 2.0).settings.hints[0] == Hint(1, 1, 1.0, 2.0, 2.5, False)  # a colour ends erasing
-    assert state.undone().settings.hints[0].erase is False and state.undone().settings.hints[0].reach == 2.5
+    assert state.undo().settings.hints[0].erase is False and state.undo().settings.hints[0].reach == 2.5
 
 
 def test_undo_covers_the_sliders_and_one_drag_of_a_slider_is_one_step():
@@ -86,8 +86,8 @@ def test_undo_covers_the_sliders_and_one_drag_of_a_slider_is_one_step():
     for saturation in (1.1, 1.2, 1.3):
         state = state.set(Settings(saturation=saturation), "saturation")
     state = state.set(Settings(saturation=1.3, warmth=4.0), "warmth")
-    assert state.undone().settings == Settings(saturation=1.3) and state.undone().undone().settings == Settings()
-    assert state.undone().redone().settings == state.settings
+    assert state.undo().settings == Settings(saturation=1.3) and state.undo().undo().settings == Settings()
+    assert state.undo().redo().settings == state.settings
     back = state.set(Settings()).set(Settings(warmth=1.0))  # about nothing in particular: steps of their own
     assert len(back.past) == 4
 
@@ -99,12 +99,12 @@ def test_a_hint_at_the_same_point_replaces_the_old_one():
 
 def test_loaded_settings_replace_all_and_undo_brings_the_old_ones_back():
     before = State(Settings(saturation=0.5)).added(at(1, 1))
-    state = before.loaded(Settings(warmth=3.0))
+    state = before.select(-1).set(Settings(warmth=3.0))
     assert state.settings == Settings(warmth=3.0) and state.selected == -1
-    assert state.undone().settings == before.settings
+    assert state.undo().settings == before.settings
 
 
-@pytest.mark.parametrize("action", [lambda s: s.moved(1, 0, 0), lambda s: s.deleted(-1), lambda s: s.picked(3),
+@pytest.mark.parametrize("action", [lambda s: s.move(1, 0, 0), lambda s: s.delete(-1), lambda s: s.select(3),
                                     lambda s: s.recolored(1, 0, 0), lambda s: s.tuned(2, reach=2.0)])  # fmt: skip
 def test_hints_that_are_not_there_are_refused(action):
     with pytest.raises(ValueError, match="there is no hint"):
