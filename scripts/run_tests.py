@@ -4,6 +4,8 @@
 The notebooks that nbval runs are copies in build/tests, with the code of the folded answers at their end: it
 runs in the notebook's own kernel, after the cells that the reader ran. That kernel imports colorlib from what the wheel
 holds, as on Colab, and not from this checkout.
+
+Each core tests one file at a time, four cores at most: a process takes up to 2 GB. `-n 0` is one process for all.
 """
 
 from __future__ import annotations
@@ -73,6 +75,14 @@ def nbval_arguments(copies: list[Path]) -> list[str]:
     ]
 
 
+def parallel_arguments() -> list[str]:
+    """One process for each core, and the cores' threads divided among them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = min(cores, 4)
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores // processes))
+    return ["-n", str(processes), "--dist", "loadfile"]
+
+
 def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     folder = workplace(ROOT / "build" / "tests" / "notebooks")
@@ -82,7 +92,7 @@ def main(arguments: list[str]) -> int:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["JUPYTER_PATH"] = str(wheel_kernel(ROOT / "build" / "tests"))
     copies = [with_answers(path, folder) for path in series()]
-    return int(pytest.main(["tests", *nbval_arguments(copies), "-m", "not slow", "-q",
+    return int(pytest.main(["tests", *nbval_arguments(copies), *parallel_arguments(), "-m", "not slow", "-q",
                             "--hypothesis-profile=repeatable", *arguments]))
 
 
