@@ -5,7 +5,8 @@ The notebooks that nbval runs are copies in build/tests, with the code of the fo
 runs in the notebook's own kernel, after the cells that the reader ran. That kernel imports colorlib from what the wheel
 holds, as on Colab, and not from this checkout.
 
-Each core tests one file at a time, four cores at most: a process takes up to 2 GB. `-n 0` is one process for all.
+Each core tests one file at a time, if there are 5 GB of memory for it: a process and its kernel take up to that.
+`-n 0` is one process for all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import zipfile
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from _notebooks import CELL_SECONDS, ROOT, answers, read, series, workplace
@@ -78,9 +80,9 @@ def nbval_arguments(copies: list[Path]) -> list[str]:
 def parallel_arguments() -> list[str]:
     """One process for each core, and the cores' threads divided among them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    processes = min(cores, 4)
+    processes = max(1, min(cores, psutil.virtual_memory().total // 5_000_000_000))
     os.environ.setdefault("OMP_NUM_THREADS", str(cores // processes))
-    return ["-n", str(processes), "--dist", "loadfile"]
+    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]  # the notebooks last, which are short
 
 
 def main(arguments: list[str]) -> int:
