@@ -99,12 +99,6 @@ def notebook_cells() -> list[str]:
     return [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
 
 
-def test_the_studio_of_the_notebook_works(with_seven):
-    """The notebook's cells up to its studio, and then what a user does with one."""
-    cells = notebook_cells()
-    first = next(number for number, cell in enumerate(cells) if "Studio(" in cell)
-    run([*cells[: first + 1], *WORK.replace("VERSION", VERSION).split("---\n")], NOTEBOOK.parent, with_seven)
-
-
-def test_the_whole_notebook_runs(with_seven):
-    run(notebook_cells(), NOTEBOOK.parent, with_seven)
+def test_the_notebook_runs_and_its_studio_works(with_seven):
+    """The notebook's cells, and then what a user does with a studio."""
+    run([*notebook_cells(), *WORK.replace("VERSION", VERSION).split("---\n")], NOTEBOOK.parent, with_seven)
