@@ -21,7 +21,7 @@ VENV, WHEELS, PINS = (os.path.join(ROOT, name) for name in (".venv", "wheelhouse
 BIN = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 PYTHON, CONFIG, STAMP = (os.path.join(VENV, name) for name in (BIN, "pyvenv.cfg", "colorlib-setup.json"))
 PART = os.path.join(VENV, "colorlib-setup.part")  # stands there while an installer is at work
-OFFLINE = ["--no-index", "--find-links", WHEELS] if os.path.isdir(WHEELS) else []
+OFFLINE = ["--no-index", "-f", WHEELS] if os.path.isdir(WHEELS) else []
 SHOWN = r"(Resolved|Prepared|Installed) \d|Downloading .*(\d{3}(\.\d+)? ?M|G)i?B|Installing collected"
 WHY = (  # a pattern in the command and the text of an installer that failed, and the sentence for it
     (r"no space left|disk quota|errno 28|not enough space", "The disk is full: make room and call again."),
