@@ -44,10 +44,10 @@ from colorlib.training.recipe import z_mean
 from colorlib.training.weights import load_generator
 
 NUM_VALIDATION = 400
-OURS = (15.0, 30.0, 60.0, 120.0, 240.0)  # seconds
+OURS = (60.0, 240.0, 960.0)  # seconds
 BATCH_SIZE = 16
-PIECE = 60.0  # seconds between two looks at a contestant, or
-SHARE = 0.05  # of the seconds so far, where that is more: a look takes time, too
+PIECE = 60.0  # seconds between two measurements of a contestant, or
+SHARE = 0.05  # of the seconds so far, where that is more: a measurement takes time, too
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
@@ -102,10 +102,10 @@ def contestant(name: str, size: int) -> tuple[Generator, dict]:
 
 
 def run_other(name: str, seconds: float, batches: Batches, L: Tensor, ab: Tensor, folder: Path, known: dict) -> Iterator[dict]:
-    """Train until the seconds are used, with a look after each piece; yields all looks so far."""
+    """Train until the seconds are used, and measure after each piece; yields all measurements so far."""
     generator, arguments = seeded(0, lambda: contestant(name, L.shape[-1]))
-    looks = known.get("looks", [])
-    used, step = (looks[-1]["seconds"], looks[-1]["steps"]) if looks else (0.0, 0)
+    measured = known.get("measured", [])
+    used, step = (measured[-1]["seconds"], measured[-1]["steps"]) if measured else (0.0, 0)
     pace = used / step if step else None
     while used < seconds:
         more = 4 if pace is None else max(1, round(max(min(PIECE, max(10.0, used / 4)), SHARE * used) / pace))
@@ -115,13 +115,13 @@ def run_other(name: str, seconds: float, batches: Batches, L: Tensor, ab: Tensor
             progress=False, **arguments)
         used, step = used + time.process_time() - started, step + more
         pace = used / step
-        looks.append({"seconds": round(used, 1), "steps": step, "error": round(error(generator, L, ab), 4)})
-        yield {"parameters": num_parameters(generator), "looks": looks}
+        measured.append({"seconds": round(used, 1), "steps": step, "error": round(error(generator, L, ab), 4)})
+        yield {"parameters": num_parameters(generator), "measured": measured}
 
 
-def reached(looks: list[dict], wanted: float) -> float | None:
+def reached(measured: list[dict], wanted: float) -> float | None:
     """Seconds until the error was first at most `wanted`; None if it never was."""
-    return next((look["seconds"] for look in looks if look["error"] <= wanted), None)
+    return next((row["seconds"] for row in measured if row["error"] <= wanted), None)
 
 
 def factors(result: dict) -> dict:
@@ -130,11 +130,11 @@ def factors(result: dict) -> dict:
     for ours in result.get("ours", {}).values():
         row = {"error": ours["error"], "seconds": ours["seconds"]}
         for name in ("pix2pix", "common"):
-            looks = result.get(name, {}).get("looks", [])
-            if looks:
-                when = reached(looks, ours["error"])
+            measured = result.get(name, {}).get("measured", [])
+            if measured:
+                when = reached(measured, ours["error"])
                 row[name] = (f"{when / ours['seconds']:.1f}" if when is not None
-                             else f"more than {looks[-1]['seconds'] / ours['seconds']:.1f}")
+                             else f"more than {measured[-1]['seconds'] / ours['seconds']:.1f}")
         found[f"{ours['seconds']:.0f} s"] = row
     return found
 
