@@ -17,6 +17,7 @@ from colorlib.course.claims import VERDICTS
 MAX_BYTES = 1_500_000
 LINE = 88  # characters of a line of code that fit beside the contents of a page
 READING = 12  # words: less after a figure only announces the next cell
+LONGEST = 60  # words, without formulas and tables: more after an output is a lecture and not its reading
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|private|content)/[\w.-]+|[A-Z]:\\\\?Users")
 CLAIM_ROW = re.compile(r"^\|\s*(C\d+[a-z]?)\b.*\|\s*$", re.MULTILINE)
@@ -114,13 +115,21 @@ def outputs(notebook: Notebook) -> Iterator[str]:
 
 
 def figures(notebook: Notebook) -> Iterator[str]:
-    """Every figure is read in the next cell."""
+    """Every figure is read in the next cell, and every output in few words."""
     for cell, following in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
         kinds = [kind for output in cell.get("outputs", []) for kind in output.get("data", {})]
-        if any(kind.startswith("image/") for kind in kinds):
-            text = following.source if following and following.cell_type == "markdown" else ""
-            if len(text.split()) < READING:
-                yield f"the figure of {cell.source[:50]!r} is not read in the next cell: {text[:50]!r}"
+        text = following.source if following and following.cell_type == "markdown" else ""
+        if any(kind.startswith("image/") for kind in kinds) and len(text.split()) < READING:
+            yield f"the figure of {cell.source[:50]!r} is not read in the next cell: {text[:50]!r}"
+        if cell.get("outputs") and words(text) >= LONGEST:
+            yield f"the reading {text[:50]!r} has {words(text)} words; at most {LONGEST - 1}"
+
+
+def words(reading: str) -> int:
+    """Of the text before the first heading, which begins something new; without formulas, tables and code."""
+    text = re.split(r"^#+ ", re.sub(r"^```.*?^```", "", reading, flags=re.DOTALL | re.MULTILINE), flags=re.MULTILINE)[0]
+    text = re.sub(r"\$\$.*?\$\$|(?<!\\)\$[^$]+\$|^\s*\|[^\n]*$|\]\([^)]*\)", "", text, flags=re.DOTALL | re.MULTILINE)
+    return len(re.findall(r"\S*\w\S*", text))
 
 
 def headings(notebook: Notebook) -> Iterator[str]:

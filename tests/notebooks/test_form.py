@@ -168,6 +168,7 @@ ERRORS = {
     "empty cell": (_empty_cell, "an empty code cell"),
     "long line": (_add(3, "\nseven = 'x" + 80 * "x" + "'"), "a line of code has 91 characters"),
     "unread figure": (_figure("Now the number:"), "is not read in the next cell: 'Now the number:'"),
+    "long reading": (_figure("$a$ " + 60 * "Seven "), "has 60 words; at most 59"),
     "gap in the sections": (_add(2, "\n\n## 1. Six\n\n## 3. Seven"), "numbered [1, 3]"),
     "two titles": (_add(2, "\n\n# Eight"), "more than one title"),
     "level left out": (_add(2, "\n\n### Eight"), "'Eight' leaves out a level"),
