@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from colorlib.color import equations
-from colorlib.color.fast import AB_SCALE, L_SCALE, fast_lab, fast_rgb8, tiles, work_through
+from colorlib.color.fast import AB_SCALE, L_SCALE, fast_lab, fast_rgb8, in_tiles
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -80,10 +80,7 @@ def fit_gamut(lab: Tensor) -> Tensor:
     _check(lab, 3, "lab")
     if torch.is_grad_enabled() and lab.requires_grad:
         return equations.fit(lab)
-    out = torch.empty(lab.shape, dtype=lab.dtype, device=lab.device)
-    work_through(list(tiles(lab.detach(), out)),
-                 lambda _: lambda tile, into: into.copy_(equations.fit(tile.transpose(0, 1)).transpose(0, 1)))
-    return out
+    return in_tiles(lambda tile, into: into.copy_(equations.fit(tile[:, None])[:, 0]), 3, lab.dtype, lab)
 
 
 def rgb_to_grey(rgb: Tensor) -> Tensor:
