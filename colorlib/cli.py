@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 # typer brings its own copy of click or uses the installed one, as its version goes
 ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 Decode = Literal["default", "mean"]
-Network = Literal["unet", "residual-unet", "pretrained-unet"]
+Network = Literal["unet", "residual-unet"]
 Weights = Annotated[Path | None, typer.Option(
     metavar="FILE", help="Weights that `colorlib train` wrote.  [default: those that came with colorlib]")]
 
@@ -111,10 +111,8 @@ def train(
     loss: Annotated[Literal["l1", "pix2pix", "wgan-gp"] | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
     encoder_weights: Annotated[Literal["imagenet", "none"], typer.Option(
-        help="With a pretrained-unet: what its encoder starts from.")] = "imagenet",
+        help="Recipe colorizer: what its encoder starts from.")] = "imagenet",
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of the first weights and of the crops.")] = 0,
-    repeat: Annotated[list[str], typer.Option(
-        metavar="FOLDER=N", help="Show the photographs of a folder below DIR N times as often.")] = [],  # noqa: B006 (typer copies it)
     lr: Annotated[float | None, typer.Option(
         metavar="X", help="Largest learning rate of the generator.  [default: the recipe's]")] = None,
     every: Annotated[int, typer.Option(

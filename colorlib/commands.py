@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -20,7 +19,7 @@ from colorlib.colorizer import Colorizer, ColorizerError, Settings
 from colorlib.colorizer.folder import Batch, colorize_one, make_folder
 from colorlib.discriminators import Critic, PatchDiscriminator
 from colorlib.files import fingerprint
-from colorlib.generators import PretrainedUNet, ResidualUNet, UNet
+from colorlib.generators import ResidualUNet, UNet
 from colorlib.losses import GradientPenalty, Wasserstein
 from colorlib.photos import PhotoError, Source, crop_side, is_grey, read_photo, scan, scan_splits
 from colorlib.runtime import device, is_out_of_memory, seed_everything
@@ -55,7 +54,8 @@ def named(paths: Iterable[Path], output: Path) -> list[Path]:
                 bare = Path(str(path).strip("\"' ")).expanduser()
                 matches = sorted(map(Path, glob(str(bare)))) if "*" in bare.name or "?" in bare.name else [bare]
             elif path.is_dir():
-                matches = [photo for photo in scan(path) if output not in photo.parents]
+                results = Path(os.path.abspath(output))
+                matches = [photo for photo in scan(path) if results not in Path(os.path.abspath(photo)).parents]
         found += matches or [path]
     return found
 
@@ -70,10 +70,7 @@ RECIPES = {
 
 
 class Run(SimpleNamespace):
-    """A training run on a folder of photographs: the options of `cli.train`, by name; None is the recipe's value.
-
-    ValueError: options that exclude each other, or a `repeat` that is not FOLDER=N.
-    """
+    """A training run: the options of `cli.train`, by name; None is the recipe's value. ValueError: they do not fit."""
 
     data: Source | None = None  # the photographs, once they are decoded
 
@@ -81,22 +78,14 @@ class Run(SimpleNamespace):
         super().__init__(**options)
         if self.resume and self.force:
             raise ValueError("--resume goes on with a run and --force replaces it: give one of them")
-        if self.recipe == "colorizer" and (self.loss or self.generator not in (None, "pretrained-unet")):
+        if self.recipe == "colorizer" and (self.loss or self.generator):
             raise ValueError("--recipe colorizer has its own loss and network: leave --loss and --generator out")
         if self.lr is not None and not 0 < self.lr < 1:
             raise ValueError(f"--lr is {self.lr}; it must be above 0 and below 1")
-        self.times: dict[str, int] = {}  # ["objects=4"] -> {"objects": 4}
-        for entry in self.repeat:
-            folder, _, times = entry.rpartition("=")
-            if not folder or not times.isdecimal() or int(times) < 1:
-                raise ValueError(f"--repeat {entry!r}: give a folder and a whole number from 1, as in objects=4")
-            self.times[folder] = int(times)
 
     def describe(self, **numbers: object) -> dict[str, str]:
         """What goes into the weights file; a resumed run must have the same."""
-        times = ", ".join(f"{folder}={times}" for folder, times in sorted(self.times.items()))
-        return {name: str(value) for name, value in {
-            **numbers, "recipe": self.recipe, "seed": self.seed, "repeat": times or "none"}.items()}
+        return {name: str(value) for name, value in {**numbers, "recipe": self.recipe, "seed": self.seed}.items()}
 
 
 def train_on_photos(run: Run) -> History:
@@ -104,36 +93,45 @@ def train_on_photos(run: Run) -> History:
 
     ValueError: photographs or `out` that cannot be used, or a run that does not fit the one to resume.
     """
-    if run.encoder_weights == "imagenet" and (run.recipe == "colorizer" or run.generator == "pretrained-unet"):
+    if run.recipe == "colorizer" and run.encoder_weights == "imagenet":
         imagenet_weights()  # an error now, not after the photographs are decoded
-    train = _train_colorizer if run.recipe == "colorizer" else _fit
-    try:
-        history = train(run)
+    history = _within_memory(run)
+    if history is not None:
         _name_left_out(run)
         return history
+    advice = "take a smaller --batch-size or --size"
+    if processes.share()[1] == 1:  # else the other processes would take no part in the measurement
+        advice = _what_fits(run)
+    raise ValueError(f"not enough memory on {device()} for a batch of {run.batch_size}: {advice}")
+
+
+def _within_memory(run: Run) -> History | None:
+    """Train; None where memory is too short. All tensors of the step are free then."""
+    try:
+        return (_train_colorizer if run.recipe == "colorizer" else _fit)(run)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    size = run.batch_size  # what fits is measured after `except`, which holds all tensors of the step
-    several = processes.share()[1] > 1  # the other processes would take no part in the measurement
-    while not several and (size := size // 2) >= 4:
-        with TemporaryDirectory() as out:
-            try:
-                train(Run(**{**vars(run), "batch_size": size, "steps": 10, "out": Path(out), "resume": False}))
-                break
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-    fits = f"--batch-size {size} fits, by 10 steps" if size >= 4 else "not even 4 fit, take a smaller --size"
-    advice = "take a smaller --batch-size or --size" if several else fits
-    raise ValueError(f"not enough memory on {device()} for a batch of {run.batch_size}: {advice}")
+    return None
+
+
+def _what_fits(run: Run) -> str:
+    """Which smaller batch fits, by a trial."""
+    size = run.batch_size
+    while (size := size // 2) >= 4:
+        with TemporaryDirectory() as out, suppress(ValueError):  # it cannot be cut into the parts
+            if _within_memory(Run(**{**vars(run), "batch_size": size, "steps": 10, "out": Path(out), "resume": False})):
+                return f"--batch-size {size} fits, by 10 steps"
+    return "no smaller one fits, take a smaller --size"
 
 
 def _name_left_out(run: Run) -> None:
     """Write the files that no process could use while it streamed to left_out.txt, and say how many there are."""
+    from accelerate.utils import gather_object  # imported already: it trained
+
     path = run.out / "left_out.txt"
     before = path.read_text(encoding="utf-8").splitlines() if run.resume and path.is_file() else []
-    found = processes.gather([" ".join(str(error).split()) for error in run.data.left_out()])
+    found = gather_object([" ".join(str(error).split()) for error in run.data.left_out()])
     if lines := sorted({*before, *found}):
         if processes.share()[0] == 0:
             path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
@@ -150,12 +148,8 @@ def _fit(run: Run) -> History:
     batches = _photographs(run, short_side, description).batches("train", size, part, run.seed, device())
     if network == "unet":
         generator = UNet(base_channels=numbers["base_channels"], levels=numbers["levels"], dropout=numbers["dropout"])
-    elif network == "residual-unet":
-        generator = ResidualUNet(base_channels=numbers["base_channels"])
     else:
-        generator = PretrainedUNet()
-        if run.encoder_weights == "imagenet" and not run.resume:
-            generator.load_imagenet(imagenet_weights())
+        generator = ResidualUNet(base_channels=numbers["base_channels"])
     adversary = {}
     if loss == "pix2pix":
         adversary = {"discriminator": PatchDiscriminator(receptive_field=numbers["receptive_field"])}
@@ -211,18 +205,10 @@ def _photographs(run: Run, short_side: int, description: dict[str, str]) -> Sour
             raise ValueError(f"{run.out} was trained with --{name.replace('_', '-')} {before.get(name)}, this command "
                              f"has {value}: give the same, or another --out")
     files = scan_splits(run.photos)
-    root = files["train"].root
-    description["photographs"] = f"{fingerprint(files['train'], root)} of {len(files['train']):,}"
+    description["photographs"] = f"{fingerprint(files['train'], files['train'].root)} of {len(files['train']):,}"
     if run.resume and before.get("photographs") != description["photographs"]:
         raise ValueError(f"{run.photos} holds other photographs than {run.out} was trained on: by names and sizes "
                          f"{description['photographs']}, before {before.get('photographs')}; give those, or another --out")
-    for folder, times in run.times.items():
-        again = [k for k, path in enumerate(files["train"]) if Path(path).is_relative_to(root / folder)]
-        if not again:
-            raise ValueError(f"--repeat {folder}={times}: {run.photos / folder} holds no photographs of the training "
-                             f"split; name a folder below {run.photos}")
-        numbers = [*range(len(files["train"])), *again * (times - 1)]
-        files["train"] = files["train"][np.array(numbers)]
     data = Source(str(run.photos.resolve()), short_side, files, run.workers)
     processes.join()
     data.streamed = processes.any_of(data.streamed)  # by their free memory, which changes, they could differ
@@ -255,9 +241,9 @@ def evaluate_photos(photos: Path, split: str, colorizer: Colorizer, decode: str)
             if is_grey(real):
                 num_grey += 1
                 continue
+            colored = _measure(colorizer.colorize(real, decode=decode), real)
             grey_rows.append(_measure(rgb_to_grey(real), real))
-            colored_rows.append({**_measure(colorizer.colorize(real, decode=decode), real),
-                                 "colourfulness_real": metrics.colourfulness(real)})
+            colored_rows.append({**colored, "colourfulness_real": metrics.colourfulness(real)})
         except ValueError as error:  # a PhotoError, or it is smaller than SSIM's window
             message = str(error) if isinstance(error, PhotoError) else f"{path}: {error}"
             bad[str(path).removeprefix(str(photos)).lstrip("/\\")] = message

@@ -16,6 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from colorlib import cli
+from colorlib.color import rgb_to_grey
 from colorlib.colorizer import Colorizer
 from colorlib.generators import UNet
 from colorlib.metrics import psnr
@@ -84,7 +85,7 @@ def test_help_names_the_commands_and_shows_examples():
 def test_the_options_are_those_of_the_design():
     options = {
         "colorize": "-o --weights --render-size --saturation --decode --variant --settings --format --force",
-        "train": "--photos --out --steps --recipe --size --batch-size --loss --generator --encoder-weights --seed --repeat "
+        "train": "--photos --out --steps --recipe --size --batch-size --loss --generator --encoder-weights --seed "
                  "--lr --every --precision --accumulate --compile --workers --track --resume --force",
         "evaluate": "--photos --split --decode --weights --json --force",
     }
@@ -147,6 +148,14 @@ def test_colorize_options_reach_the_colorizer_and_win_over_the_settings(colorlib
     for name, (options, arguments) in expected.items():
         assert colorlib(*common, "-o", tmp_path / name, *options)[0] == 0
         assert torch.equal(read_photo(tmp_path / name / "a.png").rgb, painter.colorize(photo, **arguments))
+
+
+def test_results_in_the_folder_of_the_photographs_are_not_coloured_again(colorlib, folder, weights, monkeypatch):
+    (folder / "below" / "broken.jpg").unlink()
+    monkeypatch.chdir(folder)
+    for place in (".", folder):  # named from here, and from the root
+        code, out, err = colorlib("colorize", place, "-o", "coloured", "--weights", weights, "--force")
+        assert code == 0 and out.count(" -> ") == 13, err
 
 
 def test_a_bad_photograph_does_not_keep_the_good_ones_back(colorlib, tmp_path, folder, weights):
@@ -277,12 +286,10 @@ def train(folder, run, steps, *more):
     return ("train", "--photos", folder, "--out", run, "--steps", steps, "--recipe", "tiny", "--size", 16, *more)
 
 
-@pytest.mark.parametrize("loss, network", [("l1", "UNet"), ("pix2pix", "UNet"), ("wgan-gp", "ResidualUNet"),
-                                           ("l1", "PretrainedUNet")])
+@pytest.mark.parametrize("loss, network", [("l1", "UNet"), ("pix2pix", "UNet"), ("wgan-gp", "ResidualUNet")])
 def test_train_then_colorize(colorlib, tmp_path, folder, loss, network):
     size = ("--size", 16) if loss == "l1" else ("--size", 32)
-    generator = ("--generator", {"UNet": "unet", "ResidualUNet": "residual-unet",
-                                  "PretrainedUNet": "pretrained-unet"}[network], "--encoder-weights", "none")
+    generator = ("--generator", {"UNet": "unet", "ResidualUNet": "residual-unet"}[network])
     code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--loss", loss, *generator, *size))
     assert code == 0 and "weights.safetensors" in out and "train" in out
     weights = tmp_path / "run" / "weights.safetensors"
@@ -447,7 +454,9 @@ def test_out_of_memory_says_which_batch_size_fits(colorlib, tmp_path, folder, mo
     assert seen == [64, 32, *[16] * 10] and not list((tmp_path / "run").iterdir())
     largest[0] = 2
     code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--batch-size", 9))
-    assert code == 2 and "not even 4 fit, take a smaller --size" in one_line(err)
+    assert code == 2 and "for a batch of 9: no smaller one fits, take a smaller --size" in one_line(err)
+    code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--batch-size", 12, "--accumulate", 4))  # 6 has no 4 parts
+    assert code == 2 and "for a batch of 12: no smaller one fits, take a smaller --size" in one_line(err)
     several.append("2")  # said late, or Accelerate would wait for the other process
     code, out, err = colorlib(*train(folder, tmp_path / "run", 2, "--batch-size", 9))
     assert code == 2 and "for a batch of 9: take a smaller --batch-size or --size" in one_line(err)
@@ -485,6 +494,23 @@ def test_evaluate_writes_the_keys_and_leaves_grey_and_broken_ones_out(colorlib, 
     values = [psnr(painter.colorize(folder / f"p{n}.png"), read_photo(folder / f"p{n}.png").rgb) for n in range(12)]
     assert result["psnr"] == pytest.approx(sum(values) / 12)
     assert result["zero_line"]["colourfulness"] < 0.1 and "grey" in out and f"{result['psnr']:.3f}" in out
+
+
+def test_the_zero_line_is_that_of_the_photographs_that_were_coloured(folder, weights, monkeypatch):
+    from colorlib import commands
+
+    painter, refused = Colorizer.load(weights), read_photo(folder / "p3.png").rgb
+
+    def colorize(rgb, **options):
+        if torch.equal(rgb, refused):
+            raise ValueError("not this one")
+        return rgb
+
+    monkeypatch.setattr(painter, "colorize", colorize)
+    result, errors = commands.evaluate_photos(folder, "all", painter, "default")
+    greys = [psnr(rgb_to_grey(real), real) for n in range(12) if n != 3 for real in [read_photo(folder / f"p{n}.png").rgb]]
+    assert result["photos"] == 11 and any("p3.png: not this one" in error for error in errors)
+    assert result["zero_line"]["psnr"] == pytest.approx(sum(greys) / 11)
 
 
 def test_an_infinite_psnr_is_null_in_the_file_and_inf_in_the_table():
@@ -559,30 +585,6 @@ def test_ctrl_c_while_colouring_is_one_line_and_leaves_whole_files(tmp_path, wei
     done = list((tmp_path / "o").iterdir())
     assert 0 < len(done) < 60 and {path.suffix for path in done} == {".png"}
     assert all(read_photo(path).rgb.shape == (3, 1000, 1200) for path in done)
-
-
-def test_a_folder_is_shown_more_often(colorlib, tmp_path, folder):
-    for name in ("rare", "common"):
-        (tmp_path / "both" / name).mkdir(parents=True)
-        for path in folder.glob("*.png"):
-            shutil.copy(path, tmp_path / "both" / name / f"{name}_{path.name}")
-    command = ("train", "--photos", tmp_path / "both", "--recipe", "tiny", "--size", 32, "--steps", 1, "--out")
-    counts = {}
-    for times in (1, 3):
-        code, out, err = colorlib(*command, tmp_path / f"run{times}", "--repeat", f"rare={times}")
-        assert code == 0, err
-        counts[times] = int(re.search(r"([\d,]+) train", out)[1])
-    rare, common = (sum(split_of(path) == "train" for path in (tmp_path / "both" / name).iterdir()) for name in ("rare", "common"))
-    assert rare and counts == {1: rare + common, 3: 3 * rare + common}
-    assert "--repeat rare=3, this command has none" in one_line(colorlib(*command, tmp_path / "run3", "--resume")[2])
-
-
-@pytest.mark.parametrize("given, words", [("rare", "give a folder and a whole number"), ("rare=0", "whole number from 1"),
-                                          ("=3", "give a folder"),
-                                          ("nowhere=2", "holds no photographs of the training split")])  # fmt: skip
-def test_a_repetition_that_cannot_be_is_refused(colorlib, tmp_path, folder, given, words):
-    code, _, err = colorlib("train", "--photos", folder, "--out", tmp_path / "run", "--steps", 1, "--repeat", given)
-    assert code == 2 and words in one_line(err) and not (tmp_path / "run").exists()
 
 
 def test_bad_input_of_the_process_is_one_line(tmp_path, weights):
