@@ -2,14 +2,17 @@
 
 A benchmark is a module bench_<name>.py beside this file with rows() -> list of dicts of group, name, value,
 unit and note. Ratios within a group are measured side by side in one run. The table goes to build/bench.json, with
---save to data/results/bench.json.
+--save to data/results/bench.json. Another checkout, such as a `git worktree` of an older commit, is compared by
+--against.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -35,6 +38,33 @@ def run(names: list[str], folder: Path) -> tuple[list[dict], list[str]]:
             failed.append(f"bench_{name}: {type(error).__name__}: {error}")
         print(f"{time.perf_counter() - started:.0f} s", flush=True)
     return rows, failed
+
+
+def compare(names: list[str], other: Path, rounds: int = 2) -> list[dict]:
+    """The rows that two checkouts share: each runs its own benchmarks in processes of its own, in turn; the best of the
+    rounds counts. The note has the other's value, and how many times as good ours is."""
+    best: dict[tuple[Path, str, str], dict] = {}
+    for turn in range(rounds):
+        for name in names:
+            for root in (other, ROOT) if turn % 2 == 0 else (ROOT, other):  # what runs second finds a warmer machine
+                started = time.perf_counter()
+                subprocess.run([sys.executable, root / "tests" / "benchmarks", name], check=True, cwd=root,
+                               stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(root)})
+                print(f"{root}: {name} {time.perf_counter() - started:.0f} s", flush=True)
+                for row in json.loads((root / "build" / "bench.json").read_text(encoding="utf-8"))["rows"]:
+                    key = (root, row["group"], row["name"])
+                    if key not in best or better(row, best[key]) > 1:
+                        best[key] = row
+    pairs = [(row, best[other, group, name]) for (root, group, name), row in best.items()
+             if root == ROOT and (other, group, name) in best]
+    return [{**ours, "note": f"there {spelled(theirs['value'])}: {better(ours, theirs):.2f} times as good"}
+            for ours, theirs in pairs]
+
+
+def better(row: dict, than: dict) -> float:
+    """How many times as good a row is: rates and ratios are best high, times and memory low."""
+    ratio = row["value"] / than["value"]
+    return ratio if row["unit"] == "x" or row["unit"].endswith("/s") else 1 / ratio
 
 
 def table(rows: list[dict]) -> str:
@@ -69,6 +99,7 @@ def main() -> int:
     parser.add_argument(
         "--save", action="store_true", help="write data/results/bench.json instead of build/bench.json"
     )
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout, to run in turn with this one")
     options = parser.parse_args()
     unknown = set(options.names) - set(known)
     if unknown:
@@ -76,7 +107,11 @@ def main() -> int:
 
     os.chdir(ROOT)
     started = time.perf_counter()
-    rows, failed = run(options.names or known, HERE)
+    names, failed = options.names or known, []
+    if options.against is None:
+        rows, failed = run(names, HERE)
+    else:
+        rows = compare(names, options.against.resolve())
     print(f"\n{machine()}\n{table(rows)}\n")
     file = ROOT / ("data/results/bench.json" if options.save else "build/bench.json")
     command = " ".join(["python tests/benchmarks", *sys.argv[1:]])
