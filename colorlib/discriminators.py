@@ -65,13 +65,6 @@ class PatchDiscriminator(nn.Module):
         return self.layers(image)
 
 
-class LayerNorm2d(nn.GroupNorm):
-    """Layer norm over channels, height and width of each picture (Ba et al. 2016), as one group of GroupNorm."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(1, channels)
-
-
 class Critic(PatchDiscriminator):
     """A PatchDiscriminator as Wasserstein critic: unbounded scores, one per patch; their mean is the picture's value.
 
@@ -85,7 +78,7 @@ class Critic(PatchDiscriminator):
                  base_channels: int = 64, norm: type[nn.Module] = nn.Identity) -> None:
         if issubclass(norm, nn.modules.batchnorm._BatchNorm):
             raise ValueError(f"norm is {norm.__name__}: a critic under a gradient penalty cannot have batch norm, "
-                             "which mixes the pictures of a batch; take nn.Identity, LayerNorm2d or nn.InstanceNorm2d")
+                             "which mixes the pictures of a batch; take nn.Identity or nn.InstanceNorm2d")
         super().__init__(image_channels, condition_channels, receptive_field, base_channels, norm)
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d):  # N(0, 0.02) without batch norm keeps the scores near 0 for many steps

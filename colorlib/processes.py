@@ -77,23 +77,6 @@ def any_of(flag: bool) -> bool:
     return flag if share()[1] == 1 else bool(mean(torch.tensor(float(flag))))
 
 
-def gather(part: list) -> list:
-    """The lists of all processes as one."""
-    parts: list[list] = [part] * share()[1]
-    if share()[1] > 1:
-        dist.all_gather_object(parts, part)
-    return [entry for one in parts for entry in one]
-
-
-def same_random_state() -> None:
-    """Give torch's global generators, of the CPU and of this process's GPU, the first process's state."""
-    if share()[1] > 1:
-        for part in (torch, *[torch.cuda] * torch.cuda.is_available()):
-            state = part.get_rng_state()
-            dist.broadcast(state, 0)
-            part.set_rng_state(state)
-
-
 @contextmanager
 def as_one(*networks: nn.Module) -> Iterator[None]:
     """Networks get the first process's weights; inside, their batch norms take the statistics of all processes."""

@@ -7,7 +7,6 @@ from colorlib.discriminators import (
     MultiScale,
     STRIDED_LAYERS,
     Critic,
-    LayerNorm2d,
     PatchDiscriminator,
     minimum_size,
     receptive_field,
@@ -80,7 +79,7 @@ def test_an_impossible_receptive_field_is_refused():
         PatchDiscriminator(receptive_field=71)
 
 
-@pytest.mark.parametrize("norm", [nn.Identity, LayerNorm2d, nn.InstanceNorm2d])
+@pytest.mark.parametrize("norm", [nn.Identity, nn.InstanceNorm2d])
 def test_a_critic_judges_each_picture_alone(norm):
     critic = Critic(2, 1, receptive_field=16, base_channels=8, norm=norm)
     L, ab = torch.rand(4, 1, 24, 24), torch.rand(4, 2, 24, 24)
@@ -91,13 +90,8 @@ def test_a_critic_judges_each_picture_alone(norm):
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.SyncBatchNorm])
 def test_a_critic_refuses_batch_norm(norm):
-    with pytest.raises(ValueError, match=f"norm is {norm.__name__}.*LayerNorm2d"):
+    with pytest.raises(ValueError, match=f"norm is {norm.__name__}.*nn.InstanceNorm2d"):
         Critic(norm=norm)
-
-
-def test_layer_norm_is_torchs():
-    x = torch.randn(3, 8, 5, 7) * 4 + 2
-    assert torch.allclose(LayerNorm2d(8)(x), nn.functional.layer_norm(x, (8, 5, 7)), atol=1e-5)
 
 
 def test_every_scale_judges_a_smaller_picture():

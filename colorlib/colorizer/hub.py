@@ -1,11 +1,9 @@
 """Publish a colorizer on the Hugging Face Hub and load one by name. Nothing is sent or fetched unless called."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import torch
-from huggingface_hub import ModelHubMixin, hf_hub_download
-from huggingface_hub.utils import EntryNotFoundError
+from huggingface_hub import ModelHubMixin, snapshot_download
 
 from colorlib.colorizer.colorizer import SIBLING, Colorizer
 
@@ -29,11 +27,8 @@ class HubColorizer(Colorizer, ModelHubMixin, library_name="colorlib", tags=["ima
     def _from_pretrained(cls, *, model_id: str, revision: str | None, cache_dir: str | Path | None,
                          force_download: bool, local_files_only: bool, token: str | bool | None,
                          device: torch.device | str | None = None, **others: object) -> "HubColorizer":
-        if Path(model_id).is_dir():
-            return cls.load(Path(model_id) / FILE, device)
-        options = {"revision": revision, "cache_dir": cache_dir, "force_download": force_download, "token": token,
-                   "local_files_only": local_files_only, "library_name": "colorlib"}
-        path = hf_hub_download(model_id, FILE, **options)
-        with suppress(EntryNotFoundError):  # published without a sibling
-            hf_hub_download(model_id, SIBLING, **options)  # into the same folder, where `load` finds it
-        return cls.load(path, device)
+        if not Path(model_id).is_dir():
+            model_id = snapshot_download(
+                model_id, revision=revision, cache_dir=cache_dir, force_download=force_download, token=token,
+                local_files_only=local_files_only, library_name="colorlib", allow_patterns=[FILE, SIBLING])
+        return cls.load(Path(model_id) / FILE, device)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from colorlib import processes
 from colorlib.files import locked, write_json
-from colorlib.training.weights import load_state, read_metadata, read_tensors, write_tensors
+from colorlib.training.weights import need_fit, read_metadata, read_tensors, write_tensors
 
 CHECKPOINT, BEFORE = "checkpoint.safetensors", "checkpoint.before.safetensors"  # the last two; older ones are deleted
 MINUTES = 10.0  # between two checkpoints, where the steps are slow
@@ -131,7 +131,10 @@ def run(
 
     with locked(Path(out)) if out is not None and is_main else nullcontext():
         history, replaced = (load_newest(Path(out), state) if resume else (History(), True))
-        processes.same_random_state()
+        if processes.share()[1] > 1:  # the states of the first process for all
+            from accelerate.utils import synchronize_rng_states
+
+            synchronize_rng_states(["torch"] + ["cuda"] * torch.cuda.is_available())
         kept, started = time.monotonic(), time.perf_counter() - history.seconds
         if look is not None and not history.num_steps:
             look(0)
@@ -253,7 +256,8 @@ def load_newest(out: Path, state: Mapping[str, Any]) -> tuple[History, bool]:
         for name, part in state.items():
             own = _below(tensors, f"{name}/")
             if isinstance(part, nn.Module):
-                load_state(part, own, path)
+                need_fit(part, own, path)
+                part.load_state_dict(own)
             elif isinstance(part, torch.optim.Optimizer):
                 _load_optimizer(part, own)
             elif isinstance(part, torch.Generator) and "random" in own:

@@ -10,7 +10,7 @@ image colorization (random hints).
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,17 +122,16 @@ class Networks(nn.Module):
 
 def pretraining_step(
     networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, pictures: Pictures,
-    accelerator: "Accelerator | None" = None, parts: int = 1,
+    accelerator: "Accelerator", parts: int = 1,
 ) -> dict[str, Tensor]:
     """One update on the mean answer, on the distribution over ab and on the prior of the code.
 
     accelerator: gives the generator's precision, and scales the gradients of fp16.
     parts: compute the batch in so many parts, for less memory; the losses are those of the last.
     """
-    autocast = nullcontext if accelerator is None else accelerator.autocast
     with _descent(networks, optimizer, recipe, accelerator, parts) as descend:
         for L, ab, hints in _strided(pictures, parts):
-            with autocast():
+            with accelerator.autocast():
                 prediction = networks.generator(L, hints=hints, z=z_mean(len(L), L.device))
             losses = descend(_mean_answer(prediction, L, ab))
     return losses
@@ -140,8 +139,8 @@ def pretraining_step(
 
 def adversarial_step(
     networks: Networks, optimizer_g: torch.optim.Optimizer, optimizer_d: torch.optim.Optimizer, recipe: Recipe,
-    batches: Iterable[Pictures], random: torch.Generator, train_generator: bool = True,
-    accelerator: "Accelerator | None" = None, parts: int = 1,
+    batches: Iterable[Pictures], random: torch.Generator, accelerator: "Accelerator", train_generator: bool = True,
+    parts: int = 1,
 ) -> dict[str, Tensor]:
     """One update of the critic for each of the n_critic batches; the last batch also updates the generator.
 
@@ -150,10 +149,9 @@ def adversarial_step(
     two parts, in float32. With `parts` (see `pretraining_step`) every part is such a batch.
     """
     critic, losses, adam_d = networks.critic, {}, InParts(optimizer_d, parts)
-    autocast = nullcontext if accelerator is None else accelerator.autocast
 
     def predict(network: nn.Module, *given: Tensor) -> Prediction:
-        with autocast():
+        with accelerator.autocast():
             prediction = network(given[0], hints=given[1], z=given[2])
         return prediction._replace(ab=prediction.ab.float())
 
@@ -206,12 +204,12 @@ def _mean_answer(prediction: Prediction, L: Tensor, ab: Tensor) -> dict[str, Ten
 
 @contextmanager
 def _descent(
-    networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, accelerator: "Accelerator | None", parts: int
+    networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, accelerator: "Accelerator", parts: int
 ) -> Iterator[Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
     """One update of the generator and of its average: inside, the losses of each part are given to a function."""
     weights = {"bins": recipe.lambda_bins, "prior": recipe.lambda_prior, "code": recipe.lambda_code,
                "generator": recipe.lambda_adversarial}
-    backward = backward_of(networks.generator, parts, Tensor.backward if accelerator is None else accelerator.backward)
+    backward = backward_of(networks.generator, parts, accelerator.backward)
 
     def descend(losses: dict[str, Tensor]) -> dict[str, Tensor]:
         backward(sum(weights.get(name, 1.0) * loss for name, loss in losses.items()))
@@ -219,8 +217,7 @@ def _descent(
 
     optimizer.zero_grad(set_to_none=True)
     yield descend
-    if accelerator is not None:
-        accelerator.unscale_gradients(optimizer)  # of fp16, before they are clipped
+    accelerator.unscale_gradients(optimizer)  # of fp16, before they are clipped
     nn.utils.clip_grad_norm_(networks.generator.parameters(), recipe.clip)
     optimizer.step()
     networks.average.update_parameters(networks.generator)
@@ -305,7 +302,7 @@ def train_colorizer(
         return adversarial_step(
             networks, scaled_g, adam_d, recipe,
             (pictures(few, recipe.adversarial_sizes, k) for _ in range(recipe.n_critic)), random,
-            k >= CRITIC_FIRST * recipe.adversarial, accelerator, accumulate)
+            accelerator, k >= CRITIC_FIRST * recipe.adversarial, accumulate)
 
     def save_average(name: str, steps: int, z_default: Tensor) -> None:
         save_weights(out / f"{name}.safetensors", networks.average.module, {

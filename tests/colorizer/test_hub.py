@@ -41,15 +41,12 @@ def test_from_the_hub_both_files_come_and_one_without_a_sibling_is_fine(tmp_path
 
     asked = []
 
-    def fetched(model_id, filename, **options):
-        asked.append((model_id, filename))
-        path = tmp_path / model_id.split("/")[1] / filename
-        if not path.is_file():
-            raise hub.EntryNotFoundError("404")
-        return str(path)
+    def fetched(model_id, allow_patterns, **options):
+        asked.append((model_id, allow_patterns))
+        return str(tmp_path / model_id.split("/")[1])
 
-    monkeypatch.setattr(hub, "hf_hub_download", fetched)
+    monkeypatch.setattr(hub, "snapshot_download", fetched)
     options = {"revision": None, "cache_dir": None, "force_download": False, "local_files_only": False, "token": None}
     found = [hub.HubColorizer._from_pretrained(model_id=f"me/{name}", device="cpu", **options) for name in ("with", "without")]
     assert found[0].sibling is not None and found[1].sibling is None
-    assert {("me/with", hub.FILE), ("me/with", hub.SIBLING)} <= set(asked)
+    assert asked == [(f"me/{name}", [hub.FILE, hub.SIBLING]) for name in ("with", "without")]

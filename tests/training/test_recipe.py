@@ -14,6 +14,7 @@ from colorlib.generators import Prediction, predict, pretrained_unet
 from colorlib.photos import PhotoBatches
 from colorlib.training import recipe as module
 from colorlib.training.augment import aged, random_hints, windows
+from colorlib.training.loop import accelerated
 from colorlib.training.recipe import (
     Networks, Recipe, adversarial_step, palette_code, pretraining_step, prior_loss, standardised, train_colorizer, z_mean,
 )
@@ -163,7 +164,7 @@ def gradient(hinted=1.0, **others):
     for layer in (networks.generator, networks.average.module):  # so that z and the prior matter
         torch.nn.init.normal_(layer.context.of_z.weight, generator=random(5))
     optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
-    losses = adversarial_step(networks, *optimizers, rule, [pictures(hinted=hinted)], random(7))
+    losses = adversarial_step(networks, *optimizers, rule, [pictures(hinted=hinted)], random(7), accelerated())
     return torch.cat([p.grad.flatten() for p in networks.generator.parameters() if p.grad is not None]), losses
 
 
@@ -200,7 +201,7 @@ def test_each_part_of_a_batch_is_compared_with_its_own_pictures(monkeypatch):
 
     monkeypatch.setattr(networks.generator, "forward", ideal)
     optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
-    losses = adversarial_step(networks, *optimizers, rule, [(L, ab, hints)], random(1))
+    losses = adversarial_step(networks, *optimizers, rule, [(L, ab, hints)], random(1), accelerated())
     assert losses["distance"] < 1.1e-3 and losses["own"] < 1.1e-3  # the square root of 1e-6
     ((z, prediction),) = seen
     assert torch.equal(losses["bins"], bins.cross_entropy(prediction.bins[:2], ab[:2]))
@@ -226,7 +227,7 @@ def test_a_pretraining_step_lowers_its_losses():
     assert not networks.average.module.training and networks.generator.training
     optimizer = torch.optim.AdamW(networks.generator.parameters(), 1e-2)
     batch = pictures(hinted=0.0)
-    losses = [pretraining_step(networks, optimizer, rule, batch) for _ in range(30)]
+    losses = [pretraining_step(networks, optimizer, rule, batch, accelerated()) for _ in range(30)]
     for name in ("distance", "bins", "prior"):
         assert losses[-1][name] < losses[0][name] - 0.01 * abs(losses[0][name]), name
     assert int(networks.average.n_averaged) == 30
@@ -238,9 +239,9 @@ def test_the_generators_gradient_is_clipped():
     optimizers = [torch.optim.SGD(network.parameters(), 0.0) for network in (networks.generator, networks.critic)]
     def norm():
         return torch.cat([p.grad.flatten() for p in networks.generator.parameters() if p.grad is not None]).norm()
-    pretraining_step(networks, optimizers[0], rule, pictures())
+    pretraining_step(networks, optimizers[0], rule, pictures(), accelerated())
     assert norm() == pytest.approx(1e-3, rel=0.01)
-    adversarial_step(networks, *optimizers, rule, [pictures()], random())
+    adversarial_step(networks, *optimizers, rule, [pictures()], random(), accelerated())
     assert norm() == pytest.approx(1e-3, rel=0.01)
 
 
@@ -254,7 +255,8 @@ def after_two_steps(accelerator=None, parts=1):
     for part in networks.generator.modules():
         part.train(not isinstance(part, torch.nn.BatchNorm2d))
     adam_g, adam_d = (torch.optim.SGD(network.parameters(), 0.1) for network in (networks.generator, networks.critic))
-    adam_g = adam_g if accelerator is None else accelerator.prepare_optimizer(adam_g)
+    accelerator = accelerator or accelerated()
+    adam_g = accelerator.prepare_optimizer(adam_g)
     pretraining_step(networks, adam_g, rule, pictures(num=16), accelerator, parts)
     adversarial_step(networks, adam_g, adam_d, rule, [pictures(seed, num=16) for seed in (1, 2)], random(),
                      accelerator=accelerator, parts=parts)
@@ -273,11 +275,11 @@ def test_a_batch_in_two_parts_trains_as_the_whole_one(monkeypatch):
 
 def test_gradients_that_are_scaled_for_fp16_train_as_they_are(monkeypatch):
     """They are unscaled before they are clipped. Without a GPU here, in float32: a power of two changes no digit."""
-    accelerator = module.accelerated("no")
+    plain, accelerator = after_two_steps(), accelerated()
     accelerator.scaler, accelerator.native_amp = torch.amp.GradScaler("cpu", init_scale=1024.0), True
     monkeypatch.setattr(type(accelerator), "mixed_precision", "fp16")
     monkeypatch.setattr(accelerator, "autocast", nullcontext)
-    plain, scaled = after_two_steps(), after_two_steps(accelerator)
+    scaled = after_two_steps(accelerator)
     for name, value in plain.items():
         assert torch.allclose(value, scaled[name], rtol=1e-4, atol=1e-6), name
 
@@ -362,7 +364,7 @@ def test_the_critic_alone_learns_first(tmp_path, monkeypatch):
 
     def watched(networks, *rest):
         weights = networks.generator.exit.weight, networks.critic.critics[0].layers[0].weight
-        calls.append((*(weight.clone() for weight in weights), rest[5]))
+        calls.append((*(weight.clone() for weight in weights), rest[6]))
         return real(networks, *rest)
 
     monkeypatch.setattr(module, "adversarial_step", watched)
