@@ -56,7 +56,7 @@ def colorize(
         metavar="N", min=0, help="Another plausible colouring, by its number.  [default: 0]")] = None,
     settings: Annotated[Path | None, typer.Option(
         metavar="FILE", help="JSON: the options, hints, adversarial, guidance, warmth, blend, as the studio "
-        "saves them. Options given here win over it.")] = None,
+        "saves them; or a photograph that was coloured with them. Options given here win over it.")] = None,
     format: Annotated[Literal["jpeg", "png", "webp", "tiff", "bmp"] | None, typer.Option(
         help="File format of the results.  [default: the photograph's]")] = None,
     force: Annotated[bool, typer.Option(
@@ -80,7 +80,7 @@ def colorize(
     """
     from colorlib import commands
 
-    read = commands.Settings.from_json(settings.read_bytes(), settings) if settings else commands.Settings()
+    read = commands.Settings.read(settings) if settings else commands.Settings()
     chosen = {"saturation": saturation, "render_size": render_size, "decode": decode, "variant": variant}
     wanted = replace(read, **{name: value for name, value in chosen.items() if value is not None})
     suffix = format and {"jpeg": ".jpg", "tiff": ".tif"}.get(format, f".{format}")

@@ -51,7 +51,8 @@ def colorize_one(batch: Batch, colorizer: Colorizer, settings: Settings, path: P
     try:
         photo = read(path)
         target = batch.target(path, photo)
-        write_photo(target, colorizer.colorize(photo, settings), like=photo, note=SYNTHETIC, overwrite=batch.force)
+        write_photo(target, colorizer.colorize(photo, settings), like=photo, note=SYNTHETIC,
+                    history=settings.to_json(), overwrite=batch.force)
     except PhotoError as error:
         return str(error), ()
     except (ColorizerError, ValueError) as error:  # such as a hint outside of this one

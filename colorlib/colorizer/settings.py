@@ -1,11 +1,14 @@
 """What a person can set about a colouring: the arguments of `Colorizer.colorize` as one value, as JSON and as code."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 
 from colorlib.colorizer.hints import Hint
+from colorlib.photos import SUFFIXES, Photo, read_photo
 
 DECODES = ("default", "mean")
 _HINT = ('a hint is {!r}; it must be like {{"x": 10, "y": 20, "a": 5.0, "b": -30.0}}, with "reach": 2.0 or '
@@ -104,6 +107,20 @@ class Settings:
         except (ValueError, RecursionError) as error:
             kind = "" if type(error) is ValueError else "no JSON, "
             raise ValueError(f"{name}: {kind}{error}") from error
+
+    @classmethod
+    def of(cls, photo: Photo) -> "Settings | None":
+        """Those that a coloured photograph was written with; None: it holds none."""
+        with suppress(ValueError):  # the history of another program
+            return cls.from_json(photo.history)
+
+    @classmethod
+    def read(cls, path: Path) -> "Settings":
+        """Settings from a JSON file, or from a photograph that was coloured with them; ValueError: it holds none."""
+        found = cls.of(read_photo(path)) if path.suffix.lower() in SUFFIXES else cls.from_json(path.read_bytes(), path)
+        if found is None:
+            raise ValueError(f"{path}: holds no settings; name a JSON file, or a photograph that colorlib coloured")
+        return found
 
 
 def check_render_size(render_size: int) -> int:

@@ -28,7 +28,8 @@ SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".
             ".avif": "AVIF", ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".ppm": "PPM", ".pgm": "PPM", ".pnm": "PPM"}
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 # A TIFF keeps its descriptive tags in the same directory as its layout; only these describe the photograph.
-DESCRIPTIVE_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+HISTORY = 0x9213   # "ImageHistory", a text: what was done to a picture
+DESCRIPTIVE_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, HISTORY)
 EXIF_FOLDERS = (0x8769, 0x8825)   # the Exif and the GPS directory
 IPTC = 0x83BB   # a tag of TIFF
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM")   # tried in this order
@@ -74,6 +75,13 @@ class Photo:
     xmp: bytes | None = None                  # XMP packet to write back
     iptc: bytes | None = None                 # IPTC records to write back
     lost: tuple[str, ...] = ()                # what the file holds and this photograph does not, in words
+
+    @property
+    def history(self) -> str:
+        """Its EXIF block's text on what was done to it, or ""."""
+        exif = Image.Exif()
+        exif.load(self.exif or b"")
+        return str(exif.get(HISTORY, ""))
 
 
 def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from colorlib.checks import need_photo
 from colorlib.files import write_atomically
-from colorlib.photos.read import IPTC, SUFFIXES, Photo, PhotoError, to_image
+from colorlib.photos.read import HISTORY, IPTC, SUFFIXES, Photo, PhotoError, to_image
 from colorlib.photos.unusual import XMP
 
 SYNTHETIC = "colorlib: the colours are synthetic, a network's guess"
@@ -29,7 +29,7 @@ def suffix_for(photo: Photo) -> str:
 
 
 def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None, overwrite: bool = False,
-                note: str | None = None) -> Path:
+                note: str | None = None, history: str | None = None) -> Path:
     """Write a photograph as JPEG (at full chroma resolution), PNG, WebP, TIFF or BMP, and return the path written.
 
     Args:
@@ -40,6 +40,7 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
             JPEG and TIFF. A result has 8 bits and no transparency.
         overwrite: replace an existing file.
         note: ASCII text for the file's Software entry (EXIF; a BMP holds none), such as SYNTHETIC.
+        history: ASCII text for its ImageHistory entry, such as settings as JSON: `Photo.history` of the file.
 
     PhotoError: the file exists, the folder or file cannot be written, or the format cannot hold the size.
     """
@@ -56,7 +57,7 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     if not path.parent.is_dir():
         raise PhotoError(path, "its folder does not exist", f"make {path.parent} first")
     try:
-        write_atomically(path, encode_photo(rgb8, SUFFIXES[path.suffix.lower()], like, note))
+        write_atomically(path, encode_photo(rgb8, SUFFIXES[path.suffix.lower()], like, note, history))
     except PhotoError as error:
         raise PhotoError(path, error.wrong, error.todo) from None
     except PermissionError:
@@ -66,18 +67,19 @@ def write_photo(path: str | os.PathLike, rgb8: Tensor, like: Photo | None = None
     return path
 
 
-def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, note: str | None = None) -> bytes:
+def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, note: str | None = None,
+                 history: str | None = None) -> bytes:
     """The bytes of the file that `write_photo` writes, as "JPEG", "PNG", "WEBP", "TIFF" or "BMP"; errors as there."""
     need_photo(rgb8)
-    extra, exif = dict(SETTINGS[format]), _exif(like, format, note)
+    extra, exif = dict(SETTINGS[format]), _exif(like, format, note, history)
     kept = {tag: block for tag, block in ((XMP, like and like.xmp), (IPTC, like and like.iptc))
             if block and (format != "JPEG" or len(block) <= MAX_EXIF)}
     if format == "TIFF" and like and (like.exif or kept):
         extra = {"exif": Image.Exif()}   # uncompressed: libtiff's encoders cannot write the Exif directory
         extra["exif"].load(exif or b"")
         extra["exif"].update(kept)
-    elif format == "TIFF" and note is not None:
-        extra["software"] = note
+    elif format == "TIFF":
+        extra["tiffinfo"] = {tag: text for tag, text in ((SOFTWARE, note), (HISTORY, history)) if text is not None}
     elif exif is not None and format not in ("TIFF", "BMP"):
         extra["exif"] = exif
     if XMP in kept and format == "PNG":
@@ -99,17 +101,18 @@ def encode_photo(rgb8: Tensor, format: str, like: Photo | None = None, note: str
     return file.getvalue()
 
 
-def _exif(like: Photo | None, format: str, note: str | None) -> bytes | None:
-    """The photograph's EXIF block with the note; only the note where a JPEG segment cannot hold the block."""
-    block, exif = like and like.exif, Image.Exif()
-    if block is not None:
-        exif.load(block)
-    before = str(exif.get(SOFTWARE, "")).strip()
-    if note is not None and note not in before:
-        exif[SOFTWARE] = f"{before}; {note}" if before else note
-    whole = block if note is None else exif.tobytes()
-    if whole is None or format != "JPEG" or len(whole) <= MAX_EXIF:
-        return whole
-    exif = Image.Exif()
-    exif[SOFTWARE] = note
-    return None if note is None else exif.tobytes()
+def _exif(like: Photo | None, format: str, note: str | None, history: str | None) -> bytes | None:
+    """The photograph's EXIF block with the two texts; without the block, then without the history, where a JPEG segment
+    cannot hold them."""
+    for block, done in ((like and like.exif, history), (None, history), (None, None)):
+        exif = Image.Exif()
+        exif.load(block or b"")
+        before = str(exif.get(SOFTWARE, "")).strip()
+        if note is not None and note not in before:
+            exif[SOFTWARE] = f"{before}; {note}" if before else note
+        if done is not None:
+            exif[HISTORY] = done
+        whole = block if note is None and done is None else exif.tobytes()
+        if whole is None or format != "JPEG" or len(whole) <= MAX_EXIF:
+            return whole
+    return None

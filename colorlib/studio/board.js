@@ -269,7 +269,8 @@ function render({ model, el }) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [index, arrow] = [markers.indexOf(event.target), ARROWS[event.key]];
     const factor = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 }[event.key];
-    if (event.key === "Escape" && model.get("selected") >= 0) send("select", { index: -1 });
+    const closing = event.key === "Escape" || (event.key === "Enter" && event.target === stage); // Enter takes what is set
+    if (closing && model.get("selected") >= 0) send("select", { index: -1 });
     else if (factor !== undefined) zoom.by(factor);
     else if (index >= 0 && ["Delete", "Backspace"].includes(event.key)) send("delete", { index });
     else if (index >= 0 && arrow) {

@@ -41,12 +41,11 @@ const BOARD = `
   <div class="row"><button class="remove" title="Takes this point away">Remove</button>
     <button class="done" title="Closes this window; the colour stays">Done</button></div>
 </div>`;
-const OWN_KEYS = "data-lm-suppress-shortcuts"; // else JupyterLab and Notebook 7 use the keys of a focused element themselves
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 function node(tag, className, attributes = {}, text = "") {
   const made = document.createElement(tag);
-  for (const [name, value] of Object.entries({ class: className, [OWN_KEYS]: "true", ...attributes })) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ class: className, ...attributes })) made.setAttribute(name, value);
   made.textContent = text;
   return made;
 }
@@ -56,7 +55,6 @@ function makeBoard() {
   board.innerHTML = BOARD;
   const parts = [...board.querySelectorAll("[class]")].map((part) => [part.className, part]);
   for (const img of board.querySelectorAll("img")) img.draggable = false;
-  for (const part of board.querySelectorAll("button, input, [tabindex]")) part.setAttribute(OWN_KEYS, "true");
   return { board, ...Object.fromEntries(parts) };
 }
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import html
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,9 +55,9 @@ def full_size_file(colorizer: Colorizer, photo: Photo, settings: Settings, forma
                    bar: FloatProgress) -> tuple[str, str, bytes]:
     """Name, MIME type and bytes of the coloured photograph at full size."""
     kind, suffix = FORMATS[format]
-    with _progress(bar) as progress:
-        colored = colorizer.colorize(photo, settings, progress=lambda share: progress(0.8 * share))
-        data = encode_photo(colored, format, like=photo, note=SYNTHETIC)
+    _advance(bar, 0.0)
+    colored = colorizer.colorize(photo, settings, progress=lambda share: _advance(bar, 0.8 * share))
+    data = encode_photo(colored, format, like=photo, note=SYNTHETIC, history=settings.to_json())
     return f"{Path(photo.path or 'photo').stem}-colour{suffix}", kind, data
 
 
@@ -71,26 +69,13 @@ def save_all(colorizer: Colorizer, films: list[tuple[Film, Settings]], target: s
     batch = Batch([film.path for film, _ in films], Path(target).expanduser(), None, force=False)
     make_folder(batch.folder)
     errors = []
-    with _progress(bar) as progress:
-        for done, (film, settings) in enumerate(films, 1):
-            outcome, notes = colorize_one(batch, colorizer, settings, film.path, lambda _, film=film: film.open())
-            errors += [outcome] if isinstance(outcome, str) else [f"{film.path}: {note}" for note in notes]
-            progress(done / len(films))
+    for done, (film, settings) in enumerate(films):
+        _advance(bar, done / len(films))
+        outcome, notes = colorize_one(batch, colorizer, settings, film.path, lambda _, film=film: film.open())
+        errors += [outcome] if isinstance(outcome, str) else [f"{film.path}: {note}" for note in notes]
     return (f"{len(batch.results)} of {len(films)} photographs are in {html.escape(plain(batch.folder))}."
             + "".join(f"<br>{html.escape(plain(error))}" for error in errors))
 
 
-def link(name: str, kind: str, data: bytes, text: str) -> str:
-    """A link, as HTML, that saves a file of this name and MIME type. The data are in the link itself."""
-    code = base64.b64encode(data).decode()
-    return f'<a download="{html.escape(name)}" href="data:{kind};base64,{code}">{html.escape(text)}</a>'
-
-
-@contextmanager
-def _progress(bar: FloatProgress) -> Iterator[Callable[[float], None]]:
-    """Show a progress bar for as long as the work takes."""
-    bar.value, bar.layout.visibility = 0.0, "visible"
-    try:
-        yield lambda share: setattr(bar, "value", share)
-    finally:
-        bar.layout.visibility = "hidden"
+def _advance(bar: FloatProgress, share: float) -> None:
+    bar.value, bar.layout.visibility = share, "visible"  # `Studio._run` hides it

@@ -17,7 +17,7 @@ from colorlib.colorizer import Hint, Settings
 from colorlib.photos import SUFFIXES
 from colorlib.photos.samples import OLD, SAMPLES
 from colorlib.studio.board import Board
-from colorlib.studio.files import link, plain
+from colorlib.studio.files import plain
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg
 from colorlib.studio.state import State
 
@@ -46,12 +46,8 @@ tone = lru_cache(len(TONES))(ab_of_hex)
 class Parts:
     """All widgets of a studio, by name.
 
-    Args:
-        formats: of the full-size file.
-        files: with paths of this machine.
-        max_bytes: of a file from the browser.
-        own_size: of a height and width; the render size if the settings leave it to the colorizer.
-        expression: Python for the colorizer, in the line of code.
+    `formats` are those of a saved picture; `files`: paths of this machine are offered; `max_bytes` of a file from the browser;
+    `own_size` of a height and width is the render size that the colorizer takes; `expression` is the colorizer in code.
     """
 
     def __init__(self, formats: Iterable[str], files: bool, max_bytes: int, own_size: Callable[[int, int], int],
@@ -125,7 +121,6 @@ class Parts:
         self.lost.value = f"Its file also has {', '.join(lacks)}: a saved picture will not." * bool(lacks)
         visible(self.lost, bool(lacks))
         self.uncertainty.value = state.uncertainty
-        self.file.value = ""  # a file that was made before has other colours
         self.x.max, self.y.max = (max(1, side - 1) for side in (board.width, board.height))  # without a range they fail
         self.show_sliders(state)
         self._show_code(state.settings, preview)
@@ -162,9 +157,10 @@ class Parts:
 
     def _show_code(self, settings: Settings, preview: Preview) -> None:
         code = settings.code(preview.sample or str(preview.photo.path or "photo.png"), bool(preview.sample), self._expression)
-        save = link("settings.json", "application/json", settings.to_json().encode(), "Save these settings")
-        self.code.value = (f'<pre style="white-space: pre-wrap; margin: 0">{html.escape(plain(code))}</pre>{save}, also for '
-                                 "the command <code>colorlib colorize --settings settings.json</code>")
+        data = base64.b64encode(settings.to_json().encode()).decode()
+        self.code.value = (f'<pre style="white-space: pre-wrap; margin: 0">{html.escape(plain(code))}</pre><a download='
+                           f'"settings.json" href="data:application/json;base64,{data}">Save these settings</a>, also for '
+                           "the command <code>colorlib colorize --settings settings.json</code>")
 
 
 def visible(widget: Widget, on: bool) -> None:

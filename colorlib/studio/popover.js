@@ -92,6 +92,8 @@ function makePopover({ model, board, stage, popover, groups, own, dropper, other
   return { fill, place, refer };
 }
 
+const OWN_KEYS = "data-lm-suppress-shortcuts"; // on what has the focus: else a notebook takes its arrow keys and letters
+
 // ipywidgets gives its sliders and fields no accessible name, and a title "null" where there is no tooltip.
 function nameControls(el) {
   let root = el;
@@ -103,6 +105,7 @@ function nameControls(el) {
       }
     }
     for (const part of root.querySelectorAll('[title="null"], [title=""]')) part.removeAttribute("title");
+    for (const part of root.querySelectorAll("button, input, select, [tabindex]")) part.setAttribute(OWN_KEYS, "true");
   };
   const watched = new MutationObserver(give);
   const start = () => { // the board is drawn before it is put into the studio

@@ -20,10 +20,12 @@ from torch import Tensor
 
 from colorlib import color
 from colorlib.colorizer import Colorizer, Hint, Settings, Suggestion
+from colorlib.colorizer.colorizer import VARIANTS
 from colorlib.colorizer.render import Sketch, render
 from colorlib.photos import Photo, to_image
 
 LONG_SIDE = 800  # pixels of a preview: the width of a notebook's column; a screen with more gets a crop of all
+DRAFT = 96  # pixels: render size of a draft for which the network has to run
 REFERENCE = 480  # pixels: long side of a reference photograph
 THUMB = 120  # pixels: short side of a small colouring, twice its height on the screen
 KEPT = {"sketch": 12, "picture": 8, "_enlarged": 1, "_expected_error": 8, "_suggestions": 8, "shown_color": 256, "thumb": 8}
@@ -39,6 +41,8 @@ class Preview:
 
     def __init__(self, colorizer: Colorizer, photo: Photo, sample: str | None = None) -> None:
         self.colorizer, self.photo, self.sample = colorizer.remembering(), photo, sample
+        self._small = colorizer.remembering()  # for drafts
+        self._sketched, self._answered = set(), set()  # for which settings there is a sketch, and an answer without hints
         self.rgb = shrunk(photo.rgb, LONG_SIDE / max(photo.rgb.shape))
         self.grey = color.rgb_to_grey(self.rgb)
         self.grey_jpeg = jpeg(self.grey)
@@ -47,6 +51,9 @@ class Preview:
             setattr(self, name, lru_cache(number)(getattr(self, name)))
 
     def sketch(self, settings: Settings) -> Sketch:
+        plain = _needed(settings, hints=False)
+        self._sketched.add(settings)
+        self._answered = {one for one in self._answered if one.render_size == plain.render_size} | {plain}
         return self.colorizer.sketch(self.photo, settings)
 
     def picture(self, settings: Settings) -> Tensor:
@@ -54,14 +61,21 @@ class Preview:
         return render(self.rgb, self.sketch(_needed(settings)), settings)
 
     def draft(self, settings: Settings) -> tuple[Tensor, bool]:
-        """The picture, or one that does not wait for the network's answers to hints: whether it is such a one."""
-        sketch = self.colorizer.sketch(self.photo, _needed(settings), draft=True)
-        return render(self.rgb, sketch, settings), sketch.draft
+        """The picture; or a draft, if the network has to answer first, and True. It has the hints' own colours alone, and
+        it is that of a small render size where the network has no answer without hints yet."""
+        needed, own = _needed(settings), settings.render_size or self.colorizer.own_render_size(*self.photo.rgb.shape[1:])
+        fast, colorizer = _needed(settings, hints=False) in self._answered, self.colorizer
+        if needed in self._sketched or not fast and (own <= DRAFT or 1 <= needed.variant <= VARIANTS):
+            return self.picture(settings), False
+        if not fast:
+            colorizer, needed = self._small, replace(needed, render_size=DRAFT)
+        sketch = colorizer.sketch(self.photo, needed, draft=True)
+        return render(self.rgb, sketch, settings), sketch.draft or not fast
 
     def prepare(self, settings: Settings) -> None:
-        """Let the network answer what the next new hint will need."""
+        """Let the network answer what the next new hint, or the map of uncertainty, will need."""
         if self.colorizer.generator.config.get("num_bins", 0):
-            self._expected_error(settings.hints, settings.render_size)
+            self.uncertainty(settings)
 
     def crop(self, settings: Settings, box: Sequence[int], width: int) -> bytes:
         """A JPEG of a part of the photograph, at full size or as much smaller as it is more than `width` pixels wide.
@@ -133,9 +147,10 @@ class Preview:
         return self.colorizer.suggest(self.photo, x, y, hints=hints, render_size=render_size)
 
 
-def _needed(settings: Settings) -> Settings:
-    """The settings that the network's sketch depends on; the others at their defaults."""
-    return replace(settings, guidance=1.0, saturation=1.0, warmth=0.0, blend=1.0)
+def _needed(settings: Settings, hints: bool = True) -> Settings:
+    """The settings that the network's sketch depends on, or its answers without hints; the others at their defaults."""
+    needed = replace(settings, guidance=1.0, saturation=1.0, warmth=0.0, blend=1.0)
+    return needed if hints else replace(needed, hints=(), adversarial=float(settings.adversarial == 1))
 
 
 def shrunk(rgb: Tensor, scale: float) -> Tensor:

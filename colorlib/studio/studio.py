@@ -21,7 +21,7 @@ from ipywidgets import VBox
 from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings
 from colorlib.colorizer.colorizer import VARIANTS
 from colorlib.photos import Photo, PhotoError, decode_photo
-from colorlib.studio.files import (FORMATS, Film, check_bytes, films_of, full_size_file, link, plain, save_all)
+from colorlib.studio.files import FORMATS, Film, check_bytes, films_of, full_size_file, plain, save_all
 from colorlib.studio.parts import Parts, visible
 from colorlib.studio.preview import REFERENCE, THUMB, Preview, ab_at, ab_of_hex, jpeg, shrunk
 from colorlib.studio.state import State
@@ -91,7 +91,6 @@ class Studio(VBox):
             parts.uncertainty: lambda shown: self._show(replace(self.state, uncertainty=shown)),
             parts.x: lambda x: self._show(replace(self.state, point=(x, self.state.point[1]))),
             parts.y: lambda y: self._show(replace(self.state, point=(self.state.point[0], y))),
-            parts.format: lambda _: setattr(parts.file, "value", ""),
             **{slider: partial(self._set, name) for name, slider in parts.sliders.items()},
         }
         for widget, action in changed.items():
@@ -130,19 +129,21 @@ class Studio(VBox):
                 self._say(f"Something went wrong in colorlib ({type(error).__name__}: {error}). The log has the details.")
                 raise
             finally:
-                self.parts.board.busy = False
+                self.parts.board.busy, self.parts.progress.layout.visibility = False, "hidden"
 
     def _say(self, sentence: str) -> None:
         text = html.escape(plain(sentence))
         self.parts.message.value = f'<span role="alert" class="alert">{text}</span>' if sentence else ""
 
-    def _show(self, state: State, preview: Preview | None = None) -> None:
-        """Show a new state, or raise and stay with the old one. In a browser, other hints are painted at once, before the
-        network has answered them; the browser then requests the picture itself."""
-        new, preview, draft = preview is not None, preview or self._preview, False
+    def _show(self, state: State, preview: Preview | None = None, whole: bool = False) -> None:
+        """Show a new state, or raise and stay with the old one. In a browser a draft is painted where the network has to
+        answer first, unless `whole`; the browser then requests the picture itself."""
+        if preview or state.settings != self.settings:
+            self.parts.file.value = ""  # a file that was saved before has other colours
+        preview, draft = preview or self._preview, False
         if state.uncertainty:
             picture = preview.uncertainty(state.settings)
-        elif self.parts.board.ready and not new and state.settings.hints not in ((), self.settings.hints):
+        elif self.parts.board.ready and not whole:
             picture, draft = preview.draft(state.settings)
         else:
             picture = preview.picture(state.settings)
@@ -163,6 +164,7 @@ class Studio(VBox):
                 break
         self._films, self._film, self.parts.board.films = films, index, []  # other files may have the same names
         self._show_strip()
+        self._run(self._restore, asked=False)
 
     def _show_film(self, film: Film) -> None:
         """Show a photograph with its hints and steps; the state of the one before stays with that."""
@@ -178,6 +180,14 @@ class Studio(VBox):
         if index != self._film:
             self._show_film(self._films[index])
             self._film = self.parts.board.film = index
+            self._restore()
+
+    def _restore(self) -> None:
+        """A picture that was saved here, opened for the first time, brings its settings: a step, which Undo takes back."""
+        found = None if self.state.past or self.state.future else Settings.of(self.photo)
+        if found and found != self.settings and not (len(self._films) > 1 and self.parts.same.value):
+            self._show(self.state.set(found))
+            self.parts.file.value = "Its settings came back with it; Undo takes them back."
 
     def _show_strip(self) -> None:
         self.parts.board.films, self.parts.board.film = [plain(film.path.name) for film in self._films], self._film
@@ -220,9 +230,8 @@ class Studio(VBox):
         parts = self.parts
         name, kind, data = full_size_file(self.colorizer, self.photo, self.settings, parts.format.value, parts.progress)
         parts.board.send({"kind": "save", "name": name, "type": kind}, [data])
-        text = self.settings.to_json().encode()
-        settings = link(f"{Path(name).stem}.json", "application/json", text, "save its settings too")
-        parts.file.value = f"Saved {html.escape(plain(name))} ({len(data) / 1e6:.1f} MB); {settings}"
+        parts.file.value = (f"Saved {html.escape(plain(name))} ({len(data) / 1e6:.1f} MB). Its settings are in it: open it "
+                            "here to go on.")
 
     def _save_all(self) -> None:
         films = [(film, self._settings_of(film)) for film in self._films]
@@ -253,7 +262,7 @@ class Studio(VBox):
             case {"kind": "reach" | "erase" as name, "value": value}:
                 self._show(self.state.tuned(self._selected("change"), **{name: value}))
             case {"kind": "refine"} if self.parts.board.draft:
-                self._show(self.state)
+                self._show(self.state, whole=True)
                 self._preview.prepare(self.settings)
             case {"kind": "film", "index": index}:
                 self._choose_film(index)
@@ -262,6 +271,8 @@ class Studio(VBox):
             case {"kind": "tile", "row": row, "index": index}:
                 data = self._preview.thumb(index) if row == "strip" else self._tile(self._films[index])
                 self.parts.board.send({"kind": "tile", "row": row, "index": index}, [data])
+                if row == "strip" and index == VARIANTS:
+                    self._preview.prepare(self.settings)
             case {"kind": "crop", "pixels": pixels}:
                 box = [content[name] for name in ("x", "y", "width", "height")]
                 if not self.state.uncertainty:

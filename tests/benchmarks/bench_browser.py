@@ -3,8 +3,8 @@
     python tests/benchmarks browser
 
 The page of `make studio` in headless Chromium with the sample photograph of 640 x 427. Busy: on each core one Python
-process that only loops. Limits of the issue on a busy machine of 2 cores: 300 ms in the median, 600 ms at most. Where hints change,
-the first picture spreads their own colours, and the network's picture follows: its time is in the note.
+process that only loops. Limits of the issue on a busy machine of 2 cores: 300 ms in the median, 600 ms at most. Where the network
+has to run, a draft is painted first, and the network's picture follows: its time is in the note.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from pathlib import Path
 
 from bench_waiting import loops
 
+from colorlib.photos import SAMPLES
+
 ROOT = Path(__file__).resolve().parents[2]
 REPEATS, WARM_UP = 12, 2
 AFTER, STAGE = ".colorlib-board img.after", ".colorlib-board .stage"
+TILES = "document.querySelectorAll('.colorlib-board .tile img').length === 7"
+RESTS = f"!document.querySelector('.working').textContent && !document.querySelector('{STAGE}').classList.contains('draft')"
 # starts the clock at the next event that the page gets, stops it when the next picture is decoded and a frame is drawn, and
 # again when the picture is no draft any more
 WATCH = f"""() => {{ window.painted = new Promise((done) => {{
@@ -58,8 +62,8 @@ def rows() -> list[dict[str, object]]:
             browser = playwright.chromium.launch(executable_path=jupyter.browser_path(), args=jupyter.FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(address, timeout=1000 * jupyter.PATIENCE)
-            page.wait_for_function("document.querySelectorAll('.colorlib-board .tile img').length === 7",
-                                   timeout=1000 * jupyter.PATIENCE)
+            page.wait_for_function(TILES, timeout=1000 * jupyter.PATIENCE)
+            page.get_by_role("button", name="Fine control").click()
             for state, number in (("idle", 0), ("busy", os.cpu_count() or 1)):
                 with loops(number):
                     for name, act in controls(page).items():
@@ -99,12 +103,45 @@ def controls(page) -> dict[str, Callable[[int], None]]:
         box = page.locator(STAGE).bounding_box()
         page.mouse.click(box["x"] + box["width"] * (0.2 + 0.03 * k), box["y"] + box["height"] * (0.5 + 0.02 * k))
 
-    def swatch(k: int) -> None:
-        page.locator(".popover .swatch").nth(k % 5).click()
+    def slider(name: str):
+        return page.locator(".widget-slider", has=page.get_by_text(name, exact=True)).get_by_role("slider")
 
-    def slide(k: int) -> None:
-        page.locator(".widget-slider", has=page.get_by_text("Colour strength", exact=True)).get_by_role("slider").focus()
-        page.keyboard.press("ArrowLeft" if k % 2 else "ArrowRight")
+    def slide(name: str, key: str) -> Callable[[int], None]:
+        def act(k: int) -> None:
+            slider(name).focus()
+            page.keyboard.press(key or ("ArrowLeft" if k % 2 else "ArrowRight"))
+        return act
+
+    def settle(act: Callable[[int], None]) -> None:
+        """Do it and wait until the studio rests; then the clock is set anew."""
+        act(0)
+        page.wait_for_timeout(500)
+        page.wait_for_function(RESTS)
+        page.evaluate(WATCH)
+
+    def size(k: int) -> None:
+        """From the largest down."""
+        if k == 0:
+            settle(slide("Network's size", "End"))
+        slide("Network's size", "ArrowLeft")(k)
+
+    def boldness(k: int) -> None:
+        """The first step, for which the other network has to run: each time at another size."""
+        settle(slide("Boldness", "End"))
+        settle(slide("Network's size", "ArrowLeft" if k else "End"))
+        slide("Boldness", "ArrowLeft")(k)
+
+    def map_of_uncertainty(k: int) -> None:
+        page.get_by_role("button", name="Where is it unsure?").click()
+
+    def colouring(k: int) -> None:
+        """Those from 7 on, which are not shown small."""
+        if k == 0:
+            settle(lambda _: page.get_by_role("button", name="Back to the defaults").click())
+            settle(slide("Colouring", "Home"))
+            for _ in range(6):
+                settle(slide("Colouring", "ArrowRight"))
+        slide("Colouring", "ArrowRight")(k)
 
     def undo(k: int) -> None:
         page.get_by_role("button", name="Undo", exact=True).click()
@@ -112,7 +149,21 @@ def controls(page) -> dict[str, Callable[[int], None]]:
     def tile(k: int) -> None:
         page.locator(".colorlib-board .tile").nth(1 + k % 6).click()
 
-    return {"a slider": slide, "another colouring": tile, "a new hint": click, "a colour of the popover": swatch, "undo": undo}
+    def swatch(k: int) -> None:
+        page.locator(".popover .swatch").nth(k % 5).click()
+
+    def photograph(k: int) -> None:
+        """The last of them is the one that the page opened with."""
+        if k == 0:
+            settle(lambda _: page.get_by_role("button", name="Back to the defaults").click())
+        settle(lambda _: page.wait_for_function(TILES))
+        at = list(SAMPLES).index("china") + k + 1 - REPEATS - WARM_UP
+        page.get_by_label("Sample", exact=True).select_option(list(SAMPLES)[at % len(SAMPLES)])
+
+    return {"a slider": slide("Colour strength", ""), "another colouring": tile, "a new hint": click,
+            "a colour of the popover": swatch, "undo": undo, "sharpness of edges": slide("Sharp edges", ""),
+            "the network's size": size, "boldness": boldness, "a colouring without a small picture": colouring,
+            "the map of uncertainty": map_of_uncertainty, "another photograph": photograph}
 
 
 if __name__ == "__main__":

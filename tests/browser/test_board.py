@@ -271,6 +271,11 @@ def test_the_popover_at_a_hint(board):
     popover.get_by_label("Reach").focus()
     nb.page.keyboard.press("Enter")  # takes what is set
     nb.wait_for("board.selected == -1 and board.hints[0]['color'] == '#104080' and board.hints[0]['erase']")
+    nb.ask("setattr(board, 'selected', 0)")
+    popover.wait_for()
+    nb.stage.focus()
+    nb.page.keyboard.press("Enter")  # after a click the picture has the focus: no second hint
+    nb.wait_for("board.selected == -1 and len(board.hints) == 1")
 
 
 ZOOMED = "Number(document.querySelector('.colorlib-board .fit').textContent.split(' ')[0])"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from colorlib import color
 from colorlib.colorizer import Colorizer, Hint, Settings
 from colorlib.colorizer.render import render
+from colorlib.photos import read_photo, write_photo
 
 NUMBERS = st.floats(-100, 100, allow_nan=False)
 HINTS = st.lists(st.builds(Hint, NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.floats(0.1, 10), st.booleans()), max_size=3).map(tuple)
@@ -54,6 +55,20 @@ def test_from_json_says_what_is_wrong():
     for text, words in (("{", "no JSON"), ("[]", "list"), ('{"gamma": 2}', "gamma"), ('{"hints": 3}', "hints is 3")):
         with pytest.raises(ValueError, match=words):
             Settings.from_json(text)
+
+
+def test_a_coloured_photograph_gives_its_settings_back(tmp_path):
+    rgb, settings = torch.zeros(3, 20, 30, dtype=torch.uint8), Settings(warmth=3.0, hints=(Hint(29, 19, 1.5, -2.0),))
+    for suffix in ("jpg", "png", "webp", "tif"):
+        path = write_photo(tmp_path / f"a.{suffix}", rgb, history=settings.to_json())
+        assert Settings.of(read_photo(path)) == Settings.read(path) == settings
+    (tmp_path / "a.json").write_text(settings.to_json())
+    assert Settings.read(tmp_path / "a.json") == settings
+    other = write_photo(tmp_path / "c.png", rgb, history="cropped by another program")
+    for bad in (other, write_photo(tmp_path / "d.png", rgb)):
+        assert Settings.of(read_photo(bad)) is None
+        with pytest.raises(ValueError, match=f"{bad.name}: holds no settings; name a JSON file"):
+            Settings.read(bad)
 
 
 def test_blend_goes_from_grey_to_colour(colorizer, china):

@@ -109,9 +109,23 @@ def test_a_note_goes_into_the_file_beside_what_was_there(tmp_path, suffix):
             assert torch.equal(read_photo(path).rgb, rgb)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_the_history_comes_back_and_the_latest_counts(tmp_path, suffix):
+    rgb = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8)
+    exif = Image.Exif()
+    exif[0x010E] = "harbour"
+    assert photos.Photo(rgb).history == photos.Photo(rgb, exif=exif.tobytes()).history == ""
+    for name, like in (("a", None), ("b", photos.Photo(rgb, exif=exif.tobytes(), xmp=XMP))):
+        first = read_photo(write_photo(tmp_path / (name + suffix), rgb, like=like, note="n", history='{"a": [1]}'))
+        assert first.history == '{"a": [1]}' and (like is None or b"harbour" in first.exif and first.xmp == XMP)
+        again = write_photo(tmp_path / f"{name}2{suffix}", rgb, like=first, note="n", history="second")
+        assert read_photo(again).history == "second"
+    assert read_photo(write_photo(tmp_path / "c.bmp", rgb, history="none")).history == ""
+
+
 def test_a_tiff_with_a_note_alone_is_still_compressed(tmp_path):
     rgb = torch.zeros(3, 200, 200, dtype=torch.uint8)
-    assert write_photo(tmp_path / "a.tif", rgb, note="n").stat().st_size < 5_000
+    assert write_photo(tmp_path / "a.tif", rgb, note="n", history="h").stat().st_size < 5_000
 
 
 def test_an_exif_block_that_no_jpeg_holds_gives_way_to_the_note(tmp_path):
@@ -119,6 +133,10 @@ def test_an_exif_block_that_no_jpeg_holds_gives_way_to_the_note(tmp_path):
     exif[0x010E] = "x" * 70_000
     like = photos.Photo(torch.zeros(3, 8, 8, dtype=torch.uint8), exif=exif.tobytes())
     path = write_photo(tmp_path / "a.jpg", like.rgb, like=like, note="synthetic")
+    assert dict(Image.open(path).getexif()) == {0x0131: "synthetic"}
+    path = write_photo(tmp_path / "b.jpg", like.rgb, like=like, note="synthetic", history="h")
+    assert dict(Image.open(path).getexif()) == {0x0131: "synthetic", 0x9213: "h"}
+    path = write_photo(tmp_path / "c.jpg", like.rgb, note="synthetic", history="h" * 70_000)
     assert dict(Image.open(path).getexif()) == {0x0131: "synthetic"}
 
 
