@@ -82,7 +82,7 @@ class Colorizer:
                              f"{self.render_size}, the render size")
         self.large_render_size = None if text is None else int(text)
         self.warn: Callable[[str], None] = warnings.warn  # gets a sentence where a smaller render size was taken
-        self._last: tuple[Tensor, Tensor] | None = None  # L of the last photograph with variants, and their z
+        self._last: list[Tensor] = []  # L of the last photograph with variants, and their z; copies share it
         self._known: OrderedDict[tuple, Prediction] | None = None  # what `remembering` keeps, and for which L
         self._known_L: Tensor | None = None
 
@@ -206,7 +206,8 @@ class Colorizer:
                              "them): leave adversarial at 1")
         L, marks, full = self._seen(rgb, settings.hints, settings.render_size)
         with torch.inference_mode(), _memory_for(full):
-            z = self._z(L, settings.decode, settings.variant)
+            seen = self._seen(rgb, (), None)[0] if settings.variant else L  # variants are the same at every render size
+            z = self._z(seen, settings.decode, settings.variant)
             plain, found = self._answers(L, marks, z, draft)
             ab, draft = plain.ab.float(), any(one.answer is plain for one in found)
             if settings.adversarial < 1:
@@ -251,7 +252,7 @@ class Colorizer:
     def _variants(self, L: Tensor) -> Tensor:
         """z of six colourings of one photograph that differ to the eye, (6, z_channels): of DRAWS draws those, one
         after the other, farthest from the default and each other (Gonzalez 1985, farthest-point clustering)."""
-        if self._last is not None and torch.equal(self._last[0], L):
+        if self._last and torch.equal(self._last[0], L):
             return self._last[1]
         z = torch.stack([self.z["default"], *(self._draw(seed) for seed in range(1, DRAWS + 1))])
         scale = min(1.0, VARIANT_SIZE / min(L.shape[-2:]))
@@ -262,7 +263,7 @@ class Colorizer:
         for _ in range(VARIANTS):
             chosen.append(int(nearest.argmax()))
             nearest = torch.minimum(nearest, apart[chosen[-1]])
-        self._last = L, z[chosen]  # the six are asked for one after the other
+        self._last[:] = L, z[chosen]  # the six are asked for one after the other
         return z[chosen]
 
     def _distribution(self, rgb: Tensor, hints: Sequence[Hint] | None,

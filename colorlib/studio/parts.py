@@ -24,10 +24,10 @@ from colorlib.studio.state import State
 SLIDERS = {  # field of Settings: (class, from, to, step, label, explanation)
     "saturation": (FloatSlider, 0, 2, 0.05, "Colour strength", "how colourful the picture is; colours that you gave stay"),
     "warmth": (FloatSlider, -30, 30, 1, "Warmth", "to the right more yellow, to the left more blue; colours that you gave stay"),
-    "blend": (FloatSlider, 0, 1, 0.05, "Grey to colour", "left the grey photograph, right the coloured one"),
+    "blend": (FloatSlider, 0, 1, 0.05, "Grey to colour", "to the left the grey photograph, to the right the coloured one"),
     "variant": (IntSlider, 0, 20, 1, "Colouring", "0 is the usual one; every other number is another plausible one"),
     "render_size": (IntSlider, 32, 256, 8, "Network's size", "short side, in pixels, of the picture that the network gets"),
-    "adversarial": (FloatSlider, 0, 1, 0.05, "Boldness", "right the network trained with a critic, left the paler one without"),
+    "adversarial": (FloatSlider, 0, 1, 0.05, "Boldness", "to the right bolder colours, of the network trained with a critic; to the left paler, safer ones"),
     "guidance": (FloatSlider, 0, 1, 0.05, "Sharp edges", "how sharply colours end at the edges of the photograph"),
 }  # fmt: skip
 MAIN = ("saturation", "warmth", "blend")
@@ -88,7 +88,7 @@ class Parts:
         experts = [slider for name, slider in self.sliders.items() if name not in MAIN]
         folds = [_fold("Fine control", "sliders for experts", [
                      *experts, self.x, self.y, self.add, self.shown_color, self.histogram,
-                     HTML("the picture's a and b: red to the right, yellow up")]),
+                     HTML("The colours of the picture: red is to the right, yellow is up")]),
                  _fold("Settings and code", "what is set, as a file and as a line of Python", [self.code])]
         if files:
             folds.append(_fold("The whole film strip", "saves many photographs at once", [
@@ -128,7 +128,7 @@ class Parts:
         hint = hints[state.selected] if state.selected >= 0 else Hint(x, y, *preview.ab(x, y, state.settings))
         color, lost = preview.shown_color(hint)
         paler = f", {lost:.0f} CIE units paler: a screen has no more colour at this lightness" if lost >= 1 else ""
-        self.shown_color.value = (f'There it becomes <span style="background: {color}; border: 1px solid #888">'
+        self.shown_color.value = (f'At x, y it becomes <span style="background: {color}; border: 1px solid #888">'
                                    f"&emsp;&emsp;</span>{paler}")
         data = base64.b64encode(jpeg(preview.histogram(picture))).decode()
         self.histogram.value = f'<img src="data:image/jpeg;base64,{data}" alt="How often each colour occurs">'

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from colorlib import color
 from colorlib.colorizer import Colorizer, Hint, Settings, Suggestion
-from colorlib.colorizer.colorizer import VARIANTS
 from colorlib.colorizer.render import Sketch, render
 from colorlib.photos import Photo, to_image
 
@@ -42,7 +41,7 @@ class Preview:
     def __init__(self, colorizer: Colorizer, photo: Photo, sample: str | None = None) -> None:
         self.colorizer, self.photo, self.sample = colorizer.remembering(), photo, sample
         self._small = colorizer.remembering()  # for drafts
-        self._sketched, self._answered = set(), set()  # for which settings there is a sketch, and an answer without hints
+        self._sketched, self._known = set(), set()  # the settings of sketches, and those that need no run without hints
         self.rgb = shrunk(photo.rgb, LONG_SIDE / max(photo.rgb.shape))
         self.grey = color.rgb_to_grey(self.rgb)
         self.grey_jpeg = jpeg(self.grey)
@@ -53,7 +52,7 @@ class Preview:
     def sketch(self, settings: Settings) -> Sketch:
         plain = _needed(settings, hints=False)
         self._sketched.add(settings)
-        self._answered = {one for one in self._answered if one.render_size == plain.render_size} | {plain}
+        self._known = {one for one in self._known if one.render_size == plain.render_size} | {plain}
         return self.colorizer.sketch(self.photo, settings)
 
     def picture(self, settings: Settings) -> Tensor:
@@ -61,11 +60,11 @@ class Preview:
         return render(self.rgb, self.sketch(_needed(settings)), settings)
 
     def draft(self, settings: Settings) -> tuple[Tensor, bool]:
-        """The picture; or a draft, if the network has to answer first, and True. It has the hints' own colours alone, and
-        it is that of a small render size where the network has no answer without hints yet."""
+        """The picture; or a draft, where the network has to run first, and True. A draft shows the hints' own colours
+        alone; where the prediction without hints is missing, too, it is one of a small render size."""
         needed, own = _needed(settings), settings.render_size or self.colorizer.own_render_size(*self.photo.rgb.shape[1:])
-        fast, colorizer = _needed(settings, hints=False) in self._answered, self.colorizer
-        if needed in self._sketched or not fast and (own <= DRAFT or 1 <= needed.variant <= VARIANTS):
+        fast, colorizer = _needed(settings, hints=False) in self._known, self.colorizer
+        if needed in self._sketched or not fast and own <= DRAFT:
             return self.picture(settings), False
         if not fast:
             colorizer, needed = self._small, replace(needed, render_size=DRAFT)
@@ -73,7 +72,7 @@ class Preview:
         return render(self.rgb, sketch, settings), sketch.draft or not fast
 
     def prepare(self, settings: Settings) -> None:
-        """Let the network answer what the next new hint, or the map of uncertainty, will need."""
+        """Let the network predict what the next new hint, or the map of uncertainty, will need."""
         if self.colorizer.generator.config.get("num_bins", 0):
             self.uncertainty(settings)
 
@@ -148,7 +147,7 @@ class Preview:
 
 
 def _needed(settings: Settings, hints: bool = True) -> Settings:
-    """The settings that the network's sketch depends on, or its answers without hints; the others at their defaults."""
+    """The settings that a sketch depends on, or the network's predictions without hints; the others at their defaults."""
     needed = replace(settings, guidance=1.0, saturation=1.0, warmth=0.0, blend=1.0)
     return needed if hints else replace(needed, hints=(), adversarial=float(settings.adversarial == 1))
 

@@ -137,7 +137,7 @@ class Studio(VBox):
 
     def _show(self, state: State, preview: Preview | None = None, whole: bool = False) -> None:
         """Show a new state, or raise and stay with the old one. In a browser a draft is painted where the network has to
-        answer first, unless `whole`; the browser then requests the picture itself."""
+        run first, unless `whole`; the browser then requests the picture itself."""
         if preview or state.settings != self.settings:
             self.parts.file.value = ""  # a file that was saved before has other colours
         preview, draft = preview or self._preview, False
@@ -239,7 +239,7 @@ class Studio(VBox):
 
     def _selected(self, action: str) -> int:
         if self.state.selected < 0:
-            raise ValueError(f"there is no hint chosen to {action}: click on it, or on another place of the picture")
+            raise ValueError(f"no hint is chosen to {action}: click on one, or on another place of the picture")
         return self.state.selected
 
     def _board_sent(self, content: dict, buffers: list) -> None:

@@ -107,6 +107,8 @@ def reload(page) -> None:
 
 
 def source(page) -> str:
+    """Of the picture, as soon as it is no draft."""
+    page.wait_for_function("!document.querySelector('.stage.draft')")
     return page.locator(AFTER).first.get_attribute("src")
 
 

@@ -589,6 +589,9 @@ def test_another_photograph_of_the_same_size_has_its_own_variants():
     for number in range(1, 7):
         chosen = Settings(variant=number)
         assert torch.equal(painter.sketch(light, chosen).ab, fresh.sketch(light, chosen).ab)
+    known = painter._last[0]
+    painter.sketch(light, Settings(variant=1, render_size=32))
+    assert painter._last[0] is known and painter.remembering()._last[0] is known  # the same six at any size, in any copy
 
 
 def test_a_remembering_colorizer_gives_the_same_and_computes_only_what_is_new(colorizer, monkeypatch):

@@ -111,7 +111,7 @@ def test_hints_are_chosen_recoloured_deleted_undone_and_redone(studio):
     send(studio, kind="redo")
     assert [hint.x for hint in studio.settings.hints] == [50] and not board.can_redo and board.can_undo
     send(studio, kind="color", code="#00a0a0")
-    assert "no hint chosen to colour" in message(studio)
+    assert "no hint is chosen to colour" in message(studio)
 
 
 def test_a_double_click_leaves_no_hint_and_loses_no_step(studio):
@@ -151,9 +151,10 @@ def test_a_new_hint_is_painted_before_the_network_answers_and_refined_to_the_col
     assert not calls and board.draft
 
 
-@pytest.mark.parametrize("name, value", [("render_size", 160), ("variant", 9), ("adversarial", 0.5)])
+@pytest.mark.parametrize("name, value", [("render_size", 160), ("variant", 3), ("variant", 9), ("adversarial", 0.5)])
 def test_where_the_network_has_to_run_a_draft_of_a_small_render_size_comes_first(studio, colorizer, monkeypatch, name, value):
     board, sizes, computed = studio.parts.board, [], Colorizer._computed
+    colorizer.sketch(studio.photo, Settings(variant=1))  # which six colourings there are is known
     monkeypatch.setattr(Colorizer, "_computed", lambda self, L, *more: sizes.append(min(L.shape[-2:])) or computed(self, L, *more))
     board.ready = True
     studio.parts.sliders[name].value = value
@@ -224,7 +225,7 @@ def test_reach_eraser_eyedropper_and_any_colour_of_the_popover(studio):
     assert studio.settings.hints[0][2:4] == pytest.approx(there, abs=0.06) and studio.settings.hints[0][:2] == (224, 200)
     send(studio, kind="select", index=-1)
     send(studio, kind="reach", value=2.0)
-    assert "there is no hint chosen to change" in message(studio)
+    assert "no hint is chosen to change" in message(studio)
 
 
 def answer(studio, **content):
@@ -276,7 +277,7 @@ def test_a_new_hint_takes_the_likeliest_colour_that_one_sees(studio):
 
 
 def test_a_colour_that_the_screen_cannot_show_is_announced(studio):
-    assert "There it becomes" in studio.parts.shown_color.value and "paler" not in studio.parts.shown_color.value
+    assert "At x, y it becomes" in studio.parts.shown_color.value and "paler" not in studio.parts.shown_color.value
     studio.parts.x.value, studio.parts.y.value = 600, 10
     studio.parts.add.click()
     send(studio, kind="color", code="#ff0000")
