@@ -27,8 +27,8 @@ SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".
             ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIF", ".heif": "HEIF",
             ".avif": "AVIF", ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".ppm": "PPM", ".pgm": "PPM", ".pnm": "PPM"}
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-# A TIFF keeps its descriptive tags in the same directory as its layout; only these describe the photograph.
 HISTORY = 0x9213   # "ImageHistory", a text: what was done to a picture
+# A TIFF keeps its descriptive tags in the same directory as its layout; only these describe the photograph.
 DESCRIPTIVE_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, HISTORY)
 EXIF_FOLDERS = (0x8769, 0x8825)   # the Exif and the GPS directory
 IPTC = 0x83BB   # a tag of TIFF
