@@ -104,7 +104,7 @@ def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
         raise ValueError(f"{path}: names the network {name!r}; this version of colorlib knows {sorted(NETWORKS)}; "
                          "the course's networks are known after `import colorlib.course.blocks`")
     try:
-        config = json.loads(metadata["config"], parse_int=_small)
+        config = json.loads(metadata["config"])
         if "norm" in config:
             config["norm"] = NORMS[config["norm"]]
         if found := {"pretrained", "download"} & config.keys():
@@ -112,22 +112,16 @@ def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
         with torch.device("meta"):  # without memory, until it is known to be the network of these tensors
             empty = NETWORKS[name](**config)
     except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, ValueError) as error:
-        raise ValueError(f"{path}: the network's arguments in the file are not usable ({error!r})") from error
+        raise ValueError(f"{path}: the network's arguments in the file are not usable ({error!r:.200})") from error
     need_fit(empty, tensors, path)
     generator = NETWORKS[name](**config)
     generator.load_state_dict(tensors)
     return generator.eval(), metadata
 
 
-def _small(digits: str) -> int:
-    if len(digits) > 4:
-        raise ValueError(f"a number of the network's arguments is {digits[:20]}; it must have at most four digits")
-    return int(digits)
-
-
 def need_fit(module: torch.nn.Module, tensors: dict[str, Tensor], origin: str | Path) -> None:
-    """A ValueError names the first tensors that a module's state lacks or has not, of another shape or kind of number, or
-    not finite."""
+    """A ValueError names the first tensors that do not fit: missing or unknown, of another shape or kind of number, or not
+    finite."""
     needed, problems = module.state_dict(), []
     for name in needed | tensors:
         if name not in tensors or name not in needed:

@@ -153,6 +153,8 @@ def test_a_list_may_name_files_that_are_gone(tree):
     streamed = PhotoBatches(photographs(tree / "list.txt"), 16, 4, num_workers=0)
     next(streamed)
     assert [error.wrong for error in streamed.errors.values()] == ["does not exist"]
+    (tree / "list.txt").write_text("a.png\nz.png\na.png\na.png\n")  # as often as it is named
+    assert names(photographs(tree / "list.txt")) == ["a.png", "z.png", "a.png", "a.png"]
 
 
 def test_a_hundred_thousand_names_take_little_memory():
