@@ -86,7 +86,7 @@ def main() -> None:
         num=(100, "at most this number of photographs of each kind"),
         rows=(Path("build/photographs_09_rows.json"), "measurements of an unfinished run"))
     os.environ["COLORLIB_COMMAND"] = COMMAND
-    colorizer = Colorizer.load(options.weights)
+    colorizer = Colorizer.load(options.weights).remembering()
     header = {"weights": colorizer.metadata.get("sha256", ""), "num": options.num}
     done = json.loads(options.rows.read_text(encoding="utf-8")) if options.rows.is_file() else {}
     rows = done["rows"] if {key: done.get(key) for key in header} == header else {kind: [] for kind in KINDS}
