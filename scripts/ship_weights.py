@@ -1,11 +1,13 @@
 """Put the weights of a training run into data/weights, in 16 bits, with the settings chosen on validation photographs.
 
-    .venv/bin/python scripts/ship_weights.py --run RUN --render-size 128 --large-render-size 192 --colourfulness 1.4 --variants 1.2 --even 0.23 0.1
+    .venv/bin/python scripts/ship_weights.py --run RUN --render-size 128 --large-render-size 192 --colourfulness 0.3 --contrast 1.25 \\
+        --variants 1.2 --even 0.23 0.1
 
 RUN is what `colorlib train --recipe colorizer` wrote: weights.safetensors becomes colorizer.safetensors, and l1.safetensors,
 the same network before the adversarial steps, its sibling. --colourfulness is the first number of the default's z, in
 standard deviations of its distribution given L; --variants is the deviation of the z of other colourings; --even are
-the two numbers of `render.even_out`. Settings are compared by `colorlib/course/long/report.py --choose`.
+the two numbers of `render.even_out`; --contrast is the exponent in the metadata
+of `Colorizer`, which the sibling does without. Settings are compared by `colorlib/course/long/report.py --choose`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("--render-size", type=int, required=True)
     parser.add_argument("--large-render-size", type=int, required=True)
     parser.add_argument("--colourfulness", type=float, required=True)
+    parser.add_argument("--contrast", type=float, required=True)
     parser.add_argument("--variants", type=float, required=True)
     parser.add_argument("--even", type=float, nargs=2, required=True, metavar=("REACH", "EDGE"))
     options = parser.parse_args()
@@ -38,6 +41,7 @@ def main() -> None:
         chosen = {"render_size": str(options.render_size), "large_render_size": str(options.large_render_size),
                   "z_default": z_default, "mirrored": "yes", "even": json.dumps(options.even),
                   "z_std": json.dumps([options.variants] * (Z_CHANNELS - 1) + [0.0])}
+        chosen |= {"contrast": json.dumps([options.contrast])} if name == "colorizer" else {}
         save_weights(path, generator, {**metadata, **chosen}, half=True)
         print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, step {metadata['step']}")
 

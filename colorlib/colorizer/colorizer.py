@@ -20,12 +20,13 @@ from colorlib import color
 from colorlib.checks import need_photo
 from colorlib.color import bins
 from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, place_hints, plausible, spread, weights_of
-from colorlib.colorizer.render import Sketch, even_out, render, render_shape, small_L, structure
+from colorlib.colorizer.render import Sketch, apart, even_out, render, render_shape, small_L, structure
 from colorlib.colorizer.settings import DECODES, Settings, check_render_size, is_number
 from colorlib.generators import Generator, Prediction, evaluating
 from colorlib.photos import Photo, read_photo, to_srgb
 from colorlib.runtime import device as best_device
 from colorlib.runtime import is_out_of_memory
+from colorlib.training.palette import predicted_ratio
 from colorlib.training.weights import load_generator, save_weights, shipped
 
 RENDER_SIZE = 256
@@ -55,6 +56,8 @@ class Colorizer:
             "z_mean", "z_default": JSON lists, the z of the two ways of decoding, else 0; "z_std": its deviation in other
             colourings, else 1;
             "mirrored": with "yes" an answer is the mean of those to the picture and its mirror image: slower, steadier;
+            "contrast": a JSON list of one exponent: answers other than the mean get `render.apart` by this power of how many
+            times as colourful as the mean answer the generator expects the photograph (`palette.predicted_ratio`);
             "even": a JSON list of `reach` and `edge` of `render.even_out`, which every answer's ab goes through;
             "large_render_size": the render size of photographs whose short side has at least as many pixels.
         sibling: the colorizer that `adversarial` below 1 mixes in: the same network trained without a critic.
@@ -76,6 +79,10 @@ class Colorizer:
         self.z_std = torch.tensor(self._numbers("z_std", [1.0] * channels))
         self.mirrored = self.metadata.get("mirrored") == "yes"
         self.even = self._numbers("even", [1.0] * 2, 0, 10) if "even" in self.metadata else None
+        self.contrast = self._numbers("contrast", [1.0], 0, 10)[0] if "contrast" in self.metadata else None
+        if self.contrast and not self.generator.config.get("num_codes"):
+            raise ValueError("the metadata has contrast, but this generator predicts no colourfulness (its num_codes is 0): "
+                             "leave contrast out")
         text = self.metadata.get("large_render_size")
         if text is not None and not (text.isdecimal() and int(text) >= self.render_size):
             raise ValueError(f"the metadata's large_render_size is {text!r}; it must be a whole number of pixels, at least "
@@ -145,10 +152,10 @@ class Colorizer:
     def _computed(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
         with evaluating(self.generator), _memory_for(L.shape[-2:]):
             L, hints = L.to(self.device), None if hints is None else hints.to(self.device)
-            z = z[None].to(self.device) if len(z) else None
-            prediction = self.generator(L, hints=hints, z=z)
+            given = z[None].to(self.device) if len(z) else None
+            prediction = self.generator(L, hints=hints, z=given)
             if self.mirrored:
-                other = self.generator(L.flip(3), hints=None if hints is None else hints.flip(3), z=z)
+                other = self.generator(L.flip(3), hints=None if hints is None else hints.flip(3), z=given)
                 back = (None if y is None else y.flip(3) if y.ndim == 4 else y for y in other)
                 prediction = Prediction(*(None if x is None else (x + y) / 2 for x, y in zip(prediction, back)))
         ab, shape = prediction.ab, (1, 2, *L.shape[-2:])
@@ -160,6 +167,8 @@ class Colorizer:
                                  "its weights are damaged or its training diverged, take others")
         if self.even:
             prediction = prediction._replace(ab=even_out(ab.float(), L, *self.even) * structure(L))
+        if self.contrast and not torch.equal(z, self.z["mean"]):
+            prediction = prediction._replace(ab=apart(prediction.ab.float(), predicted_ratio(prediction.code) ** self.contrast))
         return prediction
 
     def colorize(self, photo: Picture, settings: Settings | None = None, *,

@@ -80,6 +80,11 @@ def even_out(ab: Tensor, L: Tensor, reach: float, edge: float, rounds: int = 3) 
     return ab
 
 
+def apart(ab: Tensor, factor: Tensor | float) -> Tensor:
+    """Colours ab (1, 2, h, w) `factor` times as far from their mean over the picture, which stays."""
+    return torch.lerp(ab.mean((2, 3), keepdim=True), ab, factor)
+
+
 def structure(L: Tensor) -> Tensor:
     """The share of its colours that a picture (1, 1, h, w) keeps: 1, but for one that is nearly even. Nothing in an
     even picture can be recognised, and a generator would take it for a sky."""

@@ -32,6 +32,11 @@ def prior(predicted: Tensor) -> tuple[Tensor, Tensor]:
     return mean, log_std.clamp(-4, 3)
 
 
+def predicted_ratio(predicted: Tensor) -> Tensor:
+    """How many times as colourful as the mean answer the photograph is expected to be, (B, 1, 1, 1), 1/3 to 3."""
+    return (prior(predicted)[0][:, :1, None, None] * UNITS[0]).exp().clamp(1 / 3, 3)
+
+
 def standardised(code: Tensor, predicted: Tensor) -> Tensor:
     """A code (B, 5) as the generator takes it: N(0, 1) over a picture's colourings, if the prior is right."""
     mean, log_std = prior(predicted)

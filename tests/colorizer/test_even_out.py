@@ -1,6 +1,7 @@
 """Colours are averaged over surfaces and stop at edges of L."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from colorlib.color import rgb_to_L
 from colorlib.colorizer import Colorizer
 
-from colorlib.colorizer.render import even_out, structure
-from colorlib.generators import UNet
+from colorlib.colorizer.render import apart, even_out, structure
+from colorlib.generators import PretrainedUNet, UNet
 from colorlib.photos import sample_photograph
+from colorlib.training.palette import UNITS, predicted_ratio
 
 
 def blotched(height=40, width=56, seed=0):
@@ -106,3 +108,41 @@ def test_an_even_picture_stays_grey_and_one_with_structure_keeps_its_colours():
     assert (flat.amax(0) - flat.amin(0)).max() <= 1
     ramp = torch.linspace(100, 156, 64).round().to(torch.uint8).expand(3, 64, 64).contiguous()
     assert structure(rgb_to_L(ramp[None])) == 1 and structure(rgb_to_L(ramp[None]) / 100) < 1
+
+
+def test_colours_move_apart_from_their_mean():
+    ab = blotched()
+    mean = ab.mean((2, 3), keepdim=True)
+    torch.testing.assert_close(apart(ab, 1.5), mean + 1.5 * (ab - mean))
+    torch.testing.assert_close(apart(ab, 1.0), ab)
+
+
+def coded(contrast=None):
+    """A colorizer whose generator predicts photographs twice as colourful as the mean answer."""
+    torch.manual_seed(0)
+    generator = PretrainedUNet((8,) * 5, (1,) * 5, z_channels=6, num_codes=5)
+    torch.nn.init.zeros_(generator.prior.weight), torch.nn.init.zeros_(generator.prior.bias)
+    generator.prior.bias.data[0] = math.log(2) / UNITS[0]
+    metadata = {"z_mean": "[0, 0, 0, 0, 0, 1]", "z_default": "[0.5, 0, 0, 0, 0, 0]"}
+    return Colorizer(generator, 64, metadata=metadata | ({} if contrast is None else {"contrast": contrast}))
+
+
+@pytest.mark.parametrize("z, factor", [("default", 4.0), ("mean", 1.0)])
+def test_contrast_is_as_strong_as_the_network_expects_and_spares_the_mean(z, factor):
+    plain, vivid = coded(), coded("[2]")
+    L = plain._seen(sample_photograph("coffee").rgb[:, ::4, ::4], (), None)[0]
+    expected = apart(plain._generate(L, None, plain.z[z]).ab, factor)
+    torch.testing.assert_close(vivid._generate(L, None, vivid.z[z]).ab, expected)
+    assert expected.std() > 0
+
+
+def test_a_wild_prediction_is_bounded():
+    assert predicted_ratio(torch.tensor([[99.0] * 10, [-99.0] * 10])).flatten().tolist() == pytest.approx([3, 1 / 3])
+
+
+def test_contrast_needs_a_generator_that_predicts_it():
+    with pytest.raises(ValueError, match="contrast.*num_codes is 0"):
+        Colorizer(UNet(base_channels=4, levels=4), 64, metadata={"contrast": "[1.1]"})
+    for contrast in ("[0]", "1.1", "[1, 2]"):
+        with pytest.raises(ValueError, match="contrast is .*1 numbers"):
+            coded(contrast)

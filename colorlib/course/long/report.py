@@ -173,7 +173,7 @@ def main() -> None:
                         choose=(False, "try settings on the validation split"),
                         split=("", "instead of it: train, validation, test or all"))
     torch.set_num_threads(1)
-    colorizer = Colorizer.load(options.weights, "cpu")
+    colorizer = Colorizer.load(options.weights, "cpu").remembering()
     split = options.split or ("validation" if options.choose else "test")
     real = groups(Path(options.photos), split)
     if options.choose:
