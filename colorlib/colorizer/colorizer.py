@@ -56,7 +56,7 @@ class Colorizer:
             "z_mean", "z_default": JSON lists, the z of the two ways of decoding, else 0; "z_std": its deviation in other
             colourings, else 1;
             "mirrored": with "yes" an answer is the mean of those to the picture and its mirror image: slower, steadier;
-            "contrast": a JSON list of one exponent: answers other than the mean get `render.apart` by this power of how many
+            "contrast": a JSON list of one exponent: the default's colours get `render.apart` by this power of how many
             times as colourful as the mean answer the generator expects the photograph (`palette.predicted_ratio`);
             "even": a JSON list of `reach` and `edge` of `render.even_out`, which every answer's ab goes through;
             "large_render_size": the render size of photographs whose short side has at least as many pixels.
@@ -167,7 +167,7 @@ class Colorizer:
                                  "its weights are damaged or its training diverged, take others")
         if self.even:
             prediction = prediction._replace(ab=even_out(ab.float(), L, *self.even) * structure(L))
-        if self.contrast and not torch.equal(z, self.z["mean"]):
+        if self.contrast and torch.equal(z, self.z["default"]):
             prediction = prediction._replace(ab=apart(prediction.ab.float(), predicted_ratio(prediction.code) ** self.contrast))
         return prediction
 
