@@ -20,7 +20,7 @@ from colorlib import color
 from colorlib.checks import need_photo
 from colorlib.color import bins
 from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, place_hints, plausible, spread, weights_of
-from colorlib.colorizer.render import Sketch, apart, even_out, render, render_shape, small_L, structure
+from colorlib.colorizer.render import Sketch, even_out, move_apart, render, render_shape, small_L, structure
 from colorlib.colorizer.settings import DECODES, Settings, check_render_size, is_number
 from colorlib.generators import Generator, Prediction, evaluating
 from colorlib.photos import Photo, read_photo, to_srgb
@@ -56,7 +56,7 @@ class Colorizer:
             "z_mean", "z_default": JSON lists, the z of the two ways of decoding, else 0; "z_std": its deviation in other
             colourings, else 1;
             "mirrored": with "yes" an answer is the mean of those to the picture and its mirror image: slower, steadier;
-            "contrast": a JSON list of one exponent: the default's colours get `render.apart` by this power of how many
+            "contrast": a JSON list of one exponent: the default's colours get `render.move_apart` by this power of how many
             times as colourful as the mean answer the generator expects the photograph (`palette.predicted_ratio`);
             "even": a JSON list of `reach` and `edge` of `render.even_out`, which every answer's ab goes through;
             "large_render_size": the render size of photographs whose short side has at least as many pixels.
@@ -168,7 +168,7 @@ class Colorizer:
         if self.even:
             prediction = prediction._replace(ab=even_out(ab.float(), L, *self.even) * structure(L))
         if self.contrast and torch.equal(z, self.z["default"]):
-            prediction = prediction._replace(ab=apart(prediction.ab.float(), predicted_ratio(prediction.code) ** self.contrast))
+            prediction = prediction._replace(ab=move_apart(prediction.ab.float(), predicted_ratio(prediction.code) ** self.contrast))
         return prediction
 
     def colorize(self, photo: Picture, settings: Settings | None = None, *,

@@ -80,7 +80,7 @@ def even_out(ab: Tensor, L: Tensor, reach: float, edge: float, rounds: int = 3) 
     return ab
 
 
-def apart(ab: Tensor, factor: Tensor | float) -> Tensor:
+def move_apart(ab: Tensor, factor: Tensor | float) -> Tensor:
     """Colours ab (1, 2, h, w) `factor` times as far from their mean over the picture, which stays."""
     return torch.lerp(ab.mean((2, 3), keepdim=True), ab, factor)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from colorlib.color import rgb_to_L
 from colorlib.colorizer import Colorizer
 
-from colorlib.colorizer.render import apart, even_out, structure
+from colorlib.colorizer.render import even_out, move_apart, structure
 from colorlib.generators import PretrainedUNet, UNet
 from colorlib.photos import sample_photograph
 from colorlib.training.palette import UNITS, predicted_ratio
@@ -113,8 +113,8 @@ def test_an_even_picture_stays_grey_and_one_with_structure_keeps_its_colours():
 def test_colours_move_apart_from_their_mean():
     ab = blotched()
     mean = ab.mean((2, 3), keepdim=True)
-    torch.testing.assert_close(apart(ab, 1.5), mean + 1.5 * (ab - mean))
-    torch.testing.assert_close(apart(ab, 1.0), ab)
+    torch.testing.assert_close(move_apart(ab, 1.5), mean + 1.5 * (ab - mean))
+    torch.testing.assert_close(move_apart(ab, 1.0), ab)
 
 
 def coded(contrast=None):
@@ -132,7 +132,7 @@ def test_the_defaults_contrast_is_as_strong_as_the_network_expects(z, factor):
     plain, vivid = coded(), coded("[2]")
     L = plain._seen(sample_photograph("coffee").rgb[:, ::4, ::4], (), None)[0]
     z = plain.z.get(z, torch.tensor([1.0, 0, 1, 0, 0, 0]))
-    expected = apart(plain._generate(L, None, z).ab, factor)
+    expected = move_apart(plain._generate(L, None, z).ab, factor)
     torch.testing.assert_close(vivid._generate(L, None, z).ab, expected)
     assert expected.std() > 0
 
