@@ -263,7 +263,8 @@ class Studio(VBox):
                 self._show(self.state.tuned(self._selected("change"), **{name: value}))
             case {"kind": "refine"} if self.parts.board.draft:
                 self._show(self.state, whole=True)
-                self._preview.prepare(self.settings)
+                if self.state.last and self.state.last[0] != "set":  # another hint may follow; after a slider a slider
+                    self._preview.prepare(self.settings)
             case {"kind": "film", "index": index}:
                 self._choose_film(index)
             case {"kind": "variant", "index": index}:
