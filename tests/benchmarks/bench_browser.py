@@ -34,7 +34,8 @@ WATCH = f"""() => {{ window.painted = new Promise((done) => {{
     let from = 0;
     setTimeout(() => done(null), 30000);
     const start = () => (from ||= performance.now());
-    for (const kind of ["pointerup", "click", "keydown"]) document.addEventListener(kind, start, {{ capture: true, once: true }});
+    const kinds = ["pointerup", "click", "keydown", "change"];
+    for (const kind of kinds) document.addEventListener(kind, start, {{ capture: true, once: true }});
     const drawn = (then) => img.decode().catch(() => {{}}).then(() => requestAnimationFrame(() => setTimeout(() =>
         then(performance.now() - from))));
     const wait = (first, draft) => stage.classList.contains("draft") ? setTimeout(wait, 3, first, true)
