@@ -137,7 +137,7 @@ def _dots(axis: plt.Axes, values: Mapping[str, Sequence[float]], condition: Cond
         place = max(axis.transAxes.inverted().transform(axis.transData.transform((0, height)))[1], place + half)
         axis.text(1.02, place, text, transform=axis.transAxes, fontsize=7.5, va="center", linespacing=1, color=colour)
         place += half
-    names = [textwrap.fill(name, 12, break_long_words=False) for name in values]
+    names = [textwrap.fill(name, 12 if len(values) < 5 else 7, break_long_words=False) for name in values]
     axis.set_xticks(range(len(values)), names, fontsize=8)
     axis.set_xlim(-0.5, len(values) - 0.4)
     axis.grid(axis="x", visible=False)
