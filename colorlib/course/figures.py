@@ -19,6 +19,7 @@ from torch import Tensor
 
 from colorlib.color import L_ab_to_rgb8
 from colorlib.course.claims import Condition, confidence_interval
+from colorlib.runtime import preset
 
 # Okabe and Ito's colours: distinguishable with any colour vision; lines differ in style too, for grey print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -31,8 +32,8 @@ METHODS = {
     "WGAN": "#D55E00", "WGAN-GP": "#009E73", "WGAN-GP + residual U-Net": "#00523B",
     "U-Net": "#44AA99", "residual U-Net": "#AA4499", "plain": "#44AA99", "residual": "#AA4499",
     "no shortcuts": "#44AA99", "residual, F = 0": "#661100", "strided": "#999933"}
-STYLE = {"figure.dpi": 160, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-         "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False}
+STYLE = {"figure.dpi": 60 if preset() == "smoke" else 160, "font.size": 10, "axes.spines.top": False,
+         "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "axes.axisbelow": True, "legend.frameon": False}
 SCREEN_DPI = 100  # an inch of a figure is as many pixels of the page: text of 10 points is as tall as the page's
 
 
@@ -157,8 +158,7 @@ def to_numpy(image: Tensor) -> np.ndarray:
     if image.dim() == 2:
         image = image[None]
     if image.dtype != torch.uint8:
-        image = (image + 1) / 2 if float(image.min()) < 0 else image
-        image = image.clamp(0, 1)
+        image = ((image + 1) / 2 if float(image.min()) < 0 else image).clamp(0, 1)
     array = image.permute(1, 2, 0).numpy()
     return array[..., 0] if array.shape[-1] == 1 else array
 

@@ -21,6 +21,11 @@ def test_losses_draws_every_loss(num):
     assert [axis.lines[0].get_ydata()[0] for axis in drawn] == list(range(num))
 
 
+@pytest.fixture(autouse=True)
+def full_resolution(monkeypatch):
+    monkeypatch.setitem(figures.STYLE, "figure.dpi", 160)  # as at every preset but smoke
+
+
 def test_curves_draws_every_line():
     series = {f"line {k}": ([0, 1], [[k], [k]]) for k in range(9)}
     axis, = figures.curves(series, xlabel="x", ylabel="y").axes
