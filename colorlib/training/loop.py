@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from colorlib import processes
 from colorlib.files import locked, write_json
-from colorlib.training.weights import need_fit, read_metadata, read_tensors, write_tensors
+from colorlib.training.weights import load_state, read_metadata, read_tensors, write_tensors
 
 CHECKPOINT, BEFORE = "checkpoint.safetensors", "checkpoint.before.safetensors"  # the last two; older ones are deleted
 MINUTES = 10.0  # between two checkpoints, where the steps are slow
@@ -256,8 +256,7 @@ def load_newest(out: Path, state: Mapping[str, Any]) -> tuple[History, bool]:
         for name, part in state.items():
             own = _below(tensors, f"{name}/")
             if isinstance(part, nn.Module):
-                need_fit(part, own, path)
-                part.load_state_dict(own)
+                load_state(part, own, path)
             elif isinstance(part, torch.optim.Optimizer):
                 _load_optimizer(part, own)
             elif isinstance(part, torch.Generator) and "random" in own:

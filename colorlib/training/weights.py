@@ -3,6 +3,7 @@ when the checksum in the file is not that of its tensors."""
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from colorlib.files import write_atomically
 from colorlib.generators import NORMS, Generator, PretrainedUNet, ResidualUNet, UNet
@@ -104,24 +106,45 @@ def load_generator(path: str | Path) -> tuple[Generator, dict[str, str]]:
         raise ValueError(f"{path}: names the network {name!r}; this version of colorlib knows {sorted(NETWORKS)}; "
                          "the course's networks are known after `import colorlib.course.blocks`")
     try:
-        config = json.loads(metadata["config"])
+        config = json.loads(metadata["config"], parse_int=_small)
         if "norm" in config:
             config["norm"] = NORMS[config["norm"]]
         if found := {"pretrained", "download"} & config.keys():
             raise LookupError(f"{found} would load other weights")
-        with torch.device("meta"):  # without memory, until it is known to be the network of these tensors
-            empty = NETWORKS[name](**config)
+        with _at_most(10_000_000 + 2 * sum(tensor.numel() for tensor in tensors.values())):
+            generator = NETWORKS[name](**config)
     except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, ValueError) as error:
-        raise ValueError(f"{path}: the network's arguments in the file are not usable ({error!r:.200})") from error
-    need_fit(empty, tensors, path)
-    generator = NETWORKS[name](**config)
-    generator.load_state_dict(tensors)
+        raise ValueError(f"{path}: the network's arguments in the file are not usable ({error!r})") from error
+    load_state(generator, tensors, path)
     return generator.eval(), metadata
 
 
-def need_fit(module: torch.nn.Module, tensors: dict[str, Tensor], origin: str | Path) -> None:
-    """A ValueError names the first tensors that do not fit: missing or unknown, of another shape or kind of number, or not
-    finite."""
+def _small(digits: str) -> int:
+    if len(digits) > 4:
+        raise ValueError(f"a number of the network's arguments is {digits[:20]}; it must have at most four digits")
+    return int(digits)
+
+
+@contextmanager
+def _at_most(most: int) -> Iterator[None]:
+    """Stop building a network once it has more weights than this, before their memory is used."""
+    left, thread = [most], threading.get_ident()
+
+    def count(module: torch.nn.Module, name: str, weight: torch.nn.Parameter | None) -> None:
+        left[0] -= weight.numel() if weight is not None and threading.get_ident() == thread else 0
+        if left[0] < 0:
+            raise LookupError("the file has fewer weights than the network that they describe")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def load_state(module: torch.nn.Module, tensors: dict[str, Tensor], origin: str | Path) -> None:
+    """Copy tensors into a module; a ValueError names the first that are missing or unknown, of another shape or kind of
+    number, or not finite."""
     needed, problems = module.state_dict(), []
     for name in needed | tensors:
         if name not in tensors or name not in needed:
@@ -137,3 +160,4 @@ def need_fit(module: torch.nn.Module, tensors: dict[str, Tensor], origin: str | 
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise ValueError(f"{origin}: does not fit this {type(module).__name__}: {'; '.join(problems[:3])}{more}")
+    module.load_state_dict(tensors)
