@@ -1,6 +1,6 @@
 """Other ways to pretrain the colorizer that ships, at equal time: what else to teach the encoder, what to predict, which photographs.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/trials.py --photos DIR [--seconds 420]
+    OMP_NUM_THREADS=1 python tests/benchmarks/trials.py --photos DIR [--seconds 240]
 
 Each variant changes one thing of the pretraining of `training.recipe` (EfficientNet-Lite0 under a decoder, distance of ab and
 0.05 times the cross-entropy of the bins, hints on half of the pictures):
@@ -166,7 +166,7 @@ def measure(network: nn.Module, pictures: dict[str, tuple[Tensor, Tensor]], by_b
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", required=True, help="a folder, or a list of files")
-    parser.add_argument("--seconds", type=float, default=420.0, help="of the processor, for each variant")
+    parser.add_argument("--seconds", type=float, default=240.0, help="of the processor, for each variant")
     options = parser.parse_args()
     torch.set_num_threads(1)
     path = results_dir() / "colorizer_trials.json"
