@@ -138,7 +138,7 @@ def _dots(axis: plt.Axes, values: Mapping[str, Sequence[float]], condition: Cond
         place = max(axis.transAxes.inverted().transform(axis.transData.transform((0, height)))[1], place + half)
         axis.text(1.02, place, text, transform=axis.transAxes, fontsize=7.5, va="center", linespacing=1, color=colour)
         place += half
-    names = [textwrap.fill(name, 12 if len(values) < 5 else 7, break_long_words=False) for name in values]
+    names = [textwrap.fill(name, 10 if len(values) < 5 else 8, break_long_words=False) for name in values]
     axis.set_xticks(range(len(values)), names, fontsize=8)
     axis.set_xlim(-0.5, len(values) - 0.4)
     axis.grid(axis="x", visible=False)
@@ -241,7 +241,7 @@ def compare(values: Mapping[str, Sequence[float]], *, ylabel: str, reference: Ma
     name -> a value drawn as a line across; condition is a claim's condition on these values: its threshold is dashed,
     its parity dotted, the side that supports the claim is green."""
     return compare_panels({"": values}, ylabels=[ylabel], reference={"": reference or {}}, log_y=log_y,
-                          conditions={"": condition} if condition else {}, width=max(2.7, 0.95 * len(values) + 1.1))
+                          conditions={"": condition} if condition else {}, width=max(2.7, 0.78 * len(values) + 1.1))
 
 
 def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabels: Sequence[str],
@@ -250,7 +250,7 @@ def compare_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], *, ylabe
     """Several measures of the same runs side by side, each as in `compare`. panels is panel title -> name -> one value
     per seed; reference is panel title -> lines across it, name -> value; conditions is panel title -> a claim's
     condition on that panel's values; width is inches of a panel."""
-    width = width or max(2.7, 0.88 * max(len(values) for values in panels.values()) + 1.1)
+    width = width or max(2.7, 0.68 * max(len(values) for values in panels.values()) + 1.1)
     with drawing(1, len(panels), figsize=(len(panels) * width, 2.9), squeeze=False) as (figure, axes):
         for axis, (title, values), ylabel in zip(axes.flat, panels.items(), ylabels):
             if log_y:

@@ -62,7 +62,7 @@ def lines(panels: Sequence[tuple[str, str, str, dict[str, tuple[Sequence[float],
     """Line panels side by side: the mean over the seeds and a band from the least to the greatest. panels holds title,
     x label, y label, and name -> (x values, for every x one value per seed); log_x and log_y are titles of panels with
     such an axis; references is title -> name -> a horizontal line."""
-    with drawing(1, len(panels), figsize=(3.9 * len(panels), 2.9), squeeze=False) as (figure, axes):
+    with drawing(1, len(panels), figsize=(min(3.9 * len(panels), 9.6), 2.9), squeeze=False) as (figure, axes):
         for axis, (title, xlabel, ylabel, series) in zip(axes.flat, panels):
             for (name, (xs, ys)), colour, style in zip(series.items(), colours_of(series), cycle(LINES)):
                 band(axis, xs, torch.as_tensor(ys, dtype=torch.float64).numpy(), colour, linestyle=style, label=name)
