@@ -220,7 +220,7 @@ class Colorizer:
             plain, found = self._answers(L, marks, z, draft)
             ab, draft = plain.ab.float(), any(one.answer is plain for one in found)
             if settings.adversarial < 1:
-                paler, of_sibling = self.sibling._answers(L, marks, self.sibling.z["default"], draft)
+                paler, of_sibling = self.sibling._answers(L, marks, self.sibling.z["default"], draft, plain)
                 ab = torch.lerp(paler.ab.float(), ab, settings.adversarial)
                 found = [one._replace(answer=one.answer._replace(ab=torch.lerp(
                     other.answer.ab.float(), one.answer.ab.float(), settings.adversarial)))
@@ -236,14 +236,17 @@ class Colorizer:
         with torch.inference_mode(), _memory_for(full):
             return small_L(rgb, size).to(self.device), marks, full
 
-    def _answers(self, L: Tensor, marks: Marks, z: Tensor, draft: bool = False) -> tuple[Prediction, list[Surface]]:
-        """The generator's answers: without hints, and to the hints of each surface; for a draft those that are known."""
+    def _answers(self, L: Tensor, marks: Marks, z: Tensor, draft: bool = False,
+                 by: Prediction | None = None) -> tuple[Prediction, list[Surface]]:
+        """The generator's answers: without hints, and to the hints of each surface; for a draft those that are known.
+        The surfaces are those of the answer `by`, None: of its own."""
         plain = self._generate(L, None, z)
+        of = (by or plain).bins if marks.hints else None
 
         def answer(drawn: Tensor) -> Prediction:
             return plain if draft and _key(drawn, z) not in (self._known or {}) else self._generate(L, drawn, z)
 
-        return plain, follow(L, marks, answer)
+        return plain, follow(L, marks, answer, None if of is None else of.float().softmax(1))
 
     def _z(self, L: Tensor, decode: str, variant: int) -> Tensor:
         if variant == 0:

@@ -15,7 +15,9 @@ from colorlib.generators import Prediction
 SUGGESTIONS_APART = 15.0  # CIE units of ab: nearer ones look alike
 SHADES_APART = 30.0  # 8-bit sRGB: nearer ones look alike on a screen, such as five shades of black
 EVEN_COST, EDGE_COST, TEXTURE = 0.01, 10.0, 0.01  # of `nearness`, per small pixel; gradients of L from 0 to 1
-ALONE = 2.0  # how much more an edge costs a single hint, which means its thing; many hints describe the picture
+ALONE = 2.0  # how much more such an edge costs a single hint, which means its thing; many hints describe the picture
+ALIKE, UNLIKE = 0.05, 0.25  # Hellinger distances of predicted colours: up to the first one thing, from the second on two
+CREASE, UNLIKE_COST = 0.1, 0.12  # share of EDGE_COST that is left inside one thing; cost of a pixel of another thing
 REACH_SIZE = 96  # short side at which it is computed at most: a hint reaches as far at every larger render size
 TOGETHER = 0.1  # of `surfaces`: hints that count so much at each other's point lie on one surface
 SAME_COLOR = 5 / color.AB_SCALE  # of `surfaces`: hints of nearly one colour are given to the network together
@@ -82,12 +84,16 @@ def place_hints(hints: Sequence[Hint], full: tuple[int, int], size: tuple[int, i
     return Marks(kept, torch.tensor(list(found), dtype=torch.long).reshape(-1, 2), ab, erases, size)
 
 
-def nearness(L: Tensor, marks: Marks) -> Tensor:
+def nearness(L: Tensor, marks: Marks, likely: Tensor | None = None) -> Tensor:
     """How much each of N hints counts where, (N, 1, h, w): 1 at the hint, less with every edge on the way, towards 0.
 
     The generator also reads a hint as evidence about light and season and shifts the whole picture. A user who clicks a
     roof means only the roof, so the change fades with the geodesic distance from the hint: a step costs little on
-    an even surface and much across an edge of L (1, 1, h, w), scaled. A hint's reach divides the distance.
+    an even surface and much across an edge of L (1, 1, h, w), scaled. The folds of a coat are edges, too. Where the
+    network predicts the same colours as at the hint, a second distance therefore counts edges little, and the nearer
+    one of both holds. A hint's reach divides the distances.
+
+    `likely`: (1, Q, h', w'), the probabilities of Q colours without hints; None for a network without a distribution.
 
     Reference: geodesic distance as in Criminisi et al. 2008, GeoS; shortest paths by scikit-image.
     """
@@ -100,13 +106,30 @@ def nearness(L: Tensor, marks: Marks) -> Tensor:
     light = F.avg_pool2d(light, 3, 1, 1, count_include_pad=False)[0, 0].cpu()
     # a picture one pixel wide or high has no gradient along that side
     slopes = [torch.gradient(light, dim=dim)[0] if light.shape[dim] > 1 else torch.zeros_like(light) for dim in (0, 1)]
-    cost = EDGE_COST * (1 + ALONE / len(marks.hints))
-    ways = MCP_Geometric((EVEN_COST + cost * (torch.hypot(*slopes) - TEXTURE).clamp(min=0)).double().numpy())
-    starts = (marks.places * torch.tensor(small) // torch.tensor(size)).tolist()
-    distances = torch.stack([torch.from_numpy(ways.find_costs([start])[0].copy()) / hint.reach
-                             for start, hint in zip(starts, marks.hints)])
-    near = torch.exp(-0.5 * distances[:, None].square()).to(L)
+    edges = EDGE_COST * (torch.hypot(*slopes) - TEXTURE).clamp(min=0)
+    starts = marks.places * torch.tensor(small) // torch.tensor(size)
+    reach = torch.tensor([hint.reach for hint in marks.hints])[:, None, None]
+
+    def distances(costs: Sequence[Tensor]) -> Tensor:  # (N, h, w)
+        return torch.stack([torch.from_numpy(MCP_Geometric((EVEN_COST + cost).double().numpy()).find_costs([start])[0].copy())
+                            for start, cost in zip(starts.tolist(), costs)]) / reach
+
+    near = torch.exp(-0.5 * distances([edges * (1 + ALONE / len(starts))] * len(starts)).square())
+    if likely is not None:
+        other = ((_unlike(likely, starts, small) - ALIKE) / (UNLIKE - ALIKE)).clamp(0, 1)
+        within = distances(edges * torch.lerp(torch.tensor(CREASE), torch.tensor(1.0), other) + UNLIKE_COST * other)
+        near = torch.maximum(near, torch.exp(-0.5 * within**4))  # the fourth power: even inside, and a short fading
+    near = near[:, None].to(L)
     return F.interpolate(near, size, mode="bilinear") if scale < 1 else near
+
+
+def _unlike(likely: Tensor, points: Tensor, size: Sequence[int]) -> Tensor:
+    """Hellinger distance of the predicted colours of every pixel to those of each point, (N, *size), 0 to 1, on the CPU."""
+    roots = likely.float().sqrt().cpu()
+    grid = (2 * points.flip(1) + 1) / torch.tensor(size).flip(0) - 1  # x, y from -1 to 1, as grid_sample takes them
+    here = F.grid_sample(roots, grid[None, :, None].float(), padding_mode="border", align_corners=False)[0, :, :, 0]
+    overlap = torch.einsum("qn,qhw->nhw", F.normalize(here, dim=0), roots[0])
+    return F.interpolate((1 - overlap).clamp(min=0).sqrt()[None], list(size), mode="bilinear")[0]
 
 
 def surfaces(near: Tensor, marks: Marks) -> list[Tensor]:
@@ -150,11 +173,12 @@ def spread(plain: Tensor, surfaces: Sequence[Surface]) -> tuple[Tensor, Tensor, 
     return (plain * (1 - whole) + (1 - OWN) * answers) / (1 - share), own, share
 
 
-def follow(L: Tensor, marks: Marks, answer: Callable[[Tensor], Prediction]) -> list[Surface]:
-    """The surfaces of all hints on L (1, 1, h, w), scaled; `answer(hints)` is the generator, hints (1, 3, h, w)."""
+def follow(L: Tensor, marks: Marks, answer: Callable[[Tensor], Prediction], likely: Tensor | None = None) -> list[Surface]:
+    """The surfaces of all hints on L (1, 1, h, w), scaled; `answer(hints)` is the generator, hints (1, 3, h, w).
+    `likely`: see `nearness`."""
     if not marks.hints:
         return []
-    near = nearness(L, marks)
+    near = nearness(L, marks, likely)
     erasers = near[marks.erases.to(near.device)]
     found = []
     for group in surfaces(near, marks):

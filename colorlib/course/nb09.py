@@ -11,7 +11,8 @@ from colorlib import metrics
 from colorlib.color import rgb_to_L, rgb_to_lab
 from colorlib.colorizer import Colorizer, Hint
 from colorlib.colorizer.hints import nearness, place_hints
-from colorlib.colorizer.render import render_shape
+from colorlib.colorizer.render import render_shape, small_L
+from colorlib.generators import predict
 
 COUNTS = (0, 1, 2, 5, 10, 20)
 APART = 0.1  # of the short side: no hint is placed nearer to another one
@@ -81,34 +82,33 @@ def at_worst(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
         error_map(colorizer.colorize(real, decode="mean", hints=hints), real)))
 
 
-def reach(real: Tensor, x: int, y: int) -> Tensor:
-    """How much of a hint at x, y counts where, (h, w), 0 to 1 (see `hints.nearness`), at a small size, for speed."""
+def reaches(colorizer: Colorizer, real: Tensor, points: Sequence[tuple[int, int]]) -> Tensor:
+    """How much a hint at each of N points x, y counts where, (N, h, w), 0 to 1 (see `hints.nearness`), small for speed."""
     full = real.shape[1:]
-    size = render_shape(*full, REACH_SIZE)
-    L = rgb_to_L(F.interpolate(real[None], size, mode="bilinear", antialias=True))
-    return nearness(L, place_hints([Hint(x, y, 0, 0)], full, size))[0, 0]
+    seen, small = (small_L(real, render_shape(*full, size)) for size in (colorizer.own_render_size(*full), REACH_SIZE))
+    likely = predict(colorizer.generator, seen.to(colorizer.device), z=colorizer.z["mean"][None].to(colorizer.device)).bins
+    return torch.cat([nearness(small, place_hints([Hint(x, y, 0, 0)], full, small.shape[-2:]), likely.softmax(1))
+                      for x, y in points])[:, 0]
 
 
 def at_uncertain_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
     """Each at the point of a 10 x 10 grid whose reach holds the most uncertainty outside the reach of earlier hints."""
     height, width = real.shape[1:]
     points = [(int((i + 0.5) * width / GRID), int((j + 0.5) * height / GRID)) for j in range(GRID) for i in range(GRID)]
-    reaches = torch.stack([reach(real, x, y) for x, y in points])  # (100, h, w)
-    hints: list[Hint] = []
-    left = torch.ones(reaches.shape[1:])
+    within = reaches(colorizer, real, points)  # (100, h, w)
+    hints, left = [], torch.ones(within.shape[1:])
     while len(hints) < num:
         unsure = F.interpolate(colorizer.uncertainty(real, hints=hints)[None, None], left.shape, mode="area")[0, 0]
-        best = int((reaches * (left * unsure)).sum((1, 2)).argmax())
+        best = int((within * (left * unsure)).sum((1, 2)).argmax())
         hints.append(true_hint(real, *points[best]))
-        left = torch.minimum(left, 1 - reaches[best])
-        reaches[best] = 0  # the same point is not taken twice
+        left = torch.minimum(left, 1 - within[best])
+        within[best] = 0  # the same point is not taken twice
     return hints
 
 
 def without_network(real: Tensor, hints: Sequence[Hint]) -> float:
     """Mean error of ab where the grey photograph takes the hints' colours by `nearness` alone, CIE units."""
-    full = real.shape[1:]
-    marks = place_hints(hints, full, full)
+    marks = place_hints(hints, real.shape[1:], real.shape[1:])
     near = nearness(rgb_to_L(real[None]), marks)[:, 0]  # (N, H, W)
     ab = (near[:, None] * torch.tensor([[hint.a, hint.b] for hint in marks.hints])[:, :, None, None]).sum(0)
     return float((ab / near.sum(0).clamp(min=1) - ab_of(real)).norm(dim=0).mean())
@@ -125,7 +125,7 @@ def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str,
         x, y = place % plain.shape[1], place // plain.shape[1]
         with_one = errors(colorizer, real, [true_hint(real, x, y)], [1])[1]
         for name, value in (("gain", float(plain.mean()) - with_one), ("uncertainty", float(unsure[y, x])),
-                            ("reach", float(reach(real, x, y).mean())), ("error", float(error[y, x]))):
+                            ("reach", float(reaches(colorizer, real, [(x, y)]).mean())), ("error", float(error[y, x]))):
             rows[name].append(value)
     return rows
 

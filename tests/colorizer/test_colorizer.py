@@ -12,7 +12,7 @@ from torch import nn
 
 from colorlib import color
 from colorlib.color import bins
-from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings, render as rendering
+from colorlib.colorizer import Colorizer, ColorizerError, Hint, Settings, colorizer as colorizer_module, render as rendering
 from colorlib.colorizer.hints import Surface, place_hints, spread
 from colorlib.colorizer.render import render_shape, upsample_rows
 from colorlib.generators import Generator, Prediction, UNet
@@ -575,6 +575,18 @@ def test_the_sibling_has_its_share_of_the_answer_to_a_hint():
     painter.sibling = sibling
     sketch = painter.sketch(photo(24, 32), Settings(adversarial=0.25, hints=(Hint(12, 12, 50, 5),)))
     assert torch.allclose(sketch.ab[0] * color.AB_SCALE, torch.tensor([10.0, 15.0]).view(2, 1, 1), atol=0.01)
+
+
+def test_the_surfaces_of_a_hint_are_those_of_the_network_and_not_of_its_sibling(monkeypatch):
+    """Both mix at the same pixels, although the sibling predicts other colours."""
+    seen = []
+    real = colorizer_module.follow
+    monkeypatch.setattr(colorizer_module, "follow", lambda *given: seen.append(given[3]) or real(*given))
+    logits = torch.full((1, bins.num_bins(), 4, 4), -30.0)
+    painter, sibling = (Colorizer(Steered(logits.index_fill(1, torch.tensor([k]), 0.0)), 16) for k in (3, 200))
+    painter.sibling = sibling
+    painter.sketch(photo(16, 16), Settings(adversarial=0.5, hints=(Hint(4, 4, 50, 5),)))
+    assert len(seen) == 2 and torch.equal(seen[0], seen[1]) and seen[0].argmax(1).unique().tolist() == [3]
 
 
 def test_another_photograph_of_the_same_size_has_its_own_variants():

@@ -91,6 +91,32 @@ def test_what_hints_change_fades_across_edges_and_not_over_even_surfaces():
     assert other[16, 44] > 0.9 and other[:, :20].max() < 0.1
 
 
+def folded():
+    """L and what a network predicts of it: stripes, such as folds, on the left, which is one thing; another thing right."""
+    L, _ = two_halves()
+    L[..., :24] += 0.25 * ((torch.arange(24) // 4) % 2)
+    likely = torch.zeros(1, 3, SIZE[0] // 4, SIZE[1] // 4)
+    likely[:, 0, :, :6], likely[:, 1, :, 6:], likely[:, 2] = 0.9, 0.9, 0.1
+    return L, likely
+
+
+def test_a_hint_crosses_edges_inside_of_what_the_network_takes_for_one_thing():
+    L, likely = folded()
+    marks = marks_of([Hint(2, 16, 0, 0), Hint(40, 20, 0, 0)])
+    by_edges, by_both = nearness(L, marks)[:, 0], nearness(L, marks, likely)[:, 0]
+    assert by_edges[0, 16, 8:20].max() < 0.1 < 0.9 < by_both[0, 16, :20].min()  # the next fold, and all of them
+    assert by_both[0, :, 28:].max() < 0.1 and by_both[1, :, :20].max() < 0.1
+    assert by_both[0, 16, 2] == by_both[1, 20, 40] == 1 and (by_both >= by_edges).all()
+
+
+def test_predicted_colours_only_add_to_what_edges_give_and_follow_the_reach():
+    L, likely = folded()
+    marks, even = marks_of([Hint(2, 16, 0, 0)]), torch.full_like(likely, 1 / 3)
+    wide, narrow = (nearness(L, marks_of([Hint(2, 16, 0, 0, reach=reach)]), likely) for reach in (3, 0.3))
+    assert (nearness(L, marks, even) >= nearness(L, marks)).all() and (wide >= narrow).all() and wide.mean() > 2 * narrow.mean()
+    assert torch.equal(nearness(L[..., :1, :1], place_hints([Hint(0, 0, 0, 0)], (1, 1), (1, 1)), even), torch.ones(1, 1, 1, 1))
+
+
 def test_a_hint_reaches_as_far_at_every_large_render_size():
     L, _ = two_halves()
     for width in (144, 288, 400):

@@ -99,23 +99,20 @@ def test_each_hint_answers_the_hints_before_it(colorizer, cat):
     assert error[worst.y, worst.x] == error.max()
 
 
-def test_reach_is_whole_at_the_point_and_ends_at_edges():
+def test_reach_is_whole_at_the_point_and_ends_at_edges(colorizer):
     rgb = torch.full((3, 96, 96), 40, dtype=torch.uint8)
     rgb[:, :, 48:] = 200
-    reach = nb09.reach(rgb, 20, 50)
+    reach = nb09.reaches(colorizer, rgb, [(20, 50)])[0]
     assert reach.shape == (48, 48) and reach[25, 10] == 1 and 0 <= float(reach.min()) and float(reach.max()) <= 1
     assert reach[:, :20].min() > 0.5 and reach[:, 28:].max() < 0.1
 
 
-def test_uncertain_reach_takes_the_large_thing_first_and_then_another(monkeypatch):
+def test_uncertain_reach_takes_the_large_thing_first_and_then_another(colorizer, monkeypatch):
     """Equal uncertainty everywhere: the larger side gets the first hint, the other one the second."""
-    class Even:
-        def uncertainty(self, rgb, hints):
-            return torch.ones(rgb.shape[1:])
-
+    monkeypatch.setattr(colorizer, "uncertainty", lambda rgb, hints: torch.ones(rgb.shape[1:]))
     rgb = torch.full((3, 96, 96), 40, dtype=torch.uint8)
     rgb[:, :, 60:] = 200
-    first, second = nb09.at_uncertain_reach(Even(), rgb, 2)
+    first, second = nb09.at_uncertain_reach(colorizer, rgb, 2)
     assert first.x < 60 < second.x
 
 
