@@ -24,7 +24,7 @@ from colorlib.training import fit
 from colorlib.training.recipe import Recipe, train_colorizer
 from colorlib.training.weights import read_tensors
 
-KINDS = ("pix2pix", "wgan-gp", "colorizer")
+KINDS, RESUMED = ("pix2pix", "wgan-gp", "colorizer"), "resumed"
 
 
 def batches(batch_size=16):
@@ -77,25 +77,29 @@ def small(monkeypatch):
     narrow()
 
 
-TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node=2")
-# without --multi_gpu it starts one process where there is no GPU
-ACCELERATE = ("accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1",
-              "--mixed_precision=no", "--dynamo_backend=no")
+def environment(**more):
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path), **more}
 
 
-def launched(*args, launcher=TORCHRUN, run=(__file__,)):
-    """Run this file, or a module, in two processes."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", *launcher, *run]
-    done = subprocess.run([*command, *map(str, args)], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    out = tmp_path_factory.mktemp("two")
-    launched("train", out)
+    """Folders of runs of two processes, which are started as torchrun starts them: of each kind, and of one that goes on."""
+    out, common = tmp_path_factory.mktemp("two"), {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2"}
+    train("wgan-gp", out / RESUMED, num_steps=2)
+    processes = [subprocess.Popen([sys.executable, __file__, out], env=environment(RANK=rank, LOCAL_RANK=rank, **common),
+                                  stderr=subprocess.PIPE, text=True) for rank in "01"]
+    try:
+        errors = [process.communicate(timeout=300)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], errors
     return out
 
 
@@ -118,13 +122,10 @@ def test_two_processes_train_as_one(kind, two, tmp_path):
     assert torch.equal(tensors["random/cpu"], others["random/cpu"])  # one may go on where two stopped
 
 
-def test_two_processes_go_on_where_one_stopped(tmp_path):
-    straight, pieces = tmp_path / "straight", tmp_path / "pieces"
-    train("wgan-gp", straight, num_steps=4)
-    train("wgan-gp", pieces / "wgan-gp", num_steps=2)
-    launched("resume", pieces)
-    one, two = (read_tensors(out / "checkpoint.safetensors")[0] for out in (straight, pieces / "wgan-gp"))
-    assert furthest(one, two)[0] < 1e-8, furthest(one, two)
+def test_two_processes_go_on_where_one_stopped(two, tmp_path):
+    train("wgan-gp", tmp_path, num_steps=4)
+    straight, pieces = (read_tensors(out / "checkpoint.safetensors")[0] for out in (tmp_path, two / RESUMED))
+    assert furthest(straight, pieces)[0] < 1e-8, furthest(straight, pieces)
 
 
 @pytest.fixture
@@ -151,27 +152,28 @@ def command(photos, out, *more):
 def test_colorlib_train_runs_unchanged_under_accelerate_launch(folder, tmp_path, capfd):
     """From shards and with workers; one process writes and prints."""
     where = tmp_path / "shards" / "{0..1}.tar"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    printed = launched(*command(where, tmp_path / "two", "--steps", 6, "--workers", 1), run=["-m", "colorlib.cli"],
-                       launcher=(*ACCELERATE, f"--main_process_port={port}"))
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes=2", "--num_machines=1", "--mixed_precision=no",
+              "--dynamo_backend=no", f"--main_process_port={free_port()}",
+              "--multi_gpu"]  # without it it starts one process where there is no GPU
+    done = subprocess.run([*launch, "-m", "colorlib.cli", *command(where, tmp_path / "two", "--steps", 6, "--workers", 1)],
+                          env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
     with pytest.raises(SystemExit):
         main(command(where, tmp_path / "one", "--steps", 6, "--workers", 0))
     alone = capfd.readouterr()
     one, two = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("one", "two"))
     assert furthest(one, two)[0] < 2e-3, furthest(one, two)
-    assert [line.split(", l1")[0].replace("two", "one") for line in printed.splitlines()] == [
+    assert [line.split(", l1")[0].replace("two", "one") for line in done.stdout.splitlines()] == [
         "training in 2 processes, which share every batch", *(line.split(", l1")[0] for line in alone.out.splitlines())]
     assert (tmp_path / "two" / "left_out.txt").read_text() == (tmp_path / "one" / "left_out.txt").read_text()
     assert "left out: 1 files, named in" in alone.err
 
 
 def test_a_signal_to_one_process_stops_all_after_the_same_step(folder, tmp_path):
-    out, environment = tmp_path / "run", {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    out = tmp_path / "run"
     launcher = subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "colorlib.cli",
-         *command(folder, out, "--steps", 10**6, "--every", 5)], env=environment, stderr=subprocess.PIPE, text=True)
+         *command(folder, out, "--steps", 10**6, "--every", 5)], env=environment(), stderr=subprocess.PIPE, text=True)
     try:
         end = time.monotonic() + 200
         while not (out / "checkpoint.safetensors").exists() and time.monotonic() < end and launcher.poll() is None:
@@ -188,5 +190,5 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step(folder, tmp_path)
 
 if __name__ == "__main__":
     narrow()
-    for kind in KINDS if sys.argv[1] == "train" else ["wgan-gp"]:
-        train(kind, Path(sys.argv[2], kind), resume=sys.argv[1] == "resume")
+    for name in (*KINDS, RESUMED):
+        train("wgan-gp" if name == RESUMED else name, Path(sys.argv[1], name), resume=name == RESUMED)
