@@ -31,6 +31,8 @@ class PatchDiscriminator(nn.Module):
             raise ValueError(f"receptive_field is {receptive_field}; choose one of {sorted(STRIDED_LAYERS)}")
         self.image_channels, self.condition_channels = image_channels, condition_channels
         strides, kernel = [2] * STRIDED_LAYERS[receptive_field] or [1], 1 if receptive_field == 1 else 4
+        # the strides halve a side, and the last two convolutions of kernel 4 each take a pixel off it
+        self.smallest = 1 if kernel == 1 else 3 * 2 ** STRIDED_LAYERS[receptive_field]
         channels = image_channels + condition_channels
         layers: list[nn.Module] = []
         for depth, stride in enumerate(strides + [1]):
@@ -57,10 +59,9 @@ class PatchDiscriminator(nn.Module):
                 raise ValueError(f"the condition has shape {actual}; for this picture it must be {expected}")
             need_floats(self.layers[0].weight, condition=condition)
             image = torch.cat([condition, image], dim=1)  # (B, condition + image, H, W)
-        needed = minimum_size(self)
-        if min(image.shape[-2:]) < needed:
+        if min(image.shape[-2:]) < self.smallest:
             raise ValueError(f"the picture is {image.shape[-2]} x {image.shape[-1]}; this discriminator (receptive "
-                             f"field {receptive_field(self)}) needs sides of at least {needed}: take a smaller "
+                             f"field {receptive_field(self)}) needs sides of at least {self.smallest}: take a smaller "
                              "receptive_field or larger pictures")
         return self.layers(image)
 
@@ -106,24 +107,13 @@ def receptive_field(module: nn.Module) -> int:
     """Side in pixels of the input square that one output of a chain of Conv2d and pooling layers, without branches,
     depends on: a kernel of k widens the field by (k - 1) times the product of the strides before it."""
     field, jump = 1, 1
-    for kernel, stride, dilation, _ in _geometry(module):
-        field += (kernel - 1) * dilation * jump
-        jump *= stride
+    for part in module.modules():
+        if isinstance(part, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
+            kernel, stride, dilation = (value if isinstance(value, int) else value[0] for value in (
+                part.kernel_size, part.stride, getattr(part, "dilation", 1)))
+            field += (kernel - 1) * dilation * jump
+            jump *= stride
     return field
-
-
-def minimum_size(module: nn.Module) -> int:
-    """The smallest side of an input for which the chain has at least one output."""
-    size = 1
-    for kernel, stride, dilation, padding in reversed(_geometry(module)):
-        size = max(1, (size - 1) * stride + (kernel - 1) * dilation + 1 - 2 * padding)
-    return size
-
-
-def _geometry(module: nn.Module) -> list[tuple[int, int, int, int]]:
-    chain = [m for m in module.modules() if isinstance(m, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d))]
-    values = [(m.kernel_size, m.stride, getattr(m, "dilation", 1), m.padding) for m in chain]
-    return [tuple(value if isinstance(value, int) else value[0] for value in each) for each in values]
 
 
 def init_weights(module: nn.Module) -> None:

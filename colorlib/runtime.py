@@ -14,7 +14,6 @@ import psutil
 import torch
 
 PRESETS = ("smoke", "laptop", "gpu")
-T = TypeVar("T")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 _GLOBAL_GENERATOR = threading.RLock()
@@ -39,7 +38,7 @@ def preset() -> str:
     return chosen
 
 
-def pick(*, smoke: T, laptop: T, gpu: T) -> T:
+def pick(*, smoke: Result, laptop: Result, gpu: Result) -> Result:
     """The value for the preset in force, as in `num_steps = pick(smoke=5, laptop=600, gpu=6000)`."""
     return {"smoke": smoke, "laptop": laptop, "gpu": gpu}[preset()]
 

@@ -8,7 +8,6 @@ from colorlib.discriminators import (
     STRIDED_LAYERS,
     Critic,
     PatchDiscriminator,
-    minimum_size,
     receptive_field,
 )
 
@@ -60,7 +59,7 @@ def test_the_first_and_the_last_layer_have_no_norm():
 @pytest.mark.parametrize("side", [16, 34, 70])
 def test_minimum_size_is_the_least_that_works(side):
     discriminator = PatchDiscriminator(1, 0, receptive_field=side, base_channels=2, norm=nn.Identity)
-    needed = minimum_size(discriminator)
+    needed = discriminator.smallest
     assert discriminator(None, torch.zeros(1, 1, needed, needed)).numel() == 1
     with pytest.raises(ValueError, match=f"at least {needed}"):
         discriminator(None, torch.zeros(1, 1, needed - 1, needed))

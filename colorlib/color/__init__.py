@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from colorlib.color import equations
-from colorlib.color.fast import AB_SCALE, L_SCALE, fast_lab, fast_rgb8, in_tiles
+from colorlib.color.fast import AB_SCALE, L_SCALE, fast_lab, fast_rgb8
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -78,9 +78,7 @@ def fit_gamut(lab: Tensor) -> Tensor:
     channel c keeps 0 <= Y + share (c - Y) <= 1. L outside 0..100 is kept, with a = b = 0.
     """
     _check(lab, 3, "lab")
-    if torch.is_grad_enabled() and lab.requires_grad:
-        return equations.fit(lab)
-    return in_tiles(lambda tile, into: into.copy_(equations.fit(tile[:, None])[:, 0]), 3, lab.dtype, lab)
+    return equations.fit(lab)
 
 
 def rgb_to_grey(rgb: Tensor) -> Tensor:

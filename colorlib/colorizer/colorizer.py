@@ -3,7 +3,6 @@ the generator; what follows at full size is in `render`."""
 
 import json
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -16,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from colorlib import color
+from colorlib import color, runtime
 from colorlib.checks import need_photo
 from colorlib.color import bins
 from colorlib.colorizer.hints import Hint, Marks, Suggestion, Surface, follow, place_hints, plausible, spread, weights_of
@@ -24,8 +23,6 @@ from colorlib.colorizer.render import Sketch, even_out, move_apart, render, rend
 from colorlib.colorizer.settings import DECODES, Settings, check_render_size, is_number
 from colorlib.generators import Generator, Prediction, evaluating
 from colorlib.photos import Photo, read_photo, to_srgb
-from colorlib.runtime import device as best_device
-from colorlib.runtime import is_out_of_memory
 from colorlib.training.palette import predicted_ratio
 from colorlib.training.weights import load_generator, save_weights, shipped
 
@@ -33,7 +30,7 @@ RENDER_SIZE = 256
 VARIANTS, DRAWS, VARIANT_SIZE = 6, 24, 64  # colourings that differ, of DRAWS draws, compared at this short side
 SIBLING = "l1.safetensors"
 SMALLEST = 64  # pixels: the render size below which short memory is an error
-REMEMBERED = 24  # answers of the generator to one photograph, 2 MB each at the shipped weights' render size
+REMEMBERED = 24  # answers of the generator, 2 MB each at the shipped weights' render size
 Picture = Tensor | np.ndarray | Image.Image | Photo | str | Path
 
 
@@ -90,8 +87,7 @@ class Colorizer:
         self.large_render_size = None if text is None else int(text)
         self.warn: Callable[[str], None] = warnings.warn  # gets a sentence where a smaller render size was taken
         self._last: list[Tensor] = []  # L of the last photograph with variants, and their z; copies share it
-        self._known: OrderedDict[tuple, Prediction] | None = None  # what `remembering` keeps, and for which L
-        self._known_L: Tensor | None = None
+        self._known: dict[tuple, Prediction] | None = None  # what `remembering` keeps, the latest last
 
     def _numbers(self, name: str, missing: list[float], low: float = -1e9, high: float = 1e9) -> list[float]:
         """As many numbers as `missing` has, from the metadata."""
@@ -122,32 +118,28 @@ class Colorizer:
             raise ValueError(f"{path}: its render_size is {text!r}; it must be a whole number of pixels")
         beside = path.with_name(SIBLING)
         sibling = cls.load(beside, device) if beside.is_file() and path.name != SIBLING else None
-        return cls(generator, int(text), device or best_device(), metadata, sibling)
+        return cls(generator, int(text), device or runtime.device(), metadata, sibling)
 
     def save(self, path: str | Path) -> None:
         """Write generator, render size and metadata to one .safetensors file."""
         save_weights(path, self.generator, {**self.metadata, "render_size": str(self.render_size)})
 
     def remembering(self) -> "Colorizer":
-        """The same colorizer, which remembers its generator's answers for the latest photograph: a new hint then needs
-        the generator for its own surface alone. The weights must not change meanwhile."""
+        """The same colorizer, which remembers its generator's latest answers: a new hint then needs the generator for its
+        own surface alone. The weights must not change meanwhile."""
         other = copy(self)
-        other._known, other.sibling = OrderedDict(), self.sibling and self.sibling.remembering()
+        other._known, other.sibling = {}, self.sibling and self.sibling.remembering()
         other.generator = self.generator.remembering()
         return other
 
     def _generate(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
         if self._known is None:
             return self._computed(L, hints, z)
-        if self._known_L is None or not torch.equal(self._known_L, L):
-            self._known_L, self._known = L, OrderedDict()
-        key = _key(hints, z)
-        if key not in self._known:
-            self._known[key] = self._computed(L, hints, z)
-        self._known.move_to_end(key)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        return self._known[key]
+        key = _key(L, hints, z)
+        self._known[key] = prediction = self._known.pop(key, None) or self._computed(L, hints, z)
+        if len(self._known) > REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        return prediction
 
     def _computed(self, L: Tensor, hints: Tensor | None, z: Tensor) -> Prediction:
         with evaluating(self.generator), _memory_for(L.shape[-2:]):
@@ -244,7 +236,7 @@ class Colorizer:
         of = (by or plain).bins if marks.hints else None
 
         def answer(drawn: Tensor) -> Prediction:
-            return plain if draft and _key(drawn, z) not in (self._known or {}) else self._generate(L, drawn, z)
+            return plain if draft and _key(L, drawn, z) not in (self._known or {}) else self._generate(L, drawn, z)
 
         return plain, follow(L, marks, answer, None if of is None else of.float().softmax(1))
 
@@ -320,8 +312,8 @@ class Colorizer:
         return plausible(here, float(color.rgb_to_lab(rgb[:, int(y) : int(y) + 1, int(x) : int(x) + 1])[0]), num)
 
 
-def _key(hints: Tensor | None, z: Tensor) -> tuple:
-    return hints if hints is None else hints.cpu().numpy().tobytes(), tuple(z.tolist())
+def _key(*given: Tensor | None) -> tuple:
+    return tuple(None if one is None else (one.shape, one.cpu().numpy().tobytes()) for one in given)
 
 
 def _rgb_of(photo: Picture) -> Tensor:
@@ -340,7 +332,7 @@ def _memory_for(size: tuple[int, int]) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+        if not runtime.is_out_of_memory(error):
             raise
         raise MemoryShort(f"not enough memory for {size[1]} x {size[0]} pixels: "
                           "take a smaller render size, or the CPU instead of the GPU") from error

@@ -124,13 +124,13 @@ class PretrainedUNet(Generator):
         return [lateral(feature) for lateral, feature in zip(self.laterals, [*found, x])]
 
     def remembering(self) -> "PretrainedUNet":
-        other, kept = copy(self), []  # the latest two L, which are a picture and its mirror image, with their features
+        other, kept = copy(self), []  # the latest four L, with their features: two sizes of a picture and its mirror image
 
         def features(L: Tensor) -> list[Tensor]:
             for seen, found in kept:
                 if torch.equal(seen, L):
                     return found
-            kept[:] = [*kept[-1:], (L, self.features(L))]
+            kept[:] = [*kept[-3:], (L, self.features(L))]
             return kept[-1][1]
 
         other.features = features

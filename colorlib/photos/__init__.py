@@ -4,8 +4,8 @@ from colorlib.photos.batches import ZOOM, PhotoBatches, crop_side, is_grey
 from colorlib.photos.index import Files, photographs, scan
 from colorlib.photos.read import (MAX_PIXELS, SUFFIXES, Photo, PhotoError, decode_photo, read_photo, read_small,
                                   resize_short, to_image, to_srgb)
-from colorlib.photos.samples import OLD, SAMPLES, SPLITS, old_photographs, sample_photograph, sample_photographs
-from colorlib.photos.sources import LEVELS, Source, load_photos, scan_splits, source, split_of
+from colorlib.photos.sources import (LEVELS, OLD, SAMPLES, SPLITS, Source, load_photos, old_photographs,
+                                     sample_photograph, sample_photographs, scan_splits, source, split_of)
 from colorlib.photos.write import SYNTHETIC, encode_photo, suffix_for, write_photo
 
 __all__ = [

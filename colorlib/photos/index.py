@@ -11,14 +11,10 @@ import re
 import tarfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
-from colorlib.files import write_atomically
 from colorlib.photos.read import SUFFIXES, Member, PhotoError
 
 
@@ -106,52 +102,28 @@ def _listed(root: Path, entries: Iterable[bytes]) -> Files:
     return found
 
 
-def _below(folder: bytes, suffixes: tuple[bytes, ...]) -> Iterator[bytes]:
+def _below(folder: bytes, suffixes: tuple[bytes, ...], place: bytes = b"") -> Iterator[bytes]:
     """Names below a folder, sorted as whole names are, with no more in memory than the folders on the way."""
-    pending = [b""]
-    while pending:
-        place = pending.pop()
-        if place and not place.endswith(b"/"):
-            yield place
-            continue
-        with os.scandir(os.path.join(folder, place)) as listing:
-            inside = []
-            for entry in listing:
-                if entry.name.startswith(b"."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    inside.append(place + entry.name + b"/")
-                elif entry.name.lower().endswith(suffixes) and not os.path.isdir(entry.path):  # False for a link to itself
-                    inside.append(place + entry.name)
-        pending += sorted(inside, reverse=True)
+    with os.scandir(os.path.join(folder, place)) as listing:
+        inside = sorted(place + entry.name + b"/" * entry.is_dir(follow_symlinks=False)
+                        for entry in listing if not entry.name.startswith(b"."))
+    for name in inside:
+        if name.endswith(b"/"):
+            yield from _below(folder, suffixes, name)
+        elif name.lower().endswith(suffixes) and not os.path.isdir(os.path.join(folder, name)):  # a link may lead to one
+            yield name
 
 
 def _members(root: Path, shards: Iterable[str]) -> Iterator[bytes]:
-    for name in shards:
-        for place in _places(root / name):
-            yield os.fsencode(name) + b"\0" + place
-
-
-def _places(shard: Path) -> list[bytes]:
-    """Offset, size and name of each photograph of a shard, kept in the user's cache until the shard changes: a million
-    headers take half a minute."""
-    status = os.stat(shard)
-    key = f"{shard.resolve()} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape")
-    kept = Path(platformdirs.user_cache_dir("colorlib"), "shards", sha256(key).hexdigest())
-    with suppress(OSError):
-        digest, _, joined = kept.read_bytes().partition(b"\n")
-        if digest == sha256(joined).hexdigest().encode():
-            return joined.split(b"\0\0") if joined else []
-    places = []
-    try:
-        with tarfile.open(shard, "r:") as archive:
-            for member in archive:
-                archive.members = []  # it would keep them all
-                if member.isreg() and not member.issparse() and member.name.lower().endswith(tuple(SUFFIXES)):
-                    places.append(b"%d\0%d\0%s" % (member.offset_data, member.size, os.fsencode(member.name)))
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise PhotoError(shard, f"is no whole, uncompressed tar archive ({error})", "copy or download it again") from None
-    joined = b"\0\0".join(places)
-    with suppress(OSError):
-        write_atomically(kept, sha256(joined).hexdigest().encode() + b"\n" + joined)
-    return places
+    """The photographs in shards; the headers of a million take half a minute."""
+    for shard in shards:
+        try:
+            with tarfile.open(root / shard, "r:") as archive:
+                for member in archive:
+                    archive.members = []  # it would keep them all
+                    if member.isreg() and not member.issparse() and member.name.lower().endswith(tuple(SUFFIXES)):
+                        name, place = os.fsencode(member.name), (member.offset_data, member.size)
+                        yield b"%s\0%d\0%d\0%s" % (os.fsencode(shard), *place, name)
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            raise PhotoError(root / shard, f"is no whole, uncompressed tar archive ({error})",
+                             "copy or download it again") from None

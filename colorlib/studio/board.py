@@ -1,7 +1,5 @@
 """The board of the studio: a photograph before and after, the hints on it, its other colourings, and a film strip."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import anywidget
@@ -18,34 +16,10 @@ def _shared(kind: type, *arguments: object) -> object:
 class Board(anywidget.AnyWidget):
     """A photograph in two versions, left and right of a divider, with a marker for each hint and a popover at one.
 
-    The board shows its traits and sends what the user did. Its owner listens with `on_msg`, whose callback gets (board,
-    content, buffers); `content` is one of
-
-        {"kind": "add", "x", "y"}                a click on the picture
-        {"kind": "withdraw"}                     it was the first half of a double click: without the hint again
-        {"kind": "move", "index", "x", "y"}      a marker was moved; during a drag, one message for each new `picture`
-        {"kind": "delete", "index"}              Delete or Backspace on a marker, or Remove in the popover
-        {"kind": "select", "index"}              a click on a marker; -1: the popover was closed
-        {"kind": "color", "a", "b"}              a colour of the popover for the selected hint; or "code": "#rrggbb"
-        {"kind": "sample", "x", "y"}             the selected hint takes the colour of this place
-        {"kind": "reference", "x", "y"}          or of this one of the reference photograph, shares of width and height
-        {"kind": "reach" or "erase", "value"}    of the selected hint
-        {"kind": "undo"}, {"kind": "redo"}
-        {"kind": "refine"}                       the draft is painted, and nothing is dragged: compute the picture itself
-        {"kind": "variant", "index"}             a click on a small colouring
-        {"kind": "film", "index"}                a click on a photograph of the film strip
-        {"kind": "tile", "row", "index"}         a small picture is in sight and missing, of the row "strip" (colourings) or
-                                                 "films", and nothing else is going on
-        {"kind": "crop", "x", "y", "width", "height", "pixels"}   a part of the photograph that fills the stage, which is
-                                                 `pixels` wide on the screen
-        {"kind": "file", "name", "use", "part", "parts"}   a file was dropped or chosen: part 0 to parts - 1, in order, with
-                                                 up to 512 KiB in buffers[0] (a Jupyter server takes 10 MB in one message);
-                                                 use: "photo", "more" (of several photographs, after the first), "reference"
-        {"kind": "refused", "name", "bytes"}     a file above `max_bytes`; it was not sent
-
-    x and y are whole pixels of the photograph, x to the right, y down, whatever the size of the drawn picture. The
-    owner sends {"kind": "save", "name", "type"} with the bytes of a file, which the browser saves, and encoded pictures
-    (PNG, JPEG or WebP): {"kind": "tile", "row", "index"} and {"kind": "crop", "box": [x, y, width, height]}.
+    The board shows its traits and sends what the user did, as the cases of `Studio._board_sent` say. There x and y are
+    whole pixels of the photograph, x to the right, y down, whatever the size of the drawn picture. The owner sends
+    {"kind": "save", "name", "type"} with the bytes of a file, which the browser saves, and encoded pictures (PNG, JPEG
+    or WebP): {"kind": "tile", "row", "index"} and {"kind": "crop", "box": [x, y, width, height]}.
     """
 
     _esm = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in VIEW)

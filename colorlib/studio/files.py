@@ -1,7 +1,5 @@
 """Files of the studio: those that come in, within limits, and those that it makes."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +10,8 @@ from ipywidgets import FloatProgress
 
 from colorlib.colorizer import Colorizer, Settings
 from colorlib.colorizer.folder import Batch, colorize_one, make_folder
-from colorlib.photos import Photo, PhotoError, read_photo, sample_photograph, scan
-from colorlib.photos.samples import OLD, SAMPLES
-from colorlib.photos.write import SYNTHETIC, encode_photo
+from colorlib.photos import (OLD, SAMPLES, SYNTHETIC, Photo, PhotoError, encode_photo, read_photo, sample_photograph,
+                             scan)
 from colorlib.studio.state import State
 
 FORMATS = {"PNG": ("image/png", ".png"), "JPEG": ("image/jpeg", ".jpg")}

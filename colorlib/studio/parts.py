@@ -1,7 +1,5 @@
 """The widgets of the studio, their layout, and how they show a state; for ipywidgets 7.7 and 8. Nothing is decided here."""
 
-from __future__ import annotations
-
 import base64
 import html
 import math
@@ -10,12 +8,10 @@ from functools import lru_cache
 
 from ipywidgets import (HTML, Box, Button, Checkbox, Dropdown, FloatProgress, FloatSlider, IntSlider, Layout, Text,
                         ToggleButton, VBox, Widget)
-
 from torch import Tensor
 
 from colorlib.colorizer import Hint, Settings
-from colorlib.photos import SUFFIXES
-from colorlib.photos.samples import OLD, SAMPLES
+from colorlib.photos import OLD, SAMPLES, SUFFIXES
 from colorlib.studio.board import Board
 from colorlib.studio.files import plain
 from colorlib.studio.preview import Preview, ab_of_hex, jpeg

@@ -4,8 +4,6 @@
                                                                                      -> crop, thumbnail
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,7 +38,6 @@ class Preview:
 
     def __init__(self, colorizer: Colorizer, photo: Photo, sample: str | None = None) -> None:
         self.colorizer, self.photo, self.sample = colorizer.remembering(), photo, sample
-        self._small = colorizer.remembering()  # for drafts
         self._sketched, self._known = set(), set()  # the settings of sketches, and those that need no run without hints
         self.rgb = shrunk(photo.rgb, LONG_SIDE / max(photo.rgb.shape))
         self.grey = color.rgb_to_grey(self.rgb)
@@ -50,9 +47,8 @@ class Preview:
             setattr(self, name, lru_cache(number)(getattr(self, name)))
 
     def sketch(self, settings: Settings) -> Sketch:
-        plain = _needed(settings, hints=False)
         self._sketched.add(settings)
-        self._known = {one for one in self._known if one.render_size == plain.render_size} | {plain}
+        self._known.add(_needed(settings, hints=False))
         return self.colorizer.sketch(self.photo, settings)
 
     def picture(self, settings: Settings) -> Tensor:
@@ -63,12 +59,12 @@ class Preview:
         """The picture; or a draft, where the network has to run first, and True. A draft shows the hints' own colours
         alone; where the prediction without hints is missing, too, it is one of a small render size."""
         needed, own = _needed(settings), settings.render_size or self.colorizer.own_render_size(*self.photo.rgb.shape[1:])
-        fast, colorizer = _needed(settings, hints=False) in self._known, self.colorizer
+        fast = _needed(settings, hints=False) in self._known
         if needed in self._sketched or not fast and own <= DRAFT:
             return self.picture(settings), False
         if not fast:
-            colorizer, needed = self._small, replace(needed, render_size=DRAFT)
-        sketch = colorizer.sketch(self.photo, needed, draft=True)
+            needed = replace(needed, render_size=DRAFT)
+        sketch = self.colorizer.sketch(self.photo, needed, draft=True)
         return render(self.rgb, sketch, settings), sketch.draft or not fast
 
     def prepare(self, settings: Settings) -> None:

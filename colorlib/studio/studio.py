@@ -3,8 +3,6 @@
 There is no model code here: the settings are a `Settings`, pictures come from `Preview`, files from `files`.
 """
 
-from __future__ import annotations
-
 import html
 import logging
 import math
@@ -243,25 +241,26 @@ class Studio(VBox):
         return self.state.selected
 
     def _board_sent(self, content: dict, buffers: list) -> None:
-        """A message of the board; see `board.Board`."""
+        """A message of the board: what the user did, or what the board needs."""
         match content:
-            case {"kind": "add", "x": x, "y": y}:
+            case {"kind": "add", "x": x, "y": y}:  # a click on the picture
                 self._add(x, y)
-            case {"kind": "withdraw"} if self.state is self._clicked[1]:
+            case {"kind": "withdraw"} if self.state is self._clicked[1]:  # it was half of a double click
                 self._show(self._clicked[0])
+            # during a drag one move for each new picture; index -1: the popover was closed
             case {"kind": "move" | "delete" | "select" | "undo" | "redo" as step, **values}:
                 self._show(getattr(self.state, step)(**values))
-            case {"kind": "color", "a": a, "b": b}:
+            case {"kind": "color", "a": a, "b": b}:  # of the popover, for the selected hint
                 self._color(a, b)
-            case {"kind": "color", "code": code}:
+            case {"kind": "color", "code": code}:  # "#rrggbb"
                 self._color(*ab_of_hex(code))
-            case {"kind": "sample", "x": x, "y": y}:
+            case {"kind": "sample", "x": x, "y": y}:  # the selected hint takes the colour of this place
                 self._color(*self._preview.ab(x, y, self.settings))
-            case {"kind": "reference", "x": x, "y": y}:
+            case {"kind": "reference", "x": x, "y": y}:  # shares of width and height
                 self._color(*ab_at(self._reference, x, y))
             case {"kind": "reach" | "erase" as name, "value": value}:
                 self._show(self.state.tuned(self._selected("change"), **{name: value}))
-            case {"kind": "refine"} if self.parts.board.draft:
+            case {"kind": "refine"} if self.parts.board.draft:  # which is painted, and nothing is dragged
                 self._show(self.state, whole=True)
                 if self.state.last and self.state.last[0] != "set":  # another hint may follow; after a slider a slider
                     self._preview.prepare(self.settings)
@@ -269,17 +268,18 @@ class Studio(VBox):
                 self._choose_film(index)
             case {"kind": "variant", "index": index}:
                 self._set("variant", index)
-            case {"kind": "tile", "row": row, "index": index}:
+            case {"kind": "tile", "row": row, "index": index}:  # a small picture is in sight and missing
                 data = self._preview.thumb(index) if row == "strip" else self._tile(self._films[index])
                 self.parts.board.send({"kind": "tile", "row": row, "index": index}, [data])
                 if row == "strip" and index == VARIANTS:
                     self._preview.prepare(self.settings)
-            case {"kind": "crop", "pixels": pixels}:
+            case {"kind": "crop", "pixels": pixels}:  # a part that fills the stage, `pixels` wide on the screen
                 box = [content[name] for name in ("x", "y", "width", "height")]
                 if not self.state.uncertainty:
                     self.parts.board.send({"kind": "crop", "box": box}, [self._preview.crop(self.settings, box, pixels)])
-            case {"kind": "refused", "name": name, "bytes": number}:
+            case {"kind": "refused", "name": name, "bytes": number}:  # above `max_bytes`: it was not sent
                 check_bytes(name, number, self._max_bytes)
+            # of 512 KiB at most; use: "photo", "more" (of several, after the first) or "reference"
             case {"kind": "file", "name": name, "use": use, "part": part, "parts": parts}:
                 self._received = self._received if part else bytearray()
                 self._received += buffers[0]

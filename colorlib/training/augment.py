@@ -10,9 +10,8 @@ from torch import Tensor
 from colorlib.processes import draw as drawn
 
 
-def windows(
-    L: Tensor, ab: Tensor, size: int, sides: tuple[float, float], share: float, random: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def windows(L: Tensor, ab: Tensor, size: int, sides: tuple[float, float], share: float,
+            random: torch.Generator) -> tuple[Tensor, Tensor]:
     """Random square windows of L and ab (B, 1 or 2, S, S), with sides in a range of shares of S, resized to `size` pixels;
     outside of a picture is its reflection.
 

@@ -23,11 +23,10 @@ from colorlib.training.loop import History, accelerated, run
 from colorlib.training.weights import save_weights
 
 
-def update_discriminator(
-    discriminator: nn.Module, optimizer: torch.optim.Optimizer, adversarial: AdversarialLoss,
-    condition: Tensor, target: Tensor, fake: Tensor,
-    backward: Callable[[Tensor], None] = Tensor.backward, lipschitz: LipschitzConstraint | None = None,
-) -> dict[str, Tensor]:
+def update_discriminator(discriminator: nn.Module, optimizer: torch.optim.Optimizer, adversarial: AdversarialLoss,
+                         condition: Tensor, target: Tensor, fake: Tensor,
+                         backward: Callable[[Tensor], None] = Tensor.backward,
+                         lipschitz: LipschitzConstraint | None = None) -> dict[str, Tensor]:
     """One step of the discriminator: classify the real pair as real and the generated pair as generated.
 
     Args:
@@ -52,11 +51,9 @@ def update_discriminator(
     return losses
 
 
-def update_generator(
-    discriminator: nn.Module | None, optimizer: torch.optim.Optimizer, adversarial: AdversarialLoss,
-    condition: Tensor, target: Tensor | None, fake: Tensor, lambda_l1: float,
-    backward: Callable[[Tensor], None] = Tensor.backward,
-) -> dict[str, Tensor]:
+def update_generator(discriminator: nn.Module | None, optimizer: torch.optim.Optimizer, adversarial: AdversarialLoss,
+                     condition: Tensor, target: Tensor | None, fake: Tensor, lambda_l1: float,
+                     backward: Callable[[Tensor], None] = Tensor.backward) -> dict[str, Tensor]:
     """One step of the generator: be classified as real and stay near the target.
 
     Args:
@@ -123,9 +120,8 @@ class InParts:
             self.optimizer.step()
 
 
-def backward_of(
-    network: nn.Module, parts: int = 1, backward: Callable[[Tensor], None] = Tensor.backward
-) -> Callable[[Tensor], None]:
+def backward_of(network: nn.Module, parts: int = 1,
+                backward: Callable[[Tensor], None] = Tensor.backward) -> Callable[[Tensor], None]:
     """A function of the loss: the gradients of 1 / parts of it, the network's averaged over the processes."""
     def both(loss: Tensor) -> None:
         backward(loss / parts)

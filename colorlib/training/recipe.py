@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +30,6 @@ from colorlib.training.fit import InParts, backward_of, frozen, update_discrimin
 from colorlib.training.loop import History, accelerated, best_precision, run
 from colorlib.training.palette import CODES, Z_CHANNELS, palette_code, prior_loss, standardised, z_mean
 from colorlib.training.weights import save_weights
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 CRITIC_FIRST = 0.06  # of the adversarial steps: the critic alone learns, as it has to catch up with the generator
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -120,10 +117,8 @@ class Networks(nn.Module):
         self.average = AveragedModel(self.generator, multi_avg_fn=update, use_buffers=True).eval()  # it only predicts
 
 
-def pretraining_step(
-    networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, pictures: Pictures,
-    accelerator: "Accelerator", parts: int = 1,
-) -> dict[str, Tensor]:
+def pretraining_step(networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, pictures: Pictures,
+                     accelerator: Any, parts: int = 1) -> dict[str, Tensor]:
     """One update on the mean answer, on the distribution over ab and on the prior of the code.
 
     accelerator: gives the generator's precision, and scales the gradients of fp16.
@@ -137,11 +132,9 @@ def pretraining_step(
     return losses
 
 
-def adversarial_step(
-    networks: Networks, optimizer_g: torch.optim.Optimizer, optimizer_d: torch.optim.Optimizer, recipe: Recipe,
-    batches: Iterable[Pictures], random: torch.Generator, accelerator: "Accelerator", train_generator: bool = True,
-    parts: int = 1,
-) -> dict[str, Tensor]:
+def adversarial_step(networks: Networks, optimizer_g: torch.optim.Optimizer, optimizer_d: torch.optim.Optimizer,
+                     recipe: Recipe, batches: Iterable[Pictures], random: torch.Generator, accelerator: Any,
+                     train_generator: bool = True, parts: int = 1) -> dict[str, Tensor]:
     """One update of the critic for each of the n_critic batches; the last batch also updates the generator.
 
     A batch has three parts: the first quarter with the z of the mean answer, as in pretraining; then pictures with
@@ -203,9 +196,8 @@ def _mean_answer(prediction: Prediction, L: Tensor, ab: Tensor) -> dict[str, Ten
 
 
 @contextmanager
-def _descent(
-    networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, accelerator: "Accelerator", parts: int
-) -> Iterator[Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
+def _descent(networks: Networks, optimizer: torch.optim.Optimizer, recipe: Recipe, accelerator: Any,
+             parts: int) -> Iterator[Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
     """One update of the generator and of its average: inside, the losses of each part are given to a function."""
     weights = {"bins": recipe.lambda_bins, "prior": recipe.lambda_prior, "code": recipe.lambda_code,
                "generator": recipe.lambda_adversarial}

@@ -82,9 +82,8 @@ def shipped(name: str = "colorizer") -> Path:
     return path
 
 
-def save_weights(
-    path: str | Path, generator: Generator, metadata: dict[str, str] | None = None, half: bool = False
-) -> None:
+def save_weights(path: str | Path, generator: Generator, metadata: dict[str, str] | None = None,
+                 half: bool = False) -> None:
     """Write a generator and more metadata; a ValueError where a weight is not finite. `half` stores 16 bits, but not where
     numbers lie beyond 65504 (a batch norm's variance can); `load_generator` gives 32 again."""
     tensors = generator.state_dict()
@@ -147,11 +146,10 @@ def load_state(module: torch.nn.Module, tensors: dict[str, Tensor], origin: str 
     number, or not finite."""
     needed, problems = module.state_dict(), []
     for name in needed | tensors:
-        if name not in tensors or name not in needed:
-            problems.append(f"{name} is {'unknown' if name in tensors else 'missing'}")
-            continue
-        given, like = tensors[name], needed[name]
-        if given.shape != like.shape:
+        given, like = tensors.get(name), needed.get(name)
+        if given is None or like is None:
+            problems.append(f"{name} is {'missing' if given is None else 'unknown'}")
+        elif given.shape != like.shape:
             problems.append(f"{name} has shape {tuple(given.shape)}, needed is {tuple(like.shape)}")
         elif given.is_floating_point() != like.is_floating_point() or given.is_complex():
             problems.append(f"{name} is {given.dtype}, needed is {like.dtype}")

@@ -8,7 +8,6 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import pytest
 import torch
 from pictures import coloured
@@ -17,13 +16,6 @@ from colorlib.photos import (
     Files, PhotoBatches, PhotoError, encode_photo, photographs, read_small, scan, scan_splits, split_of,
 )
 from colorlib.photos.read import Member
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Where the places in shards are kept."""
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
-    return tmp_path / "cache" / "colorlib" / "shards"
 
 
 def names(files):
@@ -131,21 +123,6 @@ def test_bad_members_are_named_and_bad_shards_refused(tree, tmp_path):
                          (place / "photos-{000..002}.tar", "photos-000.tar")):
         with pytest.raises(PhotoError, match=words):
             photographs(wrong)
-
-
-def test_a_shard_is_read_once_until_it_changes(tree, tmp_path, cache, monkeypatch):
-    place, read, real = shards(tree, tmp_path / "shards"), [], tarfile.open
-    monkeypatch.setattr(tarfile, "open", lambda path, mode: read.append(path.name) or real(path, mode))
-    first = list(photographs(place))
-    assert read == ["photos-000.tar", "photos-001.tar"] and list(photographs(place)) == first and len(read) == 2
-    with real(place / "photos-001.tar", "a") as archive:
-        archive.add(tree / "a.png", "more.png")
-    assert len(photographs(place)) == 7 and read[2:] == ["photos-001.tar"]
-    for number, path in enumerate(sorted(cache.iterdir())):  # a part of a file, and none
-        path.write_bytes(path.read_bytes()[:-1] if number % 2 else b"")
-    assert len(photographs(place)) == 7 and len(read) == 5
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tree / "a.png"))  # no folder can be made there
-    assert len(photographs(place)) == 7 and len(read) == 7
 
 
 def test_a_list_may_name_files_that_are_gone(tree):

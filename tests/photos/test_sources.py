@@ -11,8 +11,8 @@ from pictures import hwc, picture, save
 from PIL import Image
 
 from colorlib import photos
-from colorlib.photos import (PhotoBatches, PhotoError, Source, is_grey, load_photos, old_photographs, sample_photographs, samples, scan,
-                             scan_splits, source, split_of)
+from colorlib.photos import (PhotoBatches, PhotoError, Source, is_grey, load_photos, old_photographs, sample_photographs, scan, scan_splits,
+                             source, split_of)
 
 
 def test_scan_and_load_go_on_past_bad_files(tmp_path):
@@ -74,7 +74,7 @@ def test_old_photographs_are_grey():
 
 
 def test_missing_sample_says_which_package(monkeypatch):
-    monkeypatch.setitem(samples.SAMPLES, "astronaut", ("skimage", "data/none.png", "train"))
+    monkeypatch.setitem(photos.SAMPLES, "astronaut", ("skimage", "data/none.png", "train"))
     with pytest.raises(PhotoError, match="pip install --force-reinstall scikit-image"):
         sample_photographs("train")
 
@@ -142,7 +142,7 @@ def test_source_batches(folder, monkeypatch):
 
 
 def test_one_sample_photograph_by_its_name():
-    everyone = dict(samples.sample_photographs())
+    everyone = dict(photos.sample_photographs())
     assert torch.equal(photos.sample_photograph("coffee").rgb, everyone["coffee"])
     assert photos.sample_photograph("coffee").path.name == "coffee.png"
     with pytest.raises(ValueError, match="'coffe'"):
