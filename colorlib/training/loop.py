@@ -314,9 +314,7 @@ def deferred_interrupt() -> Iterator[threading.Event]:
         pressed.set()
 
     if threading.current_thread() is threading.main_thread():  # only there may handlers be set, or Ctrl-C arrive
-        usual |= {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in usual:
-            signal.signal(number, first)
+        usual |= {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield pressed
     finally:
