@@ -15,7 +15,6 @@ AB_SCALE = 110.0
 
 _TILE = 65536  # pixels: few enough for the cache, enough to hide the cost of a call into torch
 _CODES = 32768  # steps of linear light in the encoding table, 10 and more to one 8-bit code
-_OFFSET = 3 * 24**3 / 116**3 * _CODES  # where black lies, because 1728 (s - 24) is added as 1728 s
 
 
 @lru_cache(maxsize=8)
@@ -23,8 +22,8 @@ def _constants(device: torch.device) -> list[Tensor]:
     """Linear light of 8-bit codes; matrices as columns (3, 3, 1) for it and back, to steps; the code of each step."""
     light = linear(torch.arange(256, dtype=torch.float64) / 255).float()
     to_xyz, to_rgb = (matrix.T.float().unsqueeze(-1) for matrix in (XYZ_FROM_RGB, RGB_FROM_XYZ * _CODES / 116**3))
-    step = (torch.arange(_CODES + math.ceil(_OFFSET) + 1, dtype=torch.float64) + 0.5 - _OFFSET) / _CODES
-    codes = (encoded(step.clamp(0, 1)) * 255).round().to(torch.uint8)
+    step = (torch.arange(_CODES + 1, dtype=torch.float64) + 0.5) / _CODES
+    codes = (encoded(step.clamp(max=1)) * 255).round().to(torch.uint8)
     return [table.to(device) for table in (light, to_xyz, to_rgb, codes)]
 
 
@@ -50,7 +49,6 @@ def fast_lab(rgb: Tensor, only_L: bool) -> Tensor:
 def fast_rgb8(L: Tensor, ab: Tensor, scaled: bool, fit: bool) -> Tensor:
     """Lab -> uint8."""
     _, _, to_rgb, codes = _constants(L.device)
-    black, white = _OFFSET, _OFFSET + _CODES
     L_unit, L_zero, ab_unit = (L_SCALE, L_SCALE + 16, AB_SCALE) if scaled else (1.0, 16.0, 1.0)
 
     def convert(L: Tensor, ab: Tensor, into: Tensor) -> None:
@@ -58,15 +56,15 @@ def fast_rgb8(L: Tensor, ab: Tensor, scaled: bool, fit: bool) -> Tensor:
         s[1].copy_(L[0]).mul_(L_unit).add_(L_zero)
         torch.add(s[1], ab[0], alpha=ab_unit * 116 / 500, out=s[0])
         torch.sub(s[1], ab[1], alpha=ab_unit * 116 / 200, out=s[2])
-        xyz = s.clamp_min(24).pow_(3).add_(s.clamp_max_(24), alpha=1728)
+        xyz = s.clamp_min(24).pow_(3).add_(s.clamp_max_(24).sub_(24), alpha=1728)  # the line below the knee
         light = _mix(to_rgb, xyz.unsqueeze(1))
         if not math.isfinite(light.sum()):
             raise ValueError("Lab holds values that are not finite, or above 1e9; need finite ones: look for their cause.")
         if fit:
             Y = xyz[1:2].mul_(_CODES / 116**3)
             high, low = light.amax(0, keepdim=True), light.amin(0, keepdim=True)
-            torch.lerp(Y, light, share(Y, high, low, black, white), out=light)
-        into.copy_(codes.index_select(0, light.clamp_(black, white).flatten().int()).view(3, -1))
+            torch.lerp(Y, light, share(Y, high, low, 0.0, _CODES), out=light)
+        into.copy_(codes.index_select(0, light.clamp_(0, _CODES).flatten().int()).view(3, -1))
 
     return in_tiles(convert, 3, torch.uint8, L, ab)
 

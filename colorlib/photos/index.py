@@ -17,6 +17,8 @@ import numpy as np
 
 from colorlib.photos.read import SUFFIXES, Member, PhotoError
 
+_ENDINGS = tuple(map(os.fsencode, SUFFIXES))
+
 
 class Files(Sequence):
     """Photograph files below `root`, or in tar archives there: a sequence of Path and Member, made when asked for.
@@ -50,16 +52,16 @@ class Files(Sequence):
         return self.names[self.ends[number]:self.ends[number + 1]]
 
 
-def scan(folder: str | os.PathLike, suffixes: Sequence[str] = tuple(SUFFIXES)) -> Files:
+def scan(folder: str | os.PathLike) -> Files:
     """The photograph files in a folder and all folders below it, sorted, unopened; hidden ones are left out.
 
-    PhotoError: the folder is missing, no folder, unreadable, or holds no file with one of the suffixes.
+    PhotoError: the folder is missing, no folder, unreadable, or holds no file with one of SUFFIXES.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         wrong = "is not a folder" if folder.exists() else "does not exist"
         raise PhotoError(folder, wrong, "name the folder that holds the photographs")
-    return _listed(folder, _below(os.fsencode(folder), tuple(map(os.fsencode, suffixes))))
+    return _listed(folder, _below(os.fsencode(folder)))
 
 
 def photographs(where: str | os.PathLike) -> Files:
@@ -82,13 +84,10 @@ def photographs(where: str | os.PathLike) -> Files:
     try:
         return scan(where)
     except PhotoError:
-        try:
-            shards = scan(where, [".tar"])
-        except PhotoError:
-            shards = None
+        shards = [str(path.relative_to(where)) for path in sorted(where.rglob("*.tar"))]
         if not shards:  # what is wrong is that there are no photographs
             raise
-    return _listed(where, _members(where, [os.fsdecode(shards.entry(k)) for k in range(len(shards))]))
+    return _listed(where, _members(where, shards))
 
 
 def _listed(root: Path, entries: Iterable[bytes]) -> Files:
@@ -102,15 +101,15 @@ def _listed(root: Path, entries: Iterable[bytes]) -> Files:
     return found
 
 
-def _below(folder: bytes, suffixes: tuple[bytes, ...], place: bytes = b"") -> Iterator[bytes]:
+def _below(folder: bytes, place: bytes = b"") -> Iterator[bytes]:
     """Names below a folder, sorted as whole names are, with no more in memory than the folders on the way."""
     with os.scandir(os.path.join(folder, place)) as listing:
         inside = sorted(place + entry.name + b"/" * entry.is_dir(follow_symlinks=False)
                         for entry in listing if not entry.name.startswith(b"."))
     for name in inside:
         if name.endswith(b"/"):
-            yield from _below(folder, suffixes, name)
-        elif name.lower().endswith(suffixes) and not os.path.isdir(os.path.join(folder, name)):  # a link may lead to one
+            yield from _below(folder, name)
+        elif name.lower().endswith(_ENDINGS) and not os.path.isdir(os.path.join(folder, name)):  # a link may lead to one
             yield name
 
 
