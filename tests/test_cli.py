@@ -1,5 +1,6 @@
 """The command line: what it writes, what it refuses to replace, and one line for whatever is wrong."""
 
+import io
 import json
 import os
 import re
@@ -375,25 +376,6 @@ def test_killed_trainings_end_as_the_unbroken_one(tmp_path):
     assert result["kills"] == 3 and result["differences"] == [] and result["tensors compared"] > 100
 
 
-def test_two_trainings_in_one_folder_are_refused(colorlib, tmp_path, folder):
-    run = tmp_path / "run"
-    process = subprocess.Popen(command(*train(folder, run, 10**6, "--every", 1)), stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    try:
-        wait_for(run / "checkpoint.before.safetensors", process)
-        for more in ("--resume", "--force"):
-            code, _, err = colorlib(*train(folder, run, 10**6, more))
-            assert code == 2 and f"process {process.pid} trains there now" in err.splitlines()[-1]
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert (run / "lock").exists()  # of a process that is gone: no obstacle
-        step = json.loads((run / "history.json").read_text())["steps"]
-        code, out, _ = colorlib(*train(folder, run, step + 3, "--resume"))
-        assert code == 0 and f"step {step + 3}" in out
-    finally:
-        process.kill()
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 9 MB, where mounting one is possible."""
@@ -545,21 +527,26 @@ def wait_for(path: Path, process, seconds=120):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
-def test_ctrl_c_leaves_a_checkpoint_that_resume_continues(colorlib, tmp_path, folder):
-    """A real SIGINT in the middle of a run of a million steps; the run goes on for three more."""
+def test_ctrl_c_leaves_a_checkpoint_that_resume_continues_and_nobody_else_meanwhile(colorlib, tmp_path, folder):
+    """A real SIGINT in the middle of a run of a million steps, which locks its folder; the run goes on for three more."""
     run = tmp_path / "run"
     (folder / "below" / "broken.jpg").unlink()
-    process = subprocess.Popen(command(*train(folder, run, 10**6, "--every", 20)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    process = subprocess.Popen(command(*train(folder, run, 10**6, "--every", 1)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
     try:
-        wait_for(run / "checkpoint.safetensors", process)  # written every so many steps: training is under way
+        wait_for(run / "checkpoint.before.safetensors", process)  # written with every step: training is under way
+        for more in ("--resume", "--force"):
+            code, _, err = colorlib(*train(folder, run, 10**6, more))
+            assert code == 2 and f"process {process.pid} trains there now" in err.splitlines()[-1]
+        lock = (run / "lock").read_bytes()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130 and "--resume" in one_line(err)
     step = int(re.search(r"after step (\d+)", err)[1])
-    assert json.loads((run / "history.json").read_text())["steps"] == step > 0
+    assert json.loads((run / "history.json").read_text())["steps"] == step > 0 and not (run / "lock").exists()
+    (run / "lock").write_bytes(lock)  # as kill -9 leaves it, of a process that is gone: no obstacle
     code, out, _ = colorlib(*train(folder, run, step + 3, "--resume"))
     assert code == 0 and f"step {step + 3}" in out
     losses = json.loads((run / "history.json").read_text())["losses"]["l1"]
@@ -665,16 +652,22 @@ def test_a_folder_a_pattern_and_pasted_quotes_name_photographs(colorlib, tmp_pat
     assert code == 2 and "none*.png: does not exist" in one_line(err)
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "utf-8:strict", "ascii"])
-def test_a_name_that_the_console_has_no_letters_for_ends_nothing(tmp_path, weights, encoding):
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "ascii"])
+def test_a_name_that_the_console_has_no_letters_for_ends_nothing(tmp_path, weights, encoding, monkeypatch):
     names = ["日本.png", os.fsdecode(b"\xe9.png"), "a.png"]
     for name in names:
         write_photo(tmp_path / name, picture(0))
     os.symlink("loop.png", tmp_path / "loop.png")
-    done = subprocess.run(command("colorize", *names, "loop.png", "-o", "o", "--weights", weights), cwd=tmp_path, timeout=120,
-                          capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding})  # fmt: skip
-    assert done.returncode == 2 and sorted(os.listdir(tmp_path / "o")) == sorted(names)
-    assert b"Traceback" not in done.stderr and b"loop.png: cannot be read" in done.stderr and done.stdout.count(b" -> ") == 3
+    monkeypatch.chdir(tmp_path)
+    console = {name: io.TextIOWrapper(io.BytesIO(), encoding, "strict", write_through=True) for name in ("stdout", "stderr")}
+    for name, stream in console.items():
+        monkeypatch.setattr(sys, name, stream)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["colorize", *names, "loop.png", "-o", "o", "--weights", str(weights)])
+    out, err = (stream.buffer.getvalue() for stream in console.values())
+    monkeypatch.undo()
+    assert stop.value.code == 2 and sorted(os.listdir(tmp_path / "o")) == sorted(names)
+    assert b"Traceback" not in err and b"loop.png: cannot be read" in err and out.count(b" -> ") == 3
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])

@@ -73,13 +73,13 @@ def around(plane: Tensor) -> Tensor:
 
 def at_most_uncertain(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
     """Each where the network, knowing the hints so far, expects the largest error."""
-    return placed(real, num, lambda hints: around(colorizer.uncertainty(real, hints=hints)))
+    return placed(real, num, lambda hints, known=colorizer.remembering(): around(known.uncertainty(real, hints=hints)))
 
 
 def at_worst(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
     """Each at the largest actual error so far: an oracle, since it needs the true colours."""
-    return placed(real, num, lambda hints: around(
-        error_map(colorizer.colorize(real, decode="mean", hints=hints), real)))
+    known = colorizer.remembering()
+    return placed(real, num, lambda hints: around(error_map(known.colorize(real, decode="mean", hints=hints), real)))
 
 
 def reaches(colorizer: Colorizer, real: Tensor, points: Sequence[tuple[int, int]]) -> Tensor:
@@ -93,7 +93,7 @@ def reaches(colorizer: Colorizer, real: Tensor, points: Sequence[tuple[int, int]
 
 def at_uncertain_reach(colorizer: Colorizer, real: Tensor, num: int) -> list[Hint]:
     """Each at the point of a 10 x 10 grid whose reach holds the most uncertainty outside the reach of earlier hints."""
-    height, width = real.shape[1:]
+    colorizer, (height, width) = colorizer.remembering(), real.shape[1:]
     points = [(int((i + 0.5) * width / GRID), int((j + 0.5) * height / GRID)) for j in range(GRID) for i in range(GRID)]
     within = reaches(colorizer, real, points)  # (100, h, w)
     hints, left = [], torch.ones(within.shape[1:])
@@ -117,16 +117,15 @@ def without_network(real: Tensor, hints: Sequence[Hint]) -> float:
 def single(colorizer: Colorizer, real: Tensor, num: int, seed: int) -> dict[str, list[float]]:
     """Of `num` random points: "gain", the fall of the mean error by one hint there; beforehand, in CIE units, the
     expected "uncertainty" and the actual "error" around the point; "reach", the share of pixels it counts in."""
-    generator = torch.Generator().manual_seed(seed)
-    plain = error_map(colorizer.colorize(real, decode="mean"), real)
-    unsure, error = around(colorizer.uncertainty(real)), around(plain)
+    generator, colorizer = torch.Generator().manual_seed(seed), colorizer.remembering()
+    unsure, plain = around(colorizer.uncertainty(real)), error_map(colorizer.colorize(real, decode="mean"), real)
     rows: dict[str, list[float]] = {"gain": [], "uncertainty": [], "reach": [], "error": []}
     for place in torch.randint(plain.numel(), (num,), generator=generator).tolist():
         x, y = place % plain.shape[1], place // plain.shape[1]
-        with_one = errors(colorizer, real, [true_hint(real, x, y)], [1])[1]
-        for name, value in (("gain", float(plain.mean()) - with_one), ("uncertainty", float(unsure[y, x])),
-                            ("reach", float(reaches(colorizer, real, [(x, y)]).mean())), ("error", float(error[y, x]))):
-            rows[name].append(value)
+        with_one = error_map(colorizer.colorize(real, decode="mean", hints=[true_hint(real, x, y)]), real)
+        for name, number in (("gain", plain.mean() - with_one.mean()), ("uncertainty", unsure[y, x]),
+                             ("reach", reaches(colorizer, real, [(x, y)]).mean()), ("error", around(plain)[y, x])):
+            rows[name].append(float(number))
     return rows
 
 
@@ -138,7 +137,8 @@ def saved(by_chance: Sequence[float], error: float, without: float) -> float:
 def errors(colorizer: Colorizer, real: Tensor, hints: Sequence[Hint],
            counts: Sequence[int] = COUNTS) -> dict[int, float]:
     """Mean error of ab of the mean decoding with the first `count` hints, for each count; CIE units."""
-    return {count: float(error_map(colorizer.colorize(real, decode="mean", hints=hints[:count]), real).mean())
+    known = colorizer.remembering()
+    return {count: float(error_map(known.colorize(real, decode="mean", hints=hints[:count]), real).mean())
             for count in counts}
 
 

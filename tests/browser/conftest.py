@@ -1,7 +1,6 @@
-"""The fixtures of the browser tests: `lab` (a server), `browser`, `notebook` (write cells, open them, run them all)."""
+"""The fixtures of the browser tests: `lab` (a server) and `browser`."""
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,21 +37,3 @@ def browser():
         browser = playwright.chromium.launch(executable_path=jupyter.browser_path(), args=jupyter.FLAGS)
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def notebook(lab, browser, request) -> Iterator[Callable[..., jupyter.Notebook]]:
-    """notebook("code", "code", ..., width=1280): a notebook of these cells, opened and run, in a page of its own.
-
-    Any error of the kernel, of a callback or of the page that the test did not `problems.expect` fails it.
-    """
-    opened = []
-
-    def open_and_run(*cells: str, width: int = 1280) -> jupyter.Notebook:
-        opened.append(new(*cells, width=width))
-        return opened[0]
-
-    with jupyter.new_notebook(lab, browser, request.node.nodeid) as new:
-        yield open_and_run
-    if opened:
-        opened[0].problems.check()

@@ -212,7 +212,7 @@ class Notebook:
 
     def wait_until_idle(self, timeout: float = PATIENCE) -> None:
         bar = "document.querySelector('#jp-main-statusbar')?.textContent.includes('| Idle')"
-        self.page.wait_for_function(bar, timeout=1000 * timeout)
+        self.page.wait_for_function(bar, timeout=1000 * timeout, polling=100)  # not at every frame: it takes long
 
     def ask(self, expression: str):
         """The value of a Python expression in the kernel, by way of JSON."""

@@ -53,15 +53,21 @@ def studio(shared):
 
     def run_again(width: int = 1280, tiles: bool = False):
         shared.page.set_viewport_size({"width": width, "height": 900})
-        shared.run(f"studio, TILES = None, {tiles}")
-        shared.page.evaluate("panel.content.activeCellIndex = 1")
-        shared.page.evaluate("jupyterapp.commands.execute('notebook:run-cell')")
-        shared.wait_for("studio is not None and studio.parts.board.ready")
-        shared.page.mouse.move(1, 1)
-        return shared
+        shared.run(f"TILES = {tiles}")
+        return run_the_cell(shared)
 
     yield run_again
     shared.problems.check()
+
+
+def run_the_cell(nb):
+    """The second one of the notebook, which shows a new studio."""
+    nb.run("studio = None")
+    nb.page.evaluate("panel.content.activeCellIndex = 1")
+    nb.page.evaluate("jupyterapp.commands.execute('notebook:run-cell')")
+    nb.wait_for("studio is not None and studio.parts.board.ready")
+    nb.page.mouse.move(1, 1)
+    return nb
 
 
 def shown(nb) -> np.ndarray:
@@ -341,22 +347,23 @@ def test_an_exception_in_a_callback_is_seen_by_the_user_and_by_these_tests(studi
     nb.page.get_by_text("Something went wrong").first.wait_for()
 
 
-def test_the_notebooks_own_studio(notebook, tmp_path):
+def test_the_notebooks_own_studio(shared, tmp_path):
     """Its cells up to the studio, and a click: a hint, which the notebook's scoring takes. nbval runs all cells."""
     path = ROOT / "notebooks" / "09_interactive_colorization.ipynb"
     cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
     first = next(number for number, cell in enumerate(cells) if "Studio(" in cell)
-    here = (
-        "import os, sys\n"
-        f"os.environ.update(COLORLIB_PRESET='smoke', COLORLIB_RESULTS={str(tmp_path)!r})\n"
-        f"os.chdir({str(path.parent)!r})\n"
-        "sys.path.insert(0, os.getcwd())"
-    )
-    nb = notebook(here, *cells[: first + 1])
+    shared.run("import os, sys\n"
+               f"os.environ.update(COLORLIB_PRESET='smoke', COLORLIB_RESULTS={str(tmp_path)!r})\n"
+               f"os.chdir({str(path.parent)!r})\n"
+               "sys.path.insert(0, os.getcwd())")
+    for cell in cells[:first]:
+        shared.run(cell)
+    shared.page.evaluate("code => panel.content.widgets[1].model.sharedModel.setSource(code)", cells[first])
+    nb = run_the_cell(shared)
     nb.page.locator(STAGE).first.scroll_into_view_if_needed()
-    nb.wait_for("studio.parts.board.ready")
     before = source(nb)
     click_at(nb, 100, 100)
     wait_for_other(nb, before)
     assert any("studio.settings.hints" in cell for cell in cells[first + 1:])
     assert nb.ask("[[round(hint.x), round(hint.y)] for hint in studio.settings.hints]") == [[100, 100]]
+    nb.problems.check()

@@ -15,7 +15,7 @@ from taught import taught_in
 
 from colorlib import metrics, photos
 from colorlib.color import rgb_to_grey, rgb_to_lab
-from colorlib.colorizer import Colorizer, Hint, Settings
+from colorlib.colorizer import Hint, Settings
 from colorlib.course import nb09, nb09_figures, scenes
 from colorlib.course.claims import Claim, ratio, value
 from colorlib.course.long import photographs_09
@@ -29,11 +29,6 @@ SOURCE = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4)
 @pytest.fixture(scope="module")
 def taught():
     return taught_in(NOTEBOOK)
-
-
-@pytest.fixture(scope="module")
-def colorizer():
-    return Colorizer.load(device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ The environment is made here: a new one that sees the packages of this one, less
 address is a repository of this tree in a folder. The other notebooks run in `make test` with what the wheel holds.
 """
 
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -42,7 +43,7 @@ class Colab:
         self.folder, self.python = folder, folder / "env" / "bin" / "python"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("COLORLIB_", "PYTHON"))}
         self.environment = kept | {"COLORLIB_PRESET": "smoke", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "JUPYTER_PATH": "",
-                                   "JUPYTER_PREFER_ENV_PATH": "1", "COLORLIB_SOURCE": repository(folder)}
+                                   "JUPYTER_PREFER_ENV_PATH": "1", "PIP_NO_COMPILE": "1", "COLORLIB_SOURCE": repository(folder)}
         self.run(sys.executable, "-m", "venv", folder / "env")
         packages = folder / "packages"
         packages.mkdir()
@@ -50,9 +51,9 @@ class Colab:
         for path in Path(nbformat.__file__).parents[1].iterdir():
             if "colorlib" not in path.name and not path.name.startswith((*hidden, "pip", "__pycache__")):
                 (packages / path.name).symlink_to(path)
-        own, = (folder / "env" / "lib").glob("*/site-packages")
-        (own / "packages.pth").write_text(str(packages))
-        for path in own.glob("setuptools*"):  # an old one, which venv brings
+        self.own, = (folder / "env" / "lib").glob("*/site-packages")
+        (self.own / "packages.pth").write_text(str(packages))
+        for path in self.own.glob("setuptools*"):  # an old one, which venv brings
             shutil.rmtree(path)
         self.run(self.python, "-m", "ipykernel", "install", "--sys-prefix")
 
@@ -62,10 +63,10 @@ class Colab:
         assert not ok or done.returncode == 0, done
         return done
 
-    def freeze(self) -> dict[str, str]:
-        """The version, or the address, of each package."""
-        lines = self.run(self.python, "-m", "pip", "freeze", "--all").stdout.splitlines()
-        return dict(line.replace("==", " @ ").split(" @ ", 1) for line in lines)
+    def freeze(self) -> dict[str, tuple[str, str | None]]:
+        """The version of each package and the address that it came from, if it came from one: what pip freeze prints."""
+        found = importlib.metadata.distributions(path=[str(self.own), str(self.folder / "packages")])
+        return {one.metadata["Name"]: (one.version, one.read_text("direct_url.json")) for one in found}
 
 
 @pytest.fixture(scope="module")
