@@ -82,19 +82,21 @@ def parallel_arguments() -> list[str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = max(1, min(cores, psutil.virtual_memory().total // 5_000_000_000))
     os.environ.setdefault("OMP_NUM_THREADS", str(cores // processes))
-    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]  # the notebooks last, which are short
+    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     folder = workplace(ROOT / "build" / "tests" / "notebooks")
     os.environ.pop("COLORLIB_PHOTOS", None)  # no test depends on a folder of this machine
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # uv installs sources alone: each process would compile torch again
     os.environ["COLORLIB_PRESET"] = "smoke"
     os.environ["COLORLIB_RESULTS"] = str(ROOT / "build" / "tests" / "results")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["JUPYTER_PATH"] = str(wheel_kernel(ROOT / "build" / "tests"))
     copies = [with_answers(path, folder) for path in series()]
-    return int(pytest.main(["tests", *nbval_arguments(copies), *parallel_arguments(), "-m", "not slow", "-q",
+    # the notebooks take long: were one the last file, all but one core would wait for it
+    return int(pytest.main([*nbval_arguments(copies), "tests", *parallel_arguments(), "-m", "not slow", "-q",
                             "--hypothesis-profile=repeatable", *arguments]))
 
 

@@ -50,7 +50,7 @@ def test_a_slider_and_a_click_on_the_board(address, browser):
     with page.expect_console_message(lambda message: "jupyter.widget.control" in message.text, timeout=patience):
         page.goto(address)
     page.evaluate("Jupyter.notebook.execute_all_cells()")
-    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=patience)
+    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=patience, polling=100)
 
     def ask(expression: str):
         answer = page.evaluate(ASK, expression)

@@ -20,6 +20,12 @@ from PIL import Image
 from . import real_jupyter as jupyter
 
 AFTER = ".colorlib-board img.after"
+MEGABYTES = 2**20
+COUNTED = """window.alive = 0;
+    for (const [name, change] of [["createObjectURL", 1], ["revokeObjectURL", -1]]) {
+        const real = URL[name].bind(URL);
+        URL[name] = (what) => ((window.alive += change), real(what));
+    }"""
 SECRET = b"This sentence is in the upload and must be in no file. "
 
 
@@ -83,12 +89,12 @@ def opened(server, browser):
     page.problems.watch(page)
     own = (server.address.split("?")[0], "data:", "blob:")
     page.on("request", lambda request: request.url.startswith(own) or page.elsewhere.append(request.url))
-    page.add_init_script("""window.shift = 0;
+    page.add_init_script(COUNTED + """window.shift = 0;
         new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shift += e.hadRecentInput ? 0 : e.value)))
             .observe({ type: "layout-shift", buffered: true });""")
     answer = page.goto(server.address, timeout=1000 * jupyter.PATIENCE)
     page.policy, page.source = answer.headers["content-security-policy"], answer.text()
-    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=1000 * jupyter.PATIENCE)
+    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=1000 * jupyter.PATIENCE, polling=100)
     yield page
     context.close()
 
@@ -99,11 +105,46 @@ def page(opened):
     assert not opened.problems, "\n".join(opened.problems)
 
 
-def reload(page) -> None:
-    """The page that is left may still have something to send to its kernel, which Voilà has closed: that is no fault."""
+def kernels(page: Page) -> list[psutil.Process]:
+    """The kernels of a server that run; a process that has ended is none, whether its parent has noticed or not."""
+    found = []
+    for child in psutil.Process(page.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "ipykernel_launcher" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
+
+
+def kernel_of(page) -> str:
+    return json.loads(page.locator("#jupyter-config-data").text_content())["kernelId"]
+
+
+def process_of(server: Page, kernel: str) -> psutil.Process | None:
+    for process in kernels(server):
+        with contextlib.suppress(psutil.Error):  # it ends just now
+            if kernel in " ".join(process.cmdline()):
+                return process
+    return None
+
+
+def wait_until_ended(server: Page, ended: list[str]) -> None:
+    """The kernels of pages that were closed: neither their processes run, nor are their connection files there. (The
+    server may have one kernel more: it starts the first page's before the page is opened.)"""
+    end = time.monotonic() + jupyter.PATIENCE  # culling would take longer: this is what closing does
+    while left := [kernel for kernel in ended if process_of(server, kernel)
+                   or f"kernel-{kernel}.json" in [path.name for path in server.files()]]:
+        assert time.monotonic() < end, f"kernels of closed pages run: {left}"
+        time.sleep(0.1)
+
+
+def reload(page, server) -> None:
+    """Another kernel, and the end of that before. The page that is left may still have something to send to it: no fault."""
+    before = kernel_of(page)
     page.reload()
-    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=1000 * jupyter.PATIENCE)
+    page.wait_for_function(f"document.querySelector('{AFTER}')?.naturalWidth > 0", timeout=1000 * jupyter.PATIENCE, polling=100)
     page.problems[:] = [problem for problem in page.problems if problem != "page error: Cannot send"]
+    assert kernel_of(page) != before and process_of(server, kernel_of(page))
+    wait_until_ended(server, [before])
 
 
 def source(page) -> str:
@@ -142,6 +183,34 @@ def test_a_slider_changes_the_picture(page):
     saturation.get_by_role("slider").focus()
     page.keyboard.press("ArrowRight")
     wait_for_other(page, before)
+
+
+def moving_leaves_memory(page, server, number: int) -> None:
+    """Of the kernel, and of the browser: its heap, and the pictures that it holds as blobs."""
+    devtools, process = page.context.new_cdp_session(page), process_of(server, kernel_of(page))
+    page.locator(".widget-slider", has=page.get_by_text("Colour strength", exact=True)).get_by_role("slider").focus()
+
+    def move(times):
+        for k in range(times):
+            before = page.locator(AFTER).first.get_attribute("src")
+            page.keyboard.press(("ArrowRight", "ArrowLeft", "ArrowLeft", "ArrowRight")[k % 4])
+            wait_for_other(page, before)
+
+    def measured():
+        devtools.send("HeapProfiler.collectGarbage")
+        heap = devtools.send("Runtime.getHeapUsage")["usedSize"]
+        return page.evaluate("window.alive"), heap / MEGABYTES, process.memory_info().rss / MEGABYTES
+
+    page.wait_for_function("document.querySelectorAll('.colorlib-board .tile img').length === 7")  # they come meanwhile
+    move(10)  # what is cached once
+    pictures, heap, memory = measured()
+    move(number)
+    after = measured()
+    print(f"{number} moves: pictures {pictures} to {after[0]}, heap {heap:.1f} to {after[1]:.1f} MB, "
+          f"kernel {memory:.0f} to {after[2]:.0f} MB")
+    assert after[0] <= pictures + 2
+    assert after[1] < heap + 5 + 0.02 * number
+    assert after[2] < memory + 20 + 0.1 * number  # of 1.3 MB that a preview has
 
 
 def test_uploads(page, server, tmp_path):
@@ -221,7 +290,7 @@ def test_everyone_can_use_it(page):
     page.locator(".popover").wait_for(state="hidden")
 
 
-def test_from_opening_to_saving_by_the_keyboard_alone(page, tmp_path):
+def test_from_opening_to_saving_by_the_keyboard_alone(page, server, tmp_path):
     def tab_to(name: str) -> None:
         named = "(e => e.getAttribute('aria-label') || e.innerText || e.placeholder || '')(document.activeElement)"
         for _ in range(100):
@@ -230,7 +299,7 @@ def test_from_opening_to_saving_by_the_keyboard_alone(page, tmp_path):
                 return
         raise AssertionError(f"Tab never reaches {name!r}")
 
-    reload(page)
+    reload(page, server)
     for name, key in (("Photograph:", "Enter"), ("fair skin", "Enter"), ("Reach", "ArrowRight")):
         before = source(page)
         tab_to(name)
@@ -248,6 +317,10 @@ def test_from_opening_to_saving_by_the_keyboard_alone(page, tmp_path):
     assert download.value.suggested_filename == "china-colour.png"
 
 
+def test_moving_a_slider_leaves_memory_as_it_was(page, server):
+    moving_leaves_memory(page, server, 30)
+
+
 def test_who_may_see_it(page, server):
     """This machine alone, by its own address alone, and with the token alone; by websocket, too."""
     others = {"127.0.0.2", "::1", *(info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None))}
@@ -261,7 +334,7 @@ def test_who_may_see_it(page, server):
         client.close()
         return code
 
-    kernel = json.loads(page.locator("#jupyter-config-data").text_content())["kernelId"]
+    kernel = kernel_of(page)
     cookie = "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies())
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
                "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
@@ -276,19 +349,9 @@ def test_who_may_see_it(page, server):
     assert all(each["sameSite"] == "Strict" for each in page.context.cookies() if each["name"].startswith("username"))
 
 
-def kernels(page: Page) -> list[psutil.Process]:
-    """The kernels of a server that run; a process that has ended is none, whether its parent has noticed or not."""
-    found = []
-    for child in psutil.Process(page.process.pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if "ipykernel_launcher" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
-                found.append(child)
-    return found
-
-
 def test_a_foreign_name_for_this_machine_is_refused(page, server):
     """DNS rebinding: another site's name leads to 127.0.0.1, so that its pages may read what they find there."""
-    kernel = json.loads(page.locator("#jupyter-config-data").text_content())["kernelId"]
+    kernel = kernel_of(page)
     cookie = "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies())
     token, upgrade = server.address.partition("?token=")[2], {
         "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
@@ -313,7 +376,7 @@ def test_a_foreign_name_for_this_machine_is_refused(page, server):
 
 
 def test_no_kernel_can_be_started_ended_or_used_without_the_token(page, server):
-    kernel = json.loads(page.locator("#jupyter-config-data").text_content())["kernelId"]
+    kernel = kernel_of(page)
     before = len(kernels(server))
     for method, path in (("POST", "/api/kernels"), ("GET", "/api/kernels"), ("DELETE", f"/api/kernels/{kernel}"),
                          ("POST", f"/api/kernels/{kernel}/interrupt"), ("POST", f"/api/kernels/{kernel}/restart"),
@@ -328,14 +391,11 @@ def test_no_kernel_can_be_started_ended_or_used_without_the_token(page, server):
 
 
 def test_a_closed_page_ends_its_kernel_and_the_end_of_the_server_leaves_nothing(opened, server):
-    kernel = json.loads(opened.locator("#jupyter-config-data").text_content())["kernelId"]
-    connection = f"kernel-{kernel}.json"
-    assert connection in [path.name for path in server.files()]
-    opened.close(run_before_unload=True)
-    end = time.monotonic() + jupyter.SOON
-    while connection in [path.name for path in server.files()]:
-        assert time.monotonic() < end, "the kernel of a page that was closed still runs"
-        time.sleep(0.1)
+    kernel = kernel_of(opened)
+    assert process_of(server, kernel) and f"kernel-{kernel}.json" in [path.name for path in server.files()]
+    opened.close(run_before_unload=True)  # its browser stays, to send what a closed page sends
+    wait_until_ended(server, [kernel])
+    assert server.process.poll() is None
     assert server.stop() == 0
     assert list((server.folder / "tmp").iterdir()) == [] and list((server.folder / "cwd").iterdir()) == []
 
