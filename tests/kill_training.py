@@ -63,6 +63,7 @@ def start(photos: Path, run: Path, options: list[str]) -> int:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     code = 1
+    torch.set_num_threads(1)  # makes torch's pool anew; of two threads that decode one would find none
     try:
         cli.main(["train", "--photos", str(photos), "--out", str(run), *options])
     except SystemExit as stop:
