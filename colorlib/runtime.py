@@ -106,3 +106,7 @@ def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Re
             return list(pool.map(alone, parts))
     finally:
         torch.set_num_threads(threads)  # a thread's setting is torch's for threads to come as well
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has OpenMP's pool without its threads, and would wait for them for ever
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
