@@ -14,8 +14,10 @@ import psutil
 import torch
 
 PRESETS = ("smoke", "laptop", "gpu")
+T = TypeVar("T")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
+_pools: dict[int, ThreadPoolExecutor] = {}
 _GLOBAL_GENERATOR = threading.RLock()
 
 
@@ -38,7 +40,7 @@ def preset() -> str:
     return chosen
 
 
-def pick(*, smoke: Result, laptop: Result, gpu: Result) -> Result:
+def pick(*, smoke: T, laptop: T, gpu: T) -> T:
     """The value for the preset in force, as in `num_steps = pick(smoke=5, laptop=600, gpu=6000)`."""
     return {"smoke": smoke, "laptop": laptop, "gpu": gpu}[preset()]
 
@@ -85,15 +87,19 @@ def results_dir() -> Path:
     return path
 
 
+# Python threads, for work of many small torch calls. Torch would split each call over its threads and wait for the
+# slowest: on a busy machine that stalls, on a quiet one the waiting costs as much as the second core brings.
+
+
+def num_shares(num_parts: int) -> int:
+    """Into how many shares `num_parts` parts are best cut: one for each thread that torch may use."""
+    return max(1, min(torch.get_num_threads(), num_parts))
+
+
 def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """`[work(part) for part in parts]`, in as many Python threads as torch may use, each with one torch thread and the
-    caller's grad and inference mode.
-
-    For work of many small torch calls: torch would split each call over its threads and wait for the slowest, which
-    stalls on a busy machine, and costs as much on a quiet one as the second core brings.
-    """
-    threads = torch.get_num_threads()
-    if min(threads, len(parts)) < 2:  # also inside such a thread, so that a part may come here again
+    caller's grad and inference mode. `parts` are best few and large, see `num_shares`."""
+    if num_shares(len(parts)) < 2:  # also inside such a thread, so that a part may come here again
         return [work(part) for part in parts]
     grad, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
@@ -101,12 +107,31 @@ def in_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Re
         with torch.inference_mode(inference), torch.set_grad_enabled(grad and not inference):
             return work(part)
 
-    try:
-        with ThreadPoolExecutor(threads, "colorlib", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(alone, parts))
-    finally:
-        torch.set_num_threads(threads)  # a thread's setting is torch's for threads to come as well
+    return list(_pool(num_shares(len(parts))).map(alone, parts))
 
 
-if hasattr(os, "register_at_fork"):  # a forked process has OpenMP's pool without its threads, and would wait for them for ever
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+def _pool(size: int) -> ThreadPoolExecutor:
+    if size not in _pools:
+        threads, all_here = torch.get_num_threads(), threading.Barrier(size + 1)
+        _pools[size] = ThreadPoolExecutor(size, "colorlib", initializer=_start, initargs=(all_here,))
+        for _ in range(size):
+            _pools[size].submit(int)  # each finds the others waiting at the barrier, so that every thread is started
+        all_here.wait()
+        torch.set_num_threads(threads)  # torch keeps the number for threads to come as well: take that back
+    return _pools[size]
+
+
+def _start(all_here: threading.Barrier) -> None:
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # makes torch's setting for this thread final, before the caller takes its own back
+    all_here.wait()
+
+
+def _forked() -> None:
+    """A forked process has the pools, ours and OpenMP's, but none of their threads, for which it would wait for ever."""
+    _pools.clear()
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

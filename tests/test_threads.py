@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from colorlib.runtime import in_threads
+from colorlib.runtime import in_threads, num_shares
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_an_error_reaches_the_caller():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_waits_for_no_thread_of_its_parent():
-    """It inherits OpenMP's pool without its threads."""
+    """A data-loader worker inherits our pool and OpenMP's without their threads; waiting for those would never end."""
     x = torch.rand(2000, 200)
     expected = float((x @ x.T).exp().mean())  # large enough for several threads
 
@@ -64,3 +64,8 @@ def test_a_forked_process_waits_for_no_thread_of_its_parent():
         found = [work(0), *in_threads(work, [-1, -2])]
         os._exit(0 if found == pytest.approx([expected] * 3) and torch.get_num_threads() == 1 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_shares():
+    assert num_shares(0) == num_shares(1) == 1
+    assert num_shares(1000) == torch.get_num_threads()

@@ -21,7 +21,7 @@ from colorlib.course.scenes.landscape import draw
 from colorlib.course.scenes.materials import CLASSES, FACTS_OF_SLOT, KINDS, LABELS, SEASONS, TIMES
 from colorlib.course.scenes.optimum import PALETTES, best_l1, best_l2, entropy, expected_l2
 from colorlib.course.scenes.ramps import tables
-from colorlib.runtime import in_threads
+from colorlib.runtime import in_threads, num_shares
 
 __all__ = ["CLASSES", "KINDS", "LABELS", "NUM_LABELS", "PALETTES", "SEASONS", "TIMES", "Scenes", "best_l1", "best_l2",
            "day_to_night", "edges_to_scene", "entropy", "expected_l2", "grey_to_color", "labels_to_scene", "render",
@@ -108,8 +108,10 @@ def _render_tile(table: Tensor, size: int) -> Scenes:
 def _render(generator: np.random.Generator, num: int, size: int, device: str | torch.device) -> Scenes:
     at_once = max(1, _PIXELS_AT_ONCE // (size * size))
     tables_ = torch.from_numpy(generator.random((num, NUM_DRAWS), dtype=np.float32)).to(device).split(at_once)
-    each = in_threads if tables_[0].device.type == "cpu" else map
-    tiles = list(each(lambda table: _render_tile(table, size), tables_))
+    shares = num_shares(len(tables_)) if tables_[0].device.type == "cpu" else 1
+    shared = in_threads(lambda share: [_render_tile(table, size) for table in share],
+                        [tables_[first::shares] for first in range(shares)])
+    tiles = [shared[index % shares][index // shares] for index in range(len(tables_))]
     if len(tiles) == 1:
         return tiles[0]
     return Scenes(*(torch.cat([getattr(tile, field.name) for tile in tiles]) for field in fields(Scenes)))
