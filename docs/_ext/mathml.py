@@ -17,6 +17,7 @@ from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
 FONT = "STIXTwoMath-Regular.ttf"  # ziamath brings it
+RADICAL = "\u221a"  # no letter of an equation: <msqrt> and <mroot> draw it
 ITALIC = {chr(code) for code in range(0x1D434, 0x1D468)} | {chr(code) for code in range(0x1D6FC, 0x1D71C)} | {"\u210e"}
 SCROLLS = "pst-scrollable-table-container"  # the theme lets the keyboard reach these where they are too wide
 # what latex2mathml lacks, in what it has
@@ -64,7 +65,7 @@ def write_font(app: Sphinx, error: Exception | None) -> None:
     """The font of the equations, cut down to the characters that they have and their italic ones: without a font made
     for equations a browser sets indices on the line, and Linux often has none."""
     if error is None:
-        used = set(ITALIC)
+        used = {*ITALIC, RADICAL}
         for page in Path(app.outdir).rglob("*.html"):
             for equation in re.findall(r"<math.*?</math>", page.read_text(encoding="utf-8"), re.DOTALL):
                 used.update(html.unescape(re.sub(r"<[^>]+>", "", equation)))

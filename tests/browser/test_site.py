@@ -5,6 +5,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
+from fontTools.ttLib import TTFont
 
 pytest.importorskip("sphinx")
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
@@ -101,7 +102,8 @@ def test_contents_theme_copy_and_the_next_page(visit):
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"  # kept from page to page
 
 
-def test_equations_have_their_font_and_are_drawn(visit):
+def test_equations_have_their_font_and_are_drawn(visit, site):
+    assert ord("√") in TTFont(site / "_static" / "equations.woff").getBestCmap()  # the browser draws roots with it
     page = visit("notebooks/05_wgan.html")
     page.evaluate("document.fonts.ready")
     assert page.evaluate("document.fonts.check('16px Equations')")
