@@ -97,6 +97,7 @@ def test_contents_theme_copy_and_the_next_page(visit):
     page.get_by_role("button", name="Color mode").first.click()
     page.locator("button.dropdown-item", has_text="Dark").first.click()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.wait_for_timeout(1000)  # a page of another process may read the choice a moment later than it was made
     page.locator("a.right-next").click()
     page.wait_for_url("**/05_wgan.html")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"  # kept from page to page
