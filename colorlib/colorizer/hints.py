@@ -108,16 +108,16 @@ def nearness(L: Tensor, marks: Marks, likely: Tensor | None = None) -> Tensor:
     slopes = [torch.gradient(light, dim=dim)[0] if light.shape[dim] > 1 else torch.zeros_like(light) for dim in (0, 1)]
     edges = EDGE_COST * (torch.hypot(*slopes) - TEXTURE).clamp(min=0)
     starts = marks.places * torch.tensor(small) // torch.tensor(size)
-    reach = torch.tensor([hint.reach for hint in marks.hints])[:, None, None]
 
-    def distances(costs: Sequence[Tensor]) -> Tensor:  # (N, h, w)
-        return torch.stack([torch.from_numpy(MCP_Geometric((EVEN_COST + cost).double().numpy()).find_costs([start])[0].copy())
-                            for start, cost in zip(starts.tolist(), costs)]) / reach
+    def distances(*costs: Tensor) -> Tensor:  # (N, h, w), by one cost for all hints or one for each
+        ways = [MCP_Geometric((EVEN_COST + cost).double().numpy()) for cost in costs] * (len(starts) // len(costs))
+        return torch.stack([torch.from_numpy(way.find_costs([start])[0] / hint.reach)
+                            for way, start, hint in zip(ways, starts.tolist(), marks.hints)])
 
-    near = torch.exp(-0.5 * distances([edges * (1 + ALONE / len(starts))] * len(starts)).square())
+    near = torch.exp(-0.5 * distances(edges * (1 + ALONE / len(starts))).square())
     if likely is not None:
         other = ((_unlike(likely, starts, small) - ALIKE) / (UNLIKE - ALIKE)).clamp(0, 1)
-        within = distances(edges * torch.lerp(torch.tensor(CREASE), torch.tensor(1.0), other) + UNLIKE_COST * other)
+        within = distances(*(edges * torch.lerp(torch.tensor(CREASE), torch.tensor(1.0), other) + UNLIKE_COST * other))
         near = torch.maximum(near, torch.exp(-0.5 * within**4))  # the fourth power: even inside, and a short fading
     near = near[:, None].to(L)
     return F.interpolate(near, size, mode="bilinear") if scale < 1 else near
