@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -47,15 +48,17 @@ def stop(sentence: str) -> None:
 
 
 def free_port(wanted: int | None) -> int:
-    """The wanted port, or any free one."""
-    with socket.socket() as listener:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
-        try:
-            listener.bind((HERE, wanted or 0))
-        except (OSError, OverflowError) as error:
-            stop(f"Port {wanted} cannot be used ({error}): leave --port out to take a free one.")
-        return listener.getsockname()[1]
+    """The wanted port, or a free one: below those that systems give to programs, so that it stays free until used."""
+    for port in [wanted] if wanted else random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as listener:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+            try:
+                listener.bind((HERE, port))
+                return port
+            except (OSError, OverflowError) as error:
+                problem = error
+    stop(f"Port {port} cannot be used ({problem}): leave --port out to take a free one.")
 
 
 def write_page(folder: Path) -> Path:
@@ -87,13 +90,13 @@ def only_this(folder: Path) -> None:
     os.environ["IPYTHONDIR"] = str(folder / "ipython")
 
 
-def settings(folder: Path, port: int, token: str):
+def settings(sockets: str, port: int, token: str):
     from traitlets.config import Config
 
     config = Config()
     config.Voila.update(
         ip=HERE, port=port, port_retries=0, token=token, open_browser=False, config_file_paths=[], log_level="ERROR",
-        connection_dir_root=str(folder),
+        connection_dir_root=sockets,
         tornado_settings={
             "allow_remote_access": False,  # a name of another machine that leads here (DNS rebinding) is refused
             "ws_ping_interval": 0,  # a crowded machine may be silent for longer than a ping waits, and the page be lost
@@ -106,6 +109,9 @@ def settings(folder: Path, port: int, token: str):
         file_allowlist=[], preheat_kernel=True,
         extension_allowlist=EXTENSIONS,
     )  # fmt: skip
+    # A kernel's ports are chosen before it takes them: if another program takes one in between, the kernel ends and its
+    # page never loads. Nobody else takes a socket in a folder that only this user may open.
+    config.KernelManager.transport = "ipc" if os.name == "posix" else "tcp"
     config.IdentityProvider.cookie_options = {"SameSite": "Strict"}
     # a closed page ends its kernel; this ends that of a browser that was killed
     config.MappingKernelManager.update(cull_idle_timeout=120, cull_interval=30, cull_connected=False)
@@ -132,11 +138,15 @@ def main() -> None:
         if not arguments.no_browser:
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
-    with tempfile.TemporaryDirectory(prefix="colorlib-studio-", ignore_cleanup_errors=True) as name:
+    short = "/tmp" if os.name == "posix" else None  # a socket's path may have 103 characters: TMPDIR can be too long
+    with (
+        tempfile.TemporaryDirectory(prefix="colorlib-studio-", ignore_cleanup_errors=True) as name,
+        tempfile.TemporaryDirectory(prefix="colorlib-", dir=short, ignore_cleanup_errors=True) as sockets,
+    ):
         folder = Path(name)
         only_this(folder)
         page = write_page(folder)
-        server = Voila(config=settings(folder, port, token))
+        server = Voila(config=settings(sockets, port, token))
         server.initialize([str(page)])
         loop = IOLoop.current()
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Ctrl-C, kill, the terminal was closed

@@ -5,16 +5,18 @@ from __future__ import annotations
 import ast
 import json
 import os
+import random
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
@@ -70,9 +72,11 @@ def browser_path() -> str | None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One that no other program is given by chance before the server takes it: systems give those above 32,000."""
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return listener.getsockname()[1]
 
 
 class Server:
@@ -85,7 +89,11 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
-        own = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+        # Kernels are reached by sockets, not by ports, which others may take before the kernel does. The path of a
+        # socket may have 107 characters.
+        self.sockets = tempfile.mkdtemp(prefix="lab-", dir="/tmp")
+        own = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA")}
+        own["JUPYTER_RUNTIME_DIR"] = self.sockets
         environment = os.environ | own | {
             "JUPYTER_PREFER_ENV_PATH": "1",
             "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
@@ -95,7 +103,7 @@ class Server:
         } | variables
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [python, "-m", *command, "--no-browser", f"--port={self.port}"],
+                [python, "-m", *command, "--no-browser", f"--port={self.port}", "--KernelManager.transport=ipc"],
                 cwd=folder, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         try:
@@ -124,6 +132,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 def lab_server(folder: Path) -> Server:

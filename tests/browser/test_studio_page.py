@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -127,12 +128,17 @@ def process_of(server: Page, kernel: str) -> psutil.Process | None:
     return None
 
 
+def connections(kernel: str) -> list[Path]:
+    """The files by which a kernel is reached, sockets included. They lie in /tmp, whatever TMPDIR says: a socket's path
+    may have 103 characters only."""
+    return sorted(Path("/tmp").glob(f"colorlib-*/*/kernel-{kernel}*"))
+
+
 def wait_until_ended(server: Page, ended: list[str]) -> None:
     """The kernels of pages that were closed: neither their processes run, nor are their connection files there. (The
     server may have one kernel more: it starts the first page's before the page is opened.)"""
     end = time.monotonic() + jupyter.PATIENCE  # culling would take longer: this is what closing does
-    while left := [kernel for kernel in ended if process_of(server, kernel)
-                   or f"kernel-{kernel}.json" in [path.name for path in server.files()]]:
+    while left := [kernel for kernel in ended if process_of(server, kernel) or connections(kernel)]:
         assert time.monotonic() < end, f"kernels of closed pages run: {left}"
         time.sleep(0.1)
 
@@ -390,14 +396,25 @@ def test_no_kernel_can_be_started_ended_or_used_without_the_token(page, server):
     page.evaluate("1 + 1")
 
 
+def test_no_program_can_take_a_port_from_a_kernel_that_starts(page):
+    """A kernel that does not get one of the ports chosen for it ends, and its page never loads. So it has sockets."""
+    [file] = [path for path in connections(kernel_of(page)) if path.suffix == ".json"]
+    sockets = [path for path in connections(kernel_of(page)) if path != file]
+    assert json.loads(file.read_text())["transport"] == "ipc"
+    assert len(sockets) == 5 and all(path.is_socket() for path in sockets)
+    assert stat.S_IMODE(file.parent.parent.stat().st_mode) == 0o700
+
+
 def test_a_closed_page_ends_its_kernel_and_the_end_of_the_server_leaves_nothing(opened, server):
     kernel = kernel_of(opened)
-    assert process_of(server, kernel) and f"kernel-{kernel}.json" in [path.name for path in server.files()]
+    folder = connections(kernel)[0].parent.parent
+    assert process_of(server, kernel)
     opened.close(run_before_unload=True)  # its browser stays, to send what a closed page sends
     wait_until_ended(server, [kernel])
     assert server.process.poll() is None
     assert server.stop() == 0
     assert list((server.folder / "tmp").iterdir()) == [] and list((server.folder / "cwd").iterdir()) == []
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("problem", ["port", "number", "voila"])
