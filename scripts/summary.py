@@ -16,6 +16,9 @@ import re
 import sys
 from collections import Counter
 
+import numpy as np
+from scipy import stats
+
 from _notebooks import ROOT, read, series
 
 SENTENCES = ROOT / "data" / "source_claims.csv"
@@ -27,6 +30,7 @@ MEANS = {"supported": "the whole interval passes the threshold",
          "weaker": "the interval is on the claim's side of parity, and does not wholly pass the threshold",
          "undecided": "the interval contains parity",
          "refuted": "the whole interval is on the other side of parity"}
+RERUNS, SURE = 1000, 0.9  # simulated; from this share on a verdict is called stable
 # a group of the report: its name, and what to expect of it
 GROUPS = {
     "faces": ("faces", "skin looks like skin, a little too tanned; hair and eyes come out brown"),
@@ -87,16 +91,31 @@ def numbers(found: dict[str, dict]) -> dict[str, float]:
     return values
 
 
+def same_again(record: dict) -> float:
+    """The share of reruns with other seeds (or photographs) that would give the same verdict. It is simulated: the values
+    are normal, with the mean and the deviation of the measured ones, those of ratios on a logarithmic scale."""
+    draws, verdicts = np.random.default_rng(0), []
+    for condition in record["conditions"]:
+        change, sign = np.log if condition["log"] else np.asarray, -1 if condition["supported"][0] == "<" else 1
+        values, bound, parity = (sign * change(np.array(number, dtype=float)) for number in (
+            condition["values"], condition["supported"].split()[1], condition["parity"]))
+        runs = draws.normal(values.mean(), values.std(ddof=1), (RERUNS, len(values)))
+        half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(runs, axis=1)
+        low, high = runs.mean(1) - half, runs.mean(1) + half
+        verdicts.append(np.select([low > bound, low > parity, high >= parity], [0, 1, 2], 3))
+    return float((np.max(verdicts, axis=0) == list(MEANS).index(record["verdict"])).mean())
+
+
 def counts(found: dict[str, dict]) -> str:
     by_verdict = Counter(record["verdict"] for record in found.values())
     return ", ".join(f"{by_verdict[verdict]} {verdict}" for verdict in MEANS)
 
 
-def measured(record: dict, above: bool) -> list[str]:
+def measured(record: dict, above: bool, again: float) -> list[str]:
     """Lines about a claim: its verdict, and for each condition what was measured, the number, what was needed; once on the page."""
     if above:
         return [f"{record['claim']}: above"]
-    return [f"{record['claim']} **{record['verdict']}**",
+    return [f"{record['claim']} **{record['verdict']}**" + f" (again in {again:.0%} of reruns)" * (again < SURE),
             *(f"{condition['measure']}: {condition['number']}, needed {condition['supported']}".replace("|", r"\|")
               for condition in record["conditions"])]
 
@@ -116,7 +135,7 @@ def for_readme(found: dict[str, dict]) -> str:
 
 def for_page(found: dict[str, dict]) -> str:
     """The page docs/verdicts.md."""
-    files = chapters()
+    files, again = chapters(), {name: same_again(record) for name, record in found.items()}
     lines = [
         "# Verdicts, sentence by sentence", "",
         "The project grew from a short text about pix2pix, the Wasserstein GAN, residual U-Nets, colorization, the GAN and the",
@@ -128,6 +147,10 @@ def for_page(found: dict[str, dict]) -> str:
         "*Parity* is the value at which a claim is neither true nor false: 1 for a ratio, 0 for a difference. A claim with several",
         "conditions has the verdict of its least good one.", "",
         f"{len(found)} claims were measured: {counts(found)}.", "",
+        "An interval can end close to a bound. Then other seeds, or another machine, may give the neighbouring verdict. We",
+        "simulate 1,000 reruns of each claim, with the mean and the spread that were measured.",
+        f"{sum(share >= SURE for share in again.values())} of the verdicts would come out the same in at least nine of ten",
+        "reruns. At the others stands how often.", "",
         "`python scripts/summary.py` writes this page from [the sentences](../data/source_claims.csv) and",
         "[the results](../data/results).",
     ]  # fmt: skip
@@ -140,7 +163,7 @@ def for_page(found: dict[str, dict]) -> str:
             file, sections = files[row["notebook"]]
             where = f"[{row['notebook']}, {row['section']}. {sections[row['section']]}](../notebooks/{file})"
             claims = row["claims"].split()
-            found_out = [line for claim in claims for line in measured(found[claim], claim in shown)]
+            found_out = [line for claim in claims for line in measured(found[claim], claim in shown, again[claim])]
             shown.update(claims)
             cell = "<br>".join([f"*{row['kind']}*"] * (row["kind"] != "claim") + found_out)
             lines.append(f"| {'' if part == 'ours' else row['sentence']} | {row['says']} | {where} | {cell} |")

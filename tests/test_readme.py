@@ -9,10 +9,13 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from colorlib.course.claims import ratio, result_of, value
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "data/README.md", "data/weights/README.md", "colorlib/README.md", "CHANGELOG.md", "CONTRIBUTING.md",
@@ -163,6 +166,30 @@ def test_a_changed_result_is_seen(summary, monkeypatch, tmp_path):
     monkeypatch.setattr(summary, "CLAIMS", tmp_path)
     assert "The error falls to 50\N{NO-BREAK SPACE}%." in summary.for_readme(summary.records())
     assert summary.main(["--check"]) == 1
+
+
+def record_of(condition, values, verdict):
+    return {"verdict": verdict, "conditions": [asdict(condition) | {"values": values}]}
+
+
+@pytest.mark.parametrize("middle, verdict", [(0.3, "supported"), (0.7, "weaker"), (1.0, "undecided"), (1.4, "refuted")])
+def test_a_verdict_far_from_every_bound_comes_out_again(summary, middle, verdict):
+    narrow = [middle * 1.01**k for k in (-2, -1, 0, 1, 2)]
+    for condition in (ratio("error, new / old", "< 0.5"), value("error", "< 0.5", parity=1)):
+        assert result_of(condition, narrow).verdict == verdict
+        assert summary.same_again(record_of(condition, narrow, verdict)) > (0.93 if verdict == "undecided" else 0.999)
+    turned = [2 - x for x in narrow]
+    assert result_of(value("gain", "> 1.5", parity=1), turned).verdict == verdict
+    assert summary.same_again(record_of(value("gain", "> 1.5", parity=1), turned, verdict)) > 0.93
+
+
+def test_a_verdict_at_a_bound_comes_out_again_in_half_of_the_reruns(summary):
+    values = [0.1, 0.2, 0.3, 0.4, 0.5]
+    condition = value("error", f"< {result_of(value('error', '< 2', parity=3), values).interval[1]:.6f}", parity=3)
+    assert 0.4 < summary.same_again(record_of(condition, values, "supported")) < 0.6
+    both = record_of(condition, values, "supported")
+    both["conditions"] *= 2  # each passes in half of the reruns, both in a quarter
+    assert 0.15 < summary.same_again(both) < 0.4
 
 
 def test_every_claim_and_every_sentence_is_on_the_page_of_the_source(summary):
