@@ -1,11 +1,10 @@
 """Stability of GAN, WGAN with clipping and WGAN-GP on a ring of 8 Gaussians: learning rates, architectures, seeds.
 
-    python -m colorlib.course.long.stability_05            about 20 minutes of one core; goes on where it stopped
+    python -m colorlib.course.long.stability_05            about half an hour of one core; goes on where it stopped
 
-All learning rates and seeds of a method and an architecture train as one model. (The committed file was made when each
-setting trained alone, by the same updates on other random numbers.) Every run gets the same seconds: the GAN 3000
-generator updates, the others fewer by what one update of theirs cost then, 1 : 2.2 : 3.5. The same runs cut off after
-equal generator updates give the other comparison. Writes stability_05.json into COLORLIB_RESULTS (else build/results).
+All learning rates and seeds of a method and an architecture train as one model. Every run gets the same seconds: the GAN
+3000 generator updates, the others fewer by what one update of theirs costs alone, 1 : 2.2 : 3.5. The same runs cut off
+after equal generator updates give the other comparison. Writes stability_05.json into COLORLIB_RESULTS (else build/results).
 """
 
 from statistics import mean
@@ -17,7 +16,7 @@ from colorlib.course.mixtures import ring
 from colorlib.course.results import ResultFile, arguments
 
 LEARNING_RATES = (3e-4, 1e-3, 1e-2, 3e-2)
-SEEDS = tuple(range(5))
+SEEDS = tuple(range(12))
 STEPS = {"GAN": 3000, "WGAN": 1364, "WGAN-GP": 857}
 EQUAL_STEPS = min(STEPS.values())
 CRITERION = ("over the last quarter of a run, diverged: not finite, or the mean distance above half that of one point "
