@@ -1,5 +1,6 @@
 """The fixtures of the browser tests: `lab` (a server) and `browser`."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from . import real_jupyter as jupyter
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
 def pytest_collection_modifyitems(items):
@@ -17,6 +19,23 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if HERE in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Of a test that fails, what its pages show: build/browser/NAME-0.png and so on, named at the end of its report."""
+    report = yield
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if report.failed and browser is not None:
+        folder = ROOT / "build" / "browser"
+        folder.mkdir(parents=True, exist_ok=True)
+        pages = [page for context in browser.contexts for page in context.pages]
+        for number, page in enumerate(pages):
+            file = folder / f"{item.name}-{number}.png"
+            with contextlib.suppress(Exception):  # a page that does not answer
+                page.screenshot(path=file, timeout=10_000)
+                report.sections.append(("page", f"{page.url}: {file}"))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -267,7 +267,7 @@ def test_picture_colours_sliders_and_save_are_on_one_screen(studio):
     photos = {
         "wide": "studio.load('china')",
         "tall": "studio.load(Photo(sample_photograph('china').rgb.transpose(1, 2).contiguous()))",
-        "strip": "studio._show_films([*films_of('china', 10**8), *films_of('coffee', 10**8)])",
+        "strip": "with studio._lock: studio._show_films([*films_of('china', 10**8), *films_of('coffee', 10**8)])",
     }
     nb.run("from colorlib.photos import Photo, sample_photograph\nfrom colorlib.studio.files import films_of")
     for photo, code in photos.items():
