@@ -148,7 +148,7 @@ def for_page(found: dict[str, dict]) -> str:
         "conditions has the verdict of its least good one.", "",
         f"{len(found)} claims were measured: {counts(found)}.", "",
         "An interval can end close to a bound. Then other seeds, or another machine, may give the neighbouring verdict. We",
-        "simulate 1,000 reruns of each claim, with the mean and the spread that were measured.",
+        f"simulate {RERUNS:,} reruns of each claim, with the mean and the spread that were measured.",
         f"{sum(share >= SURE for share in again.values())} of the verdicts would come out the same in at least nine of ten",
         "reruns. At the others stands how often.", "",
         "`python scripts/summary.py` writes this page from [the sentences](../data/source_claims.csv) and",

@@ -9,7 +9,6 @@ import pytest
 from . import real_jupyter as jupyter
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 
 
 def pytest_collection_modifyitems(items):
@@ -27,7 +26,7 @@ def pytest_runtest_makereport(item, call):
     report = yield
     browser = getattr(item, "funcargs", {}).get("browser")
     if report.failed and browser is not None:
-        folder = ROOT / "build" / "browser"
+        folder = jupyter.ROOT / "build" / "browser"
         folder.mkdir(parents=True, exist_ok=True)
         pages = [page for context in browser.contexts for page in context.pages]
         for number, page in enumerate(pages):
