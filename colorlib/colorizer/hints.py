@@ -15,9 +15,10 @@ from colorlib.generators import Prediction
 SUGGESTIONS_APART = 15.0  # CIE units of ab: nearer ones look alike
 SHADES_APART = 30.0  # 8-bit sRGB: nearer ones look alike on a screen, such as five shades of black
 EVEN_COST, EDGE_COST, TEXTURE = 0.01, 10.0, 0.01  # of `nearness`, per small pixel; gradients of L from 0 to 1
-ALONE = 2.0  # how much more such an edge costs a single hint, which means its thing; many hints describe the picture
+ALONE = 3.0  # how much more such an edge costs a single hint, which means its thing; many hints describe the picture
 ALIKE, UNLIKE = 0.05, 0.25  # Hellinger distances of predicted colours: up to the first one thing, from the second on two
-CREASE, UNLIKE_COST = 0.1, 0.12  # share of EDGE_COST that is left inside one thing; cost of a pixel of another thing
+CREASE, UNLIKE_COST = 0.1, 0.15  # share of EDGE_COST that is left inside one thing; cost of a pixel of another thing
+RIM, RIM_LIGHT = 2, 0.05  # how far nearness is taken to an edge, in small pixels, and to which lightness, of 1
 REACH_SIZE = 96  # short side at which it is computed at most: a hint reaches as far at every larger render size
 TOGETHER = 0.1  # of `surfaces`: hints that count so much at each other's point lie on one surface
 SAME_COLOR = 5 / color.AB_SCALE  # of `surfaces`: hints of nearly one colour are given to the network together
@@ -102,8 +103,8 @@ def nearness(L: Tensor, marks: Marks, likely: Tensor | None = None) -> Tensor:
     size = L.shape[-2:]
     scale = min(1.0, REACH_SIZE / min(size))
     small = [max(1, round(side * scale)) for side in size]
-    light = F.interpolate((L + 1) / 2, small, mode="area") if scale < 1 else (L + 1) / 2
-    light = F.avg_pool2d(light, 3, 1, 1, count_include_pad=False)[0, 0].cpu()
+    sharp = (F.interpolate((L + 1) / 2, small, mode="area") if scale < 1 else (L + 1) / 2).cpu()
+    light = F.avg_pool2d(sharp, 3, 1, 1, count_include_pad=False)[0, 0]
     # a picture one pixel wide or high has no gradient along that side
     slopes = [torch.gradient(light, dim=dim)[0] if light.shape[dim] > 1 else torch.zeros_like(light) for dim in (0, 1)]
     edges = EDGE_COST * (torch.hypot(*slopes) - TEXTURE).clamp(min=0)
@@ -119,7 +120,11 @@ def nearness(L: Tensor, marks: Marks, likely: Tensor | None = None) -> Tensor:
         other = ((_unlike(likely, starts, small) - ALIKE) / (UNLIKE - ALIKE)).clamp(0, 1)
         within = distances(*(edges * torch.lerp(torch.tensor(CREASE), torch.tensor(1.0), other) + UNLIKE_COST * other))
         near = torch.maximum(near, torch.exp(-0.5 * within**4))  # the fourth power: even inside, and a short fading
-    near = near[:, None].to(L)
+    near = near[:, None].to(sharp)
+    # an edge is some pixels wide: what it costs would leave a rim of the old colour on this side, in a sky around each tree
+    around, beside = (F.unfold(F.pad(x, [RIM] * 4, mode="replicate"), 2 * RIM + 1) for x in (near, sharp))
+    alike = torch.exp(-0.5 * ((beside - sharp.flatten(2)) / RIM_LIGHT).square())
+    near = (around * alike).amax(1).view_as(near).to(L)
     return F.interpolate(near, size, mode="bilinear") if scale < 1 else near
 
 

@@ -96,14 +96,12 @@ class Studio(VBox):
         clicked = {
             parts.reset: lambda: self._show(self.state.set(Settings(hints=self.settings.hints))),
             parts.add: lambda: self._add(*self.state.point),
-            parts.make: self._save,
-            parts.go: self._save_all,
+            parts.make: self._save, parts.go: self._save_all,
         }
         for button, action in clicked.items():
             button.on_click(lambda _, action=action: self._run(action))
         parts.board.on_msg(lambda _, content, buffers: self._run(
-            self._board_sent, content, buffers,
-            asked=content.get("kind") not in UNASKED and content.get("use") != "more"))
+            self._board_sent, content, buffers, asked=content.get("kind") not in UNASKED and content.get("use") != "more"))
 
     def _run(self, action: Callable, *values: object, asked: bool = True) -> None:
         """Run an action and show its errors in the studio. An unexpected one is raised as well, so that the log has it.

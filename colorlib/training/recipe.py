@@ -175,8 +175,7 @@ def adversarial_step(networks: Networks, optimizer_g: torch.optim.Optimizer, opt
             fake, mask = prediction.ab, hints[:, :1]
             answered = standardised(palette_code(L[known:], fake[known:], mean), code)
             losses |= descend({
-                **_mean_answer(prediction, L[:known], ab[:known]),
-                "own": distance(fake[known:own], ab[known:own]),
+                **_mean_answer(prediction, L[:known], ab[:known]), "own": distance(fake[known:own], ab[known:own]),
                 "hint": ((fake - hints[:, 1:]).abs() * mask).sum() / hinted,
                 "code": (answered - z[known:, :-1]).abs().mean(),
                 "generator": Wasserstein().generator(critic(L[known:], fake[known:]))})
@@ -250,8 +249,7 @@ def train_colorizer(
 
     ValueError also without the encoder's weights.
     """
-    accelerator = accelerated(
-        precision if precision != "auto" or best_precision() == "bf16" else "no", tracker, out)
+    accelerator = accelerated(precision if precision != "auto" or best_precision() == "bf16" else "no", tracker, out)
     device = accelerator.device
     pretrained = imagenet_weights() if recipe.imagenet and not resume else None
     networks = seeded(recipe.seed, lambda: Networks(recipe, pretrained)).to(device)

@@ -109,6 +109,14 @@ def test_a_hint_crosses_edges_inside_of_what_the_network_takes_for_one_thing():
     assert by_both[0, 16, 2] == by_both[1, 20, 40] == 1 and (by_both >= by_edges).all()
 
 
+def test_a_hint_reaches_the_very_edge_of_its_surface_and_not_beyond():
+    L = F.avg_pool2d(F.pad(two_halves()[0], [2] * 4, mode="replicate"), 5, 1)  # an edge as lenses and scaling draw it
+    left, right = nearness(L, marks_of([Hint(4, 16, 0, 0), Hint(40, 20, 0, 0)]))[:, 0]
+    even = (L[0, 0] + 0.5).abs() < 1e-6, (L[0, 0] - 0.5).abs() < 1e-6
+    assert left[even[0]].min() > 0.7 and right[even[1]].min() > 0.7  # a sky has no rim of its former colour around a tower
+    assert left[even[1]].max() < 0.1 and right[even[0]].max() < 0.1
+
+
 def test_predicted_colours_only_add_to_what_edges_give_and_follow_the_reach():
     L, likely = folded()
     marks, even = marks_of([Hint(2, 16, 0, 0)]), torch.full_like(likely, 1 / 3)
