@@ -34,8 +34,7 @@ def _constants(device: torch.device) -> dict[str, Tensor]:
     return {name: value.to(device) for name, value in {
         "linear": linear(torch.arange(256, dtype=torch.float64) / 255).float(),
         "xyz": (XYZ_FROM_RGB * root**3).T.float().unsqueeze(-1).contiguous(),  # (input, output, 1)
-        "bound": bound.float(), "magic": (low + (high - low) // 2).int(),
-        "line": (scale * SLOPE / root**3).float(),
+        "bound": bound.float(), "magic": (low + (high - low) // 2).int(), "line": (scale * SLOPE / root**3).float(),
         "rgb": (RGB_FROM_XYZ * _CODES / 116**3).T.float().unsqueeze(-1).contiguous(),
         "codes": (encoded(code.clamp(0, 1)) * 255).round().to(torch.uint8),
     }.items()}

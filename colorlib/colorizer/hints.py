@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -122,10 +123,11 @@ def nearness(L: Tensor, marks: Marks, likely: Tensor | None = None) -> Tensor:
         near = torch.maximum(near, torch.exp(-0.5 * within**4))  # the fourth power: even inside, and a short fading
     near = near[:, None].to(sharp)
     # an edge is some pixels wide: what it costs would leave a rim of the old colour on this side, in a sky around each tree
-    around, beside = (F.unfold(F.pad(x, [RIM] * 4, mode="replicate"), 2 * RIM + 1) for x in (near, sharp))
-    alike = torch.exp(-0.5 * ((beside - sharp.flatten(2)) / RIM_LIGHT).square())
-    near = (around * alike).amax(1).view_as(near).to(L)
-    return F.interpolate(near, size, mode="bilinear") if scale < 1 else near
+    around, beside = (F.pad(x, [RIM] * 4, mode="replicate") for x in (near, sharp))
+    for down, across in product(range(2 * RIM + 1), repeat=2):
+        there = ..., slice(down, down + small[0]), slice(across, across + small[1])
+        near = torch.maximum(near, around[there] * torch.exp(-0.5 * ((beside[there] - sharp) / RIM_LIGHT).square()))
+    return F.interpolate(near.to(L), size, mode="bilinear") if scale < 1 else near.to(L)
 
 
 def _unlike(likely: Tensor, points: Tensor, size: Sequence[int]) -> Tensor:
