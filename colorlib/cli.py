@@ -106,7 +106,8 @@ def train(
     size: Annotated[int | None, typer.Option(
         metavar="N", min=16, help="Side of the square crops, in pixels.  [default: 96; colorizer: 128]")] = None,
     batch_size: Annotated[int | None, typer.Option(
-        metavar="N", min=4, help="Pictures of a step, of all processes.  [default: 16; tiny: 8; colorizer on CUDA: 384]")] = None,
+        metavar="N", min=4,
+        help="Pictures of a step, of all processes.  [default: 16; tiny: 8; colorizer on CUDA: 384]")] = None,
     loss: Annotated[Literal["l1", "pix2pix", "wgan-gp"] | None, typer.Option(help="Instead of the recipe's.")] = None,
     generator: Annotated[Network | None, typer.Option(help="Instead of the recipe's.")] = None,
     encoder_weights: Annotated[Literal["imagenet", "none"], typer.Option(

@@ -93,7 +93,7 @@ def nearness(L: Tensor, marks: Marks, likely: Tensor | None = None) -> Tensor:
     roof means only the roof, so the change fades with the geodesic distance from the hint: a step costs little on
     an even surface and much across an edge of L (1, 1, h, w), scaled. The folds of a coat are edges, too. Where the
     network predicts the same colours as at the hint, a second distance therefore counts edges little, and the nearer
-    one of both holds. A hint's reach divides the distances.
+    one of both holds. A hint's reach divides the distances. The last pixels before an edge count as those beside them.
 
     `likely`: (1, Q, h', w'), the probabilities of Q colours without hints; None for a network without a distribution.
 
@@ -111,23 +111,22 @@ def nearness(L: Tensor, marks: Marks, likely: Tensor | None = None) -> Tensor:
     edges = EDGE_COST * (torch.hypot(*slopes) - TEXTURE).clamp(min=0)
     starts = marks.places * torch.tensor(small) // torch.tensor(size)
 
-    def distances(*costs: Tensor) -> Tensor:  # (N, h, w), by one cost for all hints or one for each
+    def distances(*costs: Tensor) -> Tensor:  # (N, 1, h, w), by one cost for all hints or one for each
         ways = [MCP_Geometric((EVEN_COST + cost).double().numpy()) for cost in costs] * (len(starts) // len(costs))
         return torch.stack([torch.from_numpy(way.find_costs([start])[0] / hint.reach)
-                            for way, start, hint in zip(ways, starts.tolist(), marks.hints)])
+                            for way, start, hint in zip(ways, starts.tolist(), marks.hints)])[:, None].to(sharp)
 
     near = torch.exp(-0.5 * distances(edges * (1 + ALONE / len(starts))).square())
     if likely is not None:
         other = ((_unlike(likely, starts, small) - ALIKE) / (UNLIKE - ALIKE)).clamp(0, 1)
         within = distances(*(edges * torch.lerp(torch.tensor(CREASE), torch.tensor(1.0), other) + UNLIKE_COST * other))
         near = torch.maximum(near, torch.exp(-0.5 * within**4))  # the fourth power: even inside, and a short fading
-    near = near[:, None].to(sharp)
-    # an edge is some pixels wide: what it costs would leave a rim of the old colour on this side, in a sky around each tree
+    # an edge is some pixels wide: its cost would leave a rim of the old colour on this side, in a sky around each tree
     around, beside = (F.pad(x, [RIM] * 4, mode="replicate") for x in (near, sharp))
     for down, across in product(range(2 * RIM + 1), repeat=2):
         there = ..., slice(down, down + small[0]), slice(across, across + small[1])
         near = torch.maximum(near, around[there] * torch.exp(-0.5 * ((beside[there] - sharp) / RIM_LIGHT).square()))
-    return F.interpolate(near.to(L), size, mode="bilinear") if scale < 1 else near.to(L)
+    return F.interpolate(near.to(L), size, mode="bilinear")  # at its own size it stays as it is
 
 
 def _unlike(likely: Tensor, points: Tensor, size: Sequence[int]) -> Tensor:
